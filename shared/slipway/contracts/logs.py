@@ -1,0 +1,24 @@
+"""Log lines: stream LOGS, subjects `log.<organization>.build.<deployment>` and
+`log.<organization>.run.<application>`; a message is a batch of lines (JSON list)."""
+
+from typing import Literal
+
+from slipway.contracts.event import Value
+
+
+class LogLine(Value):
+    """`at` ISO 8601 UTC; `step` the build's step or the task's id; `text` without line end, with
+    every secret of the deployment already replaced by `***`."""
+
+    at: str
+    stream: Literal["stdout", "stderr", "system"] = "stdout"
+    step: str = ""
+    text: str
+
+
+def build_subject(organization: str, deployment: str) -> str:
+    return f"log.{organization}.build.{deployment}"
+
+
+def run_subject(organization: str, application: str) -> str:
+    return f"log.{organization}.run.{application}"

@@ -1,0 +1,131 @@
+"""Category rollout; the aggregate's id is the application's id. Written by the deployer.
+
+Every event carries the whole state, so the head alone tells all."""
+
+from slipway.contracts.event import Event, Value
+from slipway.contracts.values import BuiltImage, Failure, GitCommit
+
+
+class Release(Value):
+    """One deployment on the engine: a Swarm service of its own. `sequence` is that of its
+    `deployment.requested`; `port` the resolved one, None where it listens on none."""
+
+    deployment: str
+    sequence: int
+    service: str
+    image: BuiltImage
+    specification: str
+    port: int | None = None
+    settle_seconds: float = 5.0
+    drain_seconds: float = 5.0
+    health_path: str | None = None
+    attempt: int = 1
+    commit: GitCommit | None = None
+
+
+class Pending(Value):
+    """Built, waiting for its turn."""
+
+    deployment: str
+    sequence: int
+
+
+class Task(Value):
+    """A task of the wanted release: Swarm's id and its address on the environment's network."""
+
+    id: str
+    address: str
+
+
+class RolloutState(Value):
+    environment: str = ""
+    serving: Release | None = None
+    """What has been confirmed by a route and serves."""
+    wanted: Release | None = None
+    """What is being rolled out; None when nothing is."""
+    ready: bool = False
+    """The wanted release's tasks run and are healthy: the proxy's turn."""
+    deadline: str | None = None
+    """ISO 8601; of the wanted release's present phase."""
+    queue: tuple[Pending, ...] = ()
+    highest: int = 0
+    """The highest sequence of `deployment.requested` ever started; a lower one never starts."""
+    replicas: int = 1
+    tasks: tuple[Task, ...] = ()
+    stopped: bool = False
+    removed: bool = False
+
+
+class RolloutEvent(Event):
+    public = frozenset({"deployment"})
+    deployment: str | None = None
+    """Which deployment this is about; None for what concerns the service."""
+    state: RolloutState
+
+
+class RolloutQueued(RolloutEvent):
+    type = "rollout.queued"
+
+
+class RolloutStarted(RolloutEvent):
+    type = "rollout.started"
+
+
+class RolloutReady(RolloutEvent):
+    type = "rollout.ready"
+
+
+class RolloutSucceeded(RolloutEvent):
+    type = "rollout.succeeded"
+
+
+class RolloutFailed(RolloutEvent):
+    type = "rollout.failed"
+    public = frozenset({"deployment", "failure"})
+    failure: Failure
+
+
+class RolloutCancelled(RolloutEvent):
+    """The deployment was asked to stop (its reason is the deployment's)."""
+
+    type = "rollout.cancelled"
+
+
+class RolloutSuperseded(RolloutEvent):
+    """A deployment with a higher sequence had already started."""
+
+    type = "rollout.superseded"
+
+
+class RolloutScaled(RolloutEvent):
+    type = "rollout.scaled"
+
+
+class RolloutStopped(RolloutEvent):
+    type = "rollout.stopped"
+
+
+class RolloutRemoved(RolloutEvent):
+    """The application is being deleted; nothing of it is left on the engine."""
+
+    type = "rollout.removed"
+
+
+class NetworkCreated(Event):
+    """Category network; the aggregate's id is the environment's id."""
+
+    type = "network.created"
+    name: str
+
+
+class NetworkRemoved(Event):
+    type = "network.removed"
+    name: str
+
+
+class DriftRepaired(Event):
+    """Category drift; the aggregate's id is the application's id."""
+
+    type = "drift.repaired"
+    public = frozenset({"what"})
+    what: str

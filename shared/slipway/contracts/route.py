@@ -1,0 +1,66 @@
+"""Category route; the aggregate's id is the application's id (and, for what concerns an
+environment's network, the environment's id). One edge so far. Written by proxy-sync.
+
+Every event of an application's route carries the whole state."""
+
+from slipway.contracts.event import Event, Value
+from slipway.contracts.values import Failure
+
+
+class Binding(Value):
+    """A public address: requests for `host` under `path` go to the tasks' `port`."""
+
+    domain: str
+    host: str
+    path: str
+    port: int
+
+
+class RouteState(Value):
+    """`deployment` is the release that serves; `releases` are all the deployments whose tasks the
+    proxy's configuration names, so a release outside it may be removed. `addresses` are
+    `ip:port`; `bindings` empty when nothing is routed (no domain)."""
+
+    environment: str = ""
+    deployment: str | None = None
+    attempt: int = 0
+    releases: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+
+
+class RouteEvent(Event):
+    public = frozenset({"deployment"})
+    deployment: str | None = None
+    state: RouteState
+
+
+class RouteActivated(RouteEvent):
+    """The release answered its probes, settled, was switched to, and answered once more."""
+
+    type = "route.activated"
+
+
+class RouteFailed(RouteEvent):
+    type = "route.failed"
+    public = frozenset({"deployment", "failure"})
+    failure: Failure
+
+
+class RouteChanged(RouteEvent):
+    """Same release; other addresses or bindings (scaled, a task replaced, a domain added)."""
+
+    type = "route.changed"
+
+
+class RouteWithdrawn(RouteEvent):
+    """The proxy names nothing of this application any more (stopped or being deleted)."""
+
+    type = "route.withdrawn"
+
+
+class NetworkLeft(Event):
+    """The edge has left the environment's network; `route` aggregate with the environment's id."""
+
+    type = "route.network_left"
+    environment: str

@@ -1,0 +1,147 @@
+"""Values that several events carry."""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from slipway.contracts.event import Value
+
+
+class Sealed(Value):
+    """A secret as ciphertext. `key` names the key that opens it: an organization's id, or
+    `gateway`; `text` is base64 of HPKE's encapsulation and ciphertext."""
+
+    key: str
+    text: str
+
+
+class Variable(Value):
+    """`value` in clear, or `sealed` when secret; exactly one of the two is set."""
+
+    name: str
+    value: str | None = None
+    sealed: Sealed | None = None
+
+    @property
+    def secret(self) -> bool:
+        return self.sealed is not None
+
+
+type Scope = Literal["organization", "project", "environment", "application"]
+
+
+class ScopedVariables(Value):
+    scope: Scope
+    items: tuple[Variable, ...] = ()
+
+
+class GitSource(Value):
+    kind: Literal["git"] = "git"
+    url: str
+    branch: str = "main"
+    path: str = ""
+
+
+class ImageSource(Value):
+    kind: Literal["image"] = "image"
+    image: str
+
+
+type Source = Annotated[GitSource | ImageSource, Field(discriminator="kind")]
+
+
+class DockerfileBuild(Value):
+    kind: Literal["dockerfile"] = "dockerfile"
+    file: str = "Dockerfile"
+    context: str = "."
+    target: str | None = None
+    args: dict[str, str] = Field(default_factory=dict)
+
+
+class StaticBuild(Value):
+    kind: Literal["static"] = "static"
+    directory: str = "."
+    spa: bool = False
+
+
+type Build = Annotated[DockerfileBuild | StaticBuild, Field(discriminator="kind")]
+
+
+class HealthCheck(Value):
+    """Asked inside the container: `path` by HTTP GET on the port (2xx or 3xx is healthy), or
+    `command` (exit code 0). Times in seconds."""
+
+    path: str | None = None
+    command: tuple[str, ...] | None = None
+    interval: float = 5.0
+    timeout: float = 5.0
+    retries: int = 3
+    start_period: float = 60.0
+
+
+class Runtime(Value):
+    """How a release runs. `cpu_limit` in cores, `memory_limit` in bytes, times in seconds."""
+
+    port: int | None = None
+    command: tuple[str, ...] | None = None
+    health_check: HealthCheck | None = None
+    cpu_limit: float | None = None
+    memory_limit: int | None = None
+    settle_seconds: float = 5.0
+    drain_seconds: float = 5.0
+
+
+class Specification(Value):
+    """All that a deployment needs, so that it can be repeated exactly. Not the replicas and not
+    whether it runs: those belong to the application and act at once. Values of variables may
+    hold references; see `variables.resolve`."""
+
+    name: str
+    """The application's name: its DNS name in the environment."""
+    source: Source
+    build: Build | None = None
+    runtime: Runtime = Runtime()
+    variables: tuple[ScopedVariables, ...] = ()
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical form (hex, 32 characters); the label `slipway.spec`."""
+        body = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+
+class GitCommit(Value):
+    hash: str
+    message: str = ""
+    author: str = ""
+
+
+class BuiltImage(Value):
+    """What runs: `reference` is an image id (`sha256:…`) or `name@sha256:…`, never a tag.
+    `node` is the swarm node that has it when no registry does; `source` the name it came by."""
+
+    reference: str
+    node: str | None = None
+    source: str | None = None
+    ports: tuple[int, ...] = ()
+    """TCP ports which the image exposes, ascending."""
+
+
+class Failure(Value):
+    """Why something ended badly: a stable `reason` (kebab case), what happened in one sentence
+    with the true figures, the last lines of output, and the next step."""
+
+    reason: str
+    detail: str
+    hint: str = ""
+    lines: tuple[str, ...] = ()
+
+
+class Step(Value):
+    """One step of a build or rollout. ISO 8601 UTC times; `ended` None while it runs."""
+
+    name: str
+    started: str
+    ended: str | None = None
+    cached: bool = False

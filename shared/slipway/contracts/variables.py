@@ -1,0 +1,88 @@
+"""Variables: nearer scopes win, references are resolved. Pure; used by the gateway to refuse what
+can't be resolved, and by builder and deployer to resolve it."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from slipway.contracts.values import Scope, ScopedVariables, Sealed, Variable
+
+SCOPES: tuple[Scope, ...] = ("organization", "project", "environment", "application")
+"""From far to near."""
+REFERENCE = re.compile(r"\$\{\{\s*(?:([A-Za-z0-9_-]+)\.)?([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+_DEPTH = 16
+
+
+class UnknownReference(ValueError):
+    """`reference` as written, in the variable `name`."""
+
+    def __init__(self, name: str, reference: str, why: str) -> None:
+        super().__init__(f"{name}: {reference} {why}")
+        self.name = name
+        self.reference = reference
+
+
+def references(value: str) -> list[tuple[str | None, str]]:
+    """(scope or None, name) of every `${{…}}` in the value."""
+    return [(match[1], match[2]) for match in REFERENCE.finditer(value)]
+
+
+def merged(scopes: Iterable[ScopedVariables]) -> dict[str, tuple[Scope, Variable]]:
+    """name → (where it comes from, variable); the nearest scope wins."""
+    by_scope = {scoped.scope: scoped.items for scoped in scopes}
+    result: dict[str, tuple[Scope, Variable]] = {}
+    for scope in SCOPES:
+        for variable in by_scope.get(scope, ()):
+            result[variable.name] = (scope, variable)
+    return result
+
+
+def resolve(
+    scopes: Iterable[ScopedVariables], unseal: Callable[[Sealed, Scope, str], str]
+) -> dict[str, str]:
+    """Names → values, sorted by name, every reference replaced.
+
+    `${{NAME}}` is the nearest NAME, `${{project.NAME}}` that of one scope. A variable that refers
+    to its own name means the next farther one. Raises UnknownReference for one that is not there
+    or goes in a circle.
+    """
+    table: dict[Scope, Mapping[str, Variable]] = {
+        scoped.scope: {item.name: item for item in scoped.items} for scoped in scopes
+    }
+
+    def find(scope: str | None, name: str, below: Scope | None) -> tuple[Scope, Variable] | None:
+        if scope is not None:
+            for known in SCOPES:
+                if known == scope and name in table.get(known, {}):
+                    return known, table[known][name]
+            return None
+        candidates = SCOPES if below is None else SCOPES[: SCOPES.index(below)]
+        for known in reversed(candidates):
+            if name in table.get(known, {}):
+                return known, table[known][name]
+        return None
+
+    def value_of(scope: Scope, variable: Variable, depth: int) -> str:
+        text = variable.value
+        if text is None:
+            if variable.sealed is None:
+                return ""
+            text = unseal(variable.sealed, scope, variable.name)
+
+        def replace(match: re.Match[str]) -> str:
+            if depth >= _DEPTH:
+                raise UnknownReference(variable.name, match[0], "goes in a circle")
+            own = match[1] is None and match[2] == variable.name
+            found = find(match[1], match[2], scope if own else None)
+            if found is None:
+                raise UnknownReference(variable.name, match[0], "names no variable")
+            return value_of(*found, depth + 1)
+
+        return REFERENCE.sub(replace, text)
+
+    return {
+        name: value_of(scope, variable, 0)
+        for name, (scope, variable) in sorted(merged(
+            ScopedVariables(scope=scope, items=tuple(items.values()))
+            for scope, items in table.items()
+        ).items())
+    }  # fmt: skip

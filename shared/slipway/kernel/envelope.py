@@ -1,0 +1,92 @@
+"""What is stored: one commit of 1..n events of one aggregate, in one message."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+INSTALLATION = "_"
+"""The organization of what stands above organizations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One aggregate, one writer: `evt.<organization>.<category>.<id>`."""
+
+    organization: str
+    category: str
+    id: str
+
+    def __post_init__(self) -> None:
+        for token in (self.organization, self.category, self.id):
+            if not _TOKEN.fullmatch(token):
+                raise ValueError(f"not a subject token: {token!r}")
+
+    def __str__(self) -> str:
+        return f"evt.{self.organization}.{self.category}.{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Subject":
+        prefix, organization, category, id_ = text.split(".")
+        if prefix != "evt":
+            raise ValueError(f"not an event subject: {text!r}")
+        return cls(organization, category, id_)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who wanted it. `service` for what the platform does of itself."""
+
+    kind: Literal["user", "token", "service", "webhook", "setup"]
+    id: str
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """The circumstances of a commit, given by whoever appends.
+
+    `commit` is derived from the cause (see `ids.commit_id`), so that appending twice is
+    appending once. `correlation` is the id of the deployment or request that all of it is about.
+    """
+
+    commit: str
+    at: datetime
+    actor: Actor
+    correlation: str
+    cause: str | None = None
+    request: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where an aggregate ends: the stream sequence of its last commit, its version (number of
+    commits), and the SHA-256 of that commit's bytes. `NOTHING` where there is none."""
+
+    sequence: int
+    version: int
+    hash: str
+
+
+NOTHING = Head(0, 0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded[E]:
+    """A commit as it stands in the log."""
+
+    subject: Subject
+    head: Head
+    meta: Meta
+    events: tuple[E, ...]
+    prev: str = ""
+    raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def sequence(self) -> int:
+        return self.head.sequence
+
+    def event_id(self, index: int) -> str:
+        return f"{self.head.sequence}.{index}"
