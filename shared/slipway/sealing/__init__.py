@@ -1,0 +1,31 @@
+"""Sealing: the only door to `cryptography`.
+
+The master key pair belongs to the installation; its private half only to builder and deployer.
+Each organization has a key pair: its public half stands in `organization.created`, its private
+half is sealed to the master's public half (KV `keys`). So the gateway can seal a tenant's secrets
+and can't open them.
+"""
+
+from slipway.sealing.box import (
+    CannotOpen,
+    KeyPair,
+    Opener,
+    generate,
+    open_sealed,
+    place,
+    seal,
+    unwrap,
+    wrap,
+)
+
+__all__ = [
+    "CannotOpen",
+    "KeyPair",
+    "Opener",
+    "generate",
+    "open_sealed",
+    "place",
+    "seal",
+    "unwrap",
+    "wrap",
+]

@@ -1,0 +1,54 @@
+"""How a reaction appends: a commit derived from its cause, so that twice is once."""
+
+from collections.abc import Callable, Sequence
+
+from slipway.contracts.event import Event
+from slipway.eventstore.store import Commit, Conflict, EventStore
+from slipway.kernel.clock import Clock
+from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
+from slipway.kernel.ids import commit_id
+
+
+class Appender:
+    """Appends as one service. `cause` is the commit which made it act."""
+
+    def __init__(self, store: EventStore, clock: Clock, service: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._actor = Actor("service", service)
+
+    async def append(
+        self,
+        subject: Subject,
+        step: str,
+        decide: Callable[[Commit | None], Sequence[Event]],
+        *,
+        cause: str,
+        correlation: str,
+        attempt: int = 0,
+        traceparent: str | None = None,
+    ) -> Commit | None:
+        """Decide on the aggregate's head and append; on a conflict decide again. Nothing decided:
+        None. `step` and `attempt` make the commit's id together with `cause`."""
+        commit = commit_id(cause, str(subject), step, attempt)
+        while True:
+            head = await self._store.head(subject)
+            if head is not None and head.meta.commit == commit:
+                return head
+            events = decide(head)
+            if not events:
+                return None
+            meta = Meta(
+                commit=commit,
+                at=self._clock.now(),
+                actor=self._actor,
+                correlation=correlation,
+                cause=cause,
+                traceparent=traceparent,
+            )
+            try:
+                return await self._store.append(
+                    subject, head.head if head else NOTHING, events, meta
+                )
+            except Conflict:
+                continue

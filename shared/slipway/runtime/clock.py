@@ -1,0 +1,17 @@
+"""The real clock."""
+
+import asyncio
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, the form of every time in events and answers."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,42 @@
+"""A service's life: run until SIGTERM or SIGINT, then stop taking work, and drain."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from slipway.runtime.logging import configure, logger
+
+
+def serve(
+    service: str, main: Callable[[asyncio.Event], Awaitable[None]], level: str = "INFO"
+) -> None:
+    """Run `main(stopping)`; `stopping` is set by SIGTERM or SIGINT, and `main` returns when it
+    has drained. An exception ends the process with its trace: Swarm starts it again."""
+    configure(service, level)
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stopping.set)
+        logger().info("started")
+        await main(stopping)
+        logger().info("stopped")
+
+    uvloop.run(run())
+
+
+async def until(stopping: asyncio.Event, *work: Awaitable[None]) -> None:
+    """Run the endless `work` side by side until `stopping`; one that fails ends all of them."""
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_endless(item)) for item in work]
+        await stopping.wait()
+        for task in tasks:
+            task.cancel()
+
+
+async def _endless(work: Awaitable[None]) -> None:
+    await work

@@ -1,0 +1,100 @@
+"""HPKE (RFC 9180, base mode): X25519, HKDF-SHA256, AES-256-GCM."""
+
+import base64
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from slipway.contracts.values import Scope, Sealed
+
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_INFO = b"slipway sealing v1/"
+"""Before the place: HPKE binds both into the key schedule."""
+
+
+class CannotOpen(Exception):
+    """The key does not fit, or the value was sealed for another place."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """Both halves raw, in base64. Printing it shows the public half only."""
+
+    public: str
+    private: str
+
+    def __repr__(self) -> str:
+        return f"KeyPair(public={self.public!r})"
+
+
+def generate() -> KeyPair:
+    private = X25519PrivateKey.generate()
+    return KeyPair(
+        base64.b64encode(private.public_key().public_bytes_raw()).decode(),
+        base64.b64encode(private.private_bytes_raw()).decode(),
+    )
+
+
+def _encrypt(public: str, plain: bytes, place: str) -> str:
+    key = X25519PublicKey.from_public_bytes(base64.b64decode(public))
+    return base64.b64encode(_SUITE.encrypt(plain, key, info=_INFO + place.encode())).decode()
+
+
+def _decrypt(private: str, text: str, place: str) -> bytes:
+    try:
+        key = X25519PrivateKey.from_private_bytes(base64.b64decode(private))
+        return _SUITE.decrypt(base64.b64decode(text), key, info=_INFO + place.encode())
+    except (InvalidTag, ValueError) as error:
+        raise CannotOpen(place) from error
+
+
+def seal(public: str, key: str, plain: str, place: str) -> Sealed:
+    """`key` is the name under which it can be opened; `place` binds the ciphertext to where it
+    stands (for a variable `<organization>/<scope>/<name>`), so that it can't be moved."""
+    return Sealed(key=key, text=_encrypt(public, plain.encode(), place))
+
+
+def open_sealed(private: str, sealed: Sealed, place: str) -> str:
+    """Raises CannotOpen."""
+    return _decrypt(private, sealed.text, place).decode()
+
+
+def wrap(master_public: str, pair: KeyPair, organization: str) -> bytes:
+    """The organization's private half sealed to the master's public half."""
+    return _encrypt(master_public, pair.private.encode(), f"key/{organization}").encode()
+
+
+def unwrap(master_private: str, wrapped: bytes, organization: str) -> str:
+    """The organization's private half. Raises CannotOpen."""
+    return _decrypt(master_private, wrapped.decode(), f"key/{organization}").decode()
+
+
+def place(organization: str, scope: Scope, name: str) -> str:
+    """The place of a variable's value."""
+    return f"{organization}/{scope}/{name}"
+
+
+class Opener:
+    """Opens the organizations' values for builder and deployer. `wrapped_of` reads KV `keys`."""
+
+    def __init__(
+        self, master_private: str, wrapped_of: Callable[[str], Awaitable[bytes | None]]
+    ) -> None:
+        self._master = master_private
+        self._wrapped_of = wrapped_of
+        self._privates: dict[str, str] = {}
+
+    async def for_organization(self, organization: str) -> Callable[[Sealed, Scope, str], str]:
+        """A function for `variables.resolve`. Raises CannotOpen when there is no key."""
+        if organization not in self._privates:
+            wrapped = await self._wrapped_of(organization)
+            if wrapped is None:
+                raise CannotOpen(f"no key of organization {organization}")
+            self._privates[organization] = unwrap(self._master, wrapped, organization)
+        private = self._privates[organization]
+        return lambda sealed, scope, name: open_sealed(
+            private, sealed, place(organization, scope, name)
+        )
