@@ -1,0 +1,66 @@
+"""The import contracts hold, and each of them fails on a planted breach."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("shared", *(f"services/{p.name}" for p in sorted((ROOT / "services").iterdir())))
+
+
+def lint(root: Path) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(str(root / source) for source in SOURCES)
+    program = Path(sys.executable).with_name("lint-imports")
+    return subprocess.run(
+        [str(program), "--config", str(ROOT / ".importlinter"), "--no-cache"],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_contracts_hold():
+    done = lint(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+BREACHES = {
+    "Services talk only via events": ("services/builder/builder/__init__.py", "import deployer"),
+    "Shared knows no service": ("shared/slipway/runtime/__init__.py", "import metrics"),
+    "Deciding, planning and rendering reach no I/O": (
+        "shared/slipway/contracts/variables.py",
+        "import asyncio",
+    ),
+    "One door to NATS": ("services/builder/builder/__init__.py", "import nats"),
+    "One door to MongoDB": ("services/api-gateway/api_gateway/__init__.py", "import motor"),
+    "One door to cryptography": ("services/metrics/metrics/__init__.py", "import cryptography"),
+    "One door to the engine": ("services/deployer/deployer/__init__.py", "import aiodocker"),
+}
+
+
+@pytest.mark.parametrize("contract", BREACHES)
+def test_a_planted_breach_is_found(contract: str, tmp_path: Path):
+    for source in SOURCES:
+        ignored = shutil.ignore_patterns("__pycache__", "clients", "node_modules")
+        shutil.copytree(ROOT / source, tmp_path / source, ignore=ignored)
+    file, breach = BREACHES[contract]
+    planted = tmp_path / file
+    planted.write_text(planted.read_text() + f"\n{breach}\n")
+    done = lint(tmp_path)
+    assert done.returncode != 0
+    assert f"{contract} BROKEN" in done.stdout, done.stdout
+
+
+def test_every_contract_has_a_planted_breach():
+    names = {
+        line.removeprefix("name = ")
+        for line in (ROOT / ".importlinter").read_text().splitlines()
+        if line.startswith("name = ")
+    }
+    assert names == set(BREACHES)
