@@ -1,0 +1,46 @@
+"""Settings of a service: from `SLIPWAY_…` variables, and from the secrets mounted beside it.
+
+A secret is a file `/run/secrets/<field>` (`nats_password`, `mongo_password`, …): the name of the
+field without a prefix, so code does not know the instance. A variable wins over a file, which is
+how tests give them.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
+
+SECRETS = Path("/run/secrets")
+
+
+class Settings(BaseSettings):
+    """What every service knows. Each service adds its own fields in its `settings.py`."""
+
+    model_config = SettingsConfigDict(env_prefix="SLIPWAY_", extra="ignore", frozen=True)
+
+    instance: str = "slipway"
+    """Everything on the engine is named and labelled by it."""
+    nats_url: str = "nats://nats:4222"
+    nats_user: str = ""
+    nats_password: SecretStr = SecretStr("")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        if not SECRETS.is_dir():
+            return (init_settings, env_settings)
+        mounted = SecretsSettingsSource(settings_cls, secrets_dir=SECRETS, env_prefix="")
+        return (init_settings, env_settings, mounted)
