@@ -1,0 +1,66 @@
+"""The application under test. Its behaviour is in `behaviour.json` beside it: `version`,
+`listen_after`, `answer_after`, `die_after` (seconds), `exit_code`, `health_status`, `on_term`
+(`die` at once, or `drain`)."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+WANTED = json.loads((Path(__file__).parent / "behaviour.json").read_text())
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            path = head.split(" ", 2)[1]
+            status, body = 200, {"version": WANTED["version"], "host": os.uname().nodename}
+            if path.startswith("/health"):
+                status = WANTED.get("health_status", 200)
+            elif path.startswith("/environment"):
+                body = dict(os.environ)
+            else:
+                await asyncio.sleep(WANTED.get("answer_after", 0))
+            data = json.dumps(body).encode()
+            close = "connection: close" in head.lower()
+            writer.write(
+                f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(data)}\r\n{'Connection: close' if close else 'X-A: b'}\r\n\r\n".encode()
+                + data
+            )
+            await writer.drain()
+            if close:
+                return
+    except (OSError, EOFError, asyncio.IncompleteReadError):
+        pass
+    finally:
+        writer.close()
+
+
+async def main() -> None:
+    print(f"version {WANTED['version']} starts", flush=True)
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    if WANTED.get("on_term", "die") == "die":
+        loop.add_signal_handler(signal.SIGTERM, os._exit, 0)
+    else:
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if "exit_code" in WANTED:
+        print("cannot find the configuration", file=sys.stderr, flush=True)
+        os._exit(WANTED["exit_code"])
+    await asyncio.sleep(WANTED.get("listen_after", 0))
+    server = await asyncio.start_server(answer, "0.0.0.0", 8000, backlog=1024)
+    print("listening on 8000", flush=True)
+    if "die_after" in WANTED:
+        await asyncio.sleep(WANTED["die_after"])
+        print("lost the database", file=sys.stderr, flush=True)
+        os._exit(7)
+    await stop.wait()
+    server.close()
+    await asyncio.sleep(WANTED.get("answer_after", 0) + 0.5)
+
+
+asyncio.run(main())

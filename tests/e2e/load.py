@@ -1,0 +1,137 @@
+"""A bounded, open-loop HTTP load with no retries, standard library only, so that the same file
+runs on the host and, by standard input, in a container of an environment.
+
+    python load.py --address 127.0.0.1:80 --host app.localhost --rate 200 --seconds 60
+
+Half of the requests open a connection of their own, the others share kept-alive ones. It ends
+after `--seconds`, or as soon as its standard input closes (with `--until-eof`), and prints one
+JSON object: requests, failed, failures (the first 20, with the time), rate, and for each version
+that answered the number of answers and when the last request that it answered was sent.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from contextlib import suppress
+
+LIMIT = 100_000
+
+
+class Connection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def open(cls, host: str, port: int) -> "Connection":
+        return cls(*await asyncio.open_connection(host, port))
+
+    async def get(self, path: str, host: str, *, keep: bool) -> tuple[int, bytes, bool]:
+        """(status, body, whether the server keeps the connection)."""
+        wish = "keep-alive" if keep else "close"
+        self.writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: {wish}\r\n\r\n".encode()
+        )
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status = int(head.split(" ", 2)[1])
+        fields = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])
+        }
+        body = await self.reader.readexactly(int(fields.get("content-length", "0")))
+        return status, body, keep and fields.get("connection", "").lower() != "close"
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class Load:
+    def __init__(self, address: str, host: str, path: str, timeout: float) -> None:
+        self.to, port = address.rsplit(":", 1)
+        self.port, self.host, self.path, self.timeout = int(port), host, path, timeout
+        self.idle: list[Connection] = []
+        self.requests = self.failed = 0
+        self.failures: list[dict[str, object]] = []
+        self.versions: dict[str, dict[str, float]] = {}
+
+    async def one(self, keep: bool) -> None:
+        sent, connection, reused = time.time(), None, False
+        self.requests += 1
+        try:
+            async with asyncio.timeout(self.timeout):
+                if keep and self.idle:
+                    connection, reused = self.idle.pop(), True
+                else:
+                    connection = await Connection.open(self.to, self.port)
+                sent = time.time()
+                status, body, kept = await connection.get(self.path, self.host, keep=keep)
+            if status != 200:
+                raise OSError(f"status {status}: {body[:120]!r}")
+            version = json.loads(body)["version"]
+            seen = self.versions.setdefault(version, {"answers": 0, "first": sent, "last": sent})
+            seen["answers"] += 1
+            seen["last"] = max(seen["last"], sent)
+            if kept:
+                self.idle.append(connection)
+                connection = None
+        except (OSError, EOFError, TimeoutError, ValueError, KeyError) as error:
+            self.failed += 1
+            if len(self.failures) < 20:
+                kind = "reused" if reused else "new"
+                self.failures.append({"at": sent, "connection": kind, "error": repr(error)})
+        finally:
+            if connection is not None:
+                connection.close()
+
+    async def run(self, rate: float, seconds: float, stop: asyncio.Event) -> dict[str, object]:
+        begin = time.monotonic()
+        number = 0
+        async with asyncio.TaskGroup() as group:
+            while number < LIMIT and not stop.is_set():
+                due = begin + number / rate
+                if due > begin + seconds:
+                    break
+                if (wait := due - time.monotonic()) > 0:
+                    await asyncio.sleep(wait)
+                group.create_task(self.one(keep=number % 2 == 0))
+                number += 1
+        elapsed = time.monotonic() - begin
+        for connection in self.idle:
+            connection.close()
+        return {
+            "requests": self.requests,
+            "failed": self.failed,
+            "failures": self.failures,
+            "rate": round(self.requests / elapsed, 1),
+            "versions": self.versions,
+        }
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--address", required=True, help="host:port to connect to")
+    parser.add_argument("--host", required=True, help="the Host header")
+    parser.add_argument("--path", default="/")
+    parser.add_argument("--rate", type=float, default=220.0)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--timeout", type=float, default=10.0)
+    parser.add_argument("--until-eof", action="store_true")
+    given = parser.parse_args()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    if given.until_eof:
+
+        def read() -> None:
+            with suppress(OSError):
+                if not sys.stdin.buffer.read1(1):
+                    loop.remove_reader(sys.stdin)
+                    stop.set()
+
+        loop.add_reader(sys.stdin, read)
+    load = Load(given.address, given.host, given.path, given.timeout)
+    print(json.dumps(await load.run(given.rate, given.seconds, stop)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
