@@ -1,0 +1,50 @@
+# Sourced by the other scripts: the instance, its ports, and where things are kept.
+# Settings: SLIPWAY_INSTANCE, HTTP_PORT, HTTPS_PORT, API_PORT, SLIPWAY_CACHE.
+ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+INSTANCE=${SLIPWAY_INSTANCE:-slipway}
+CACHE=${SLIPWAY_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/slipway}
+STATE=$ROOT/.slipway
+
+fail() { # fail "what is wrong" "the next step"
+	printf '\n%s\n  next: %s\n' "$1" "$2" >&2
+	exit 1
+}
+
+case $INSTANCE in
+[!a-z]* | *[!a-z0-9-]* | *- | ?????????????????????*)
+	fail "SLIPWAY_INSTANCE=$INSTANCE can't be a name: lower-case letters, digits and dashes, at most 20" \
+		"choose another, such as slipway-two"
+	;;
+esac
+
+# What a former run of this instance chose holds until the environment says otherwise.
+if [ "$INSTANCE" = slipway ]; then
+	ENV_FILE=$STATE/env
+	PORTS='80 443 4000'
+else
+	ENV_FILE=$STATE/$INSTANCE.env
+	PORTS='18080 18443 14000'
+fi
+# shellcheck disable=SC2086 # three words
+set_ports() {
+	HTTP_PORT=${HTTP_PORT:-$1}
+	HTTPS_PORT=${HTTPS_PORT:-$2}
+	API_PORT=${API_PORT:-$3}
+}
+# shellcheck disable=SC2086
+set_ports $PORTS
+export SLIPWAY_CACHE="$CACHE" SLIPWAY_INSTANCE="$INSTANCE" HTTP_PORT HTTPS_PORT API_PORT
+
+engine_environment() { # the engine that infra/engine/ensure.sh found or started
+	if [ -f "$CACHE/engine.env" ]; then
+		. "$CACHE/engine.env"
+	fi
+}
+
+step() { # step "name" command …: shows it with its duration
+	_name=$1
+	shift
+	_began=$(date +%s)
+	"$@" || exit 1
+	printf '%-34s %5s s\n' "$_name" "$(($(date +%s) - _began))"
+}
