@@ -7,7 +7,7 @@ engine_environment
 cd "$ROOT"
 
 inputs() {
-	find infra/control infra/install infra/lifeline infra/sample infra/stack.yml requirements.lock \
+	find infra/control infra/install infra/lifeline infra/sample infra/stack*.yml requirements.lock \
 		shared/slipway services -type f \
 		! -path '*/__pycache__/*' ! -path '*/clients/*' ! -name '*.pyc' ! -name '.*' | LC_ALL=C sort
 }
@@ -21,7 +21,7 @@ image=slipway/control:$hash
 if ! docker image inspect "$image" >/dev/null 2>&1; then
 	mkdir -p "$CACHE"
 	log=$CACHE/control-build.log
-	if ! DOCKER_BUILDKIT=1 docker build --progress plain --file infra/control/Dockerfile \
+	if ! DOCKER_BUILDKIT=1 docker build --progress plain --file infra/control/Dockerfile --target control \
 		--label slipway.control=true --tag "$image" . >"$log" 2>&1; then
 		tail -n 40 "$log" >&2
 		fail "the control image could not be built; the end of $log is above" \

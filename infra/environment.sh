@@ -17,7 +17,6 @@ case $INSTANCE in
 	;;
 esac
 
-# What a former run of this instance chose holds until the environment says otherwise.
 if [ "$INSTANCE" = slipway ]; then
 	ENV_FILE=$STATE/env
 	PORTS='80 443 4000'
@@ -25,7 +24,6 @@ else
 	ENV_FILE=$STATE/$INSTANCE.env
 	PORTS='18080 18443 14000'
 fi
-# shellcheck disable=SC2086 # three words
 set_ports() {
 	HTTP_PORT=${HTTP_PORT:-$1}
 	HTTPS_PORT=${HTTPS_PORT:-$2}

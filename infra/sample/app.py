@@ -42,7 +42,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, "text/plain", "Nothing here.\n")
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _answer(self, status: int, kind: str, text: str) -> None:
         body = text.encode()
@@ -54,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         print(f"{self.command} {self.path} {args[1] if len(args) > 1 else ''}", flush=True)
 
 

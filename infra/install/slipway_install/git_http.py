@@ -1,7 +1,8 @@
-"""A read-only git server over smart HTTP: `python -m slipway_install.git_http FOLDER [--port N]`.
+"""A read-only git server over smart HTTP, as a program: `--root FOLDER --bind HOST --port N`.
 
-Serves every repository directly below FOLDER as `/<name>.git`. Only `upload-pack` is run, so
-nothing can be pushed. `serve` is also what the end-to-end tests start.
+Serves every repository directly below the folder as `/<name>.git`. Only `upload-pack` is run, so
+nothing can be pushed. Prints `serving on HOST:PORT` once it listens; port 0 is any free one. The
+standard library only: the end-to-end tests run this file with whatever Python they have.
 """
 
 import argparse
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
-_REPOSITORY = re.compile(r"/(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<rest>info/refs|git-upload-pack)")
+_REPOSITORY = re.compile(
+    r"/(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<rest>info/refs|git-upload-pack)"
+)
 _CHUNK = 64 * 1024
 _LONGEST_REQUEST = 16 * 1024 * 1024
 
@@ -107,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Quiet: a clone is of no interest here."""
 
 
@@ -125,10 +128,12 @@ def serve(root: Path, host: str = "", port: int = 0) -> ThreadingHTTPServer:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--bind", default="")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
-    server = serve(arguments.folder, port=arguments.port)
+    server = serve(arguments.root, arguments.bind, arguments.port)
+    print(f"serving on {arguments.bind}:{server.server_port}", flush=True)
 
     def stop(_number: int, _frame: object) -> None:
         threading.Thread(target=server.shutdown).start()

@@ -1,0 +1,81 @@
+#!/bin/sh
+# Run tests: `test.sh quick|all|e2e|bench`. What needs the platform runs on an instance of its own,
+# brought up as a user brings one up and removed after. pytest's closing line is printed last.
+set -eu
+: "${SLIPWAY_INSTANCE:=slipway-test}"
+export SLIPWAY_INSTANCE
+. "$(dirname "$0")/environment.sh"
+cd "$ROOT"
+mode=${1:-all}
+shift || true
+
+if python=$(sh infra/python.sh); then
+	run() { "$python" -m "$@"; }
+elif [ $? -eq 3 ]; then
+	# No Python 3.12 here: everything Python runs in an image made of the control image.
+	sh infra/engine/ensure.sh
+	engine_environment
+	sh infra/images.sh
+	DOCKER_BUILDKIT=1 docker build --quiet --file infra/control/Dockerfile --target tests \
+		--label slipway.control=true --tag slipway/tests:latest . >/dev/null
+	run() {
+		docker run --rm --network host --pid host --volume "$ROOT:$ROOT" --workdir "$ROOT" \
+			--volume /var/run/docker.sock:/var/run/docker.sock --volume /tmp:/tmp \
+			--env SLIPWAY_INSTANCE --env HTTP_PORT --env HTTPS_PORT --env API_PORT \
+			--env "PYTHONPATH=$(echo shared services/*/ infra/install | tr ' ' ':')" \
+			slipway/tests:latest python -m "$@"
+	}
+else
+	exit 1
+fi
+
+static_checks() {
+	run ruff check --quiet . && run ruff format --quiet --check .
+}
+instance_up() {
+	sh infra/up.sh
+}
+closing=
+instance_gone() {
+	status=$?
+	trap - EXIT INT TERM
+	[ "${KEEP:-}" = 1 ] || sh infra/purge.sh >"$CACHE/purge.$INSTANCE.log" 2>&1 || cat "$CACHE/purge.$INSTANCE.log" >&2
+	[ -z "$closing" ] || echo "$closing"
+	exit "$status"
+}
+
+tests() { # tests pytest's arguments …; remembers the closing line
+	report=$(mktemp)
+	if { run pytest "$@" 2>&1 || echo "exit status $?"; } | tee "$report" | grep -v '^exit status '; then :; fi
+	closing=$(grep -E '^=*.*(passed|failed|error|no tests ran).* in [0-9.]+' "$report" | tail -n 1)
+	failed=$(grep -c '^exit status ' "$report" || true)
+	rm -f "$report"
+	[ "$failed" -eq 0 ]
+}
+
+case $mode in
+quick)
+	static_checks
+	tests tests/unit tests/architecture "$@"
+	;;
+all)
+	static_checks
+	instance_up
+	mkdir -p "$CACHE"
+	trap instance_gone EXIT INT TERM
+	tests "$@"
+	;;
+e2e)
+	instance_up
+	trap instance_gone EXIT INT TERM
+	tests tests/e2e "$@"
+	;;
+bench)
+	instance_up
+	trap instance_gone EXIT INT TERM
+	run tests.bench "$@"
+	;;
+*)
+	fail "test.sh does not know '$mode'" "quick, all, e2e or bench"
+	;;
+esac

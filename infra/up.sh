@@ -1,0 +1,51 @@
+#!/bin/sh
+# Bring the instance up: what is missing is installed or made, what is right is left alone.
+# `up.sh production` leaves the first owner to a one-time token that it prints.
+set -eu
+. "$(dirname "$0")/environment.sh"
+began=$(date +%s)
+
+step "ports free" sh "$ROOT/infra/ports.sh"
+step "container engine" sh "$ROOT/infra/engine/ensure.sh"
+engine_environment
+step "images" sh "$ROOT/infra/images.sh"
+control_image=$CACHE/control-image
+build_control() {
+	sh "$ROOT/infra/control.sh" >"$control_image.$INSTANCE"
+}
+step "control image" build_control
+SLIPWAY_CONTROL_IMAGE=$(tail -n 1 "$control_image.$INSTANCE")
+
+image_for() { # the image of the list whose repository is $1
+	grep -E "^$1:" "$ROOT/infra/images.list" | head -n 1 | cut -d ' ' -f 1
+}
+
+mkdir -p "$STATE"
+chmod 700 "$STATE"
+socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
+case $socket in
+unix://*) socket=${socket#unix://} ;;
+*) fail "the engine at $socket is not on this machine" "unset DOCKER_HOST, or run make up there" ;;
+esac
+if [ "${1:-}" = production ]; then
+	first_owner=false
+	sample=--label=slipway.production=true
+else
+	first_owner=true
+	docker volume create --label "slipway.instance=$INSTANCE" "${INSTANCE}_sample" >/dev/null
+	sample=--volume=${INSTANCE}_sample:/srv/git
+fi
+docker run --rm --network host "$sample" --label "slipway.instance=$INSTANCE" \
+	--volume "$socket:/var/run/docker.sock" \
+	--volume "$STATE:/state" \
+	--env SLIPWAY_INSTANCE --env HTTP_PORT --env HTTPS_PORT --env API_PORT \
+	--env "SLIPWAY_CONTROL_IMAGE=$SLIPWAY_CONTROL_IMAGE" \
+	--env "SLIPWAY_NATS_IMAGE=$(image_for nats)" \
+	--env "SLIPWAY_MONGO_IMAGE=$(image_for mongo)" \
+	--env "SLIPWAY_TRAEFIK_IMAGE=$(image_for traefik)" \
+	--env "SLIPWAY_ENGINE_SOCKET=$socket" \
+	--env SLIPWAY_STATE=/state \
+	--env SLIPWAY_LOG_LEVEL --env SLIPWAY_FAILPOINTS \
+	--env "SLIPWAY_FIRST_OWNER=$first_owner" \
+	"$SLIPWAY_CONTROL_IMAGE" python -m slipway_install
+printf '%-34s %5s s\n' "in all" "$(($(date +%s) - began))"
