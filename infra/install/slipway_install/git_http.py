@@ -14,8 +14,8 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 _REPOSITORY = re.compile(
@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         """Quiet: a clone is of no interest here."""
 
 
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+def _chunks(stream: BufferedIOBase) -> Iterator[bytes]:
     while size := int(stream.readline().split(b";")[0] or b"0", 16):
         yield stream.read(size)
         stream.readline()
