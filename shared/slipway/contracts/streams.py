@@ -6,6 +6,9 @@ from dataclasses import dataclass
 EVENTS = "EVENTS"
 LOGS = "LOGS"
 TELEMETRY = "TELEMETRY"
+OBJECTS = "OBJECTS"
+KEYS = "KEYS"
+LEASES = "LEASES"
 
 APPENDS: dict[str, tuple[str, ...]] = {
     "api-gateway": (
@@ -51,12 +54,11 @@ DURABLES: tuple[Durable, ...] = (
     Durable("metrics", "metrics", ("rollout",)),
 )  # fmt: skip
 
-BUCKETS: dict[str, tuple[str, ...]] = {
-    "leases": ("deployer", "proxy-sync", "api-gateway"),
-    "keys": ("api-gateway",),
-    "snapshots": ("api-gateway",),
+BESIDE: dict[str, tuple[str, ...]] = {
+    "api-gateway": ("key.*",),
+    "builder": ("obj.buildlogs.>", "lease.builder"),
+    "deployer": ("lease.deployer",),
+    "proxy-sync": ("lease.proxy-sync",),
+    "metrics": ("met.>",),
 }
-"""Key-value bucket → services that may write it. Builder and deployer read `keys`."""
-
-OBJECTS: dict[str, tuple[str, ...]] = {"buildlogs": ("builder",)}
-"""Object bucket → services that may write it; the gateway reads them."""
+"""Service → the subjects beside events and logs which it may publish."""

@@ -1,0 +1,131 @@
+"""`python -m slipway.eventstore.init`: makes what the streams table says, with the rights of the
+admin, and can be run again: what is right is left alone. Services may create none of it."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import nats
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import NotFoundError
+
+from slipway.contracts import streams
+
+DAY = 86400.0
+
+
+def stream_settings() -> list[dict[str, Any]]:
+    """What is said of each stream; everything else is the server's default."""
+    base: dict[str, Any] = {
+        "storage": StorageType.FILE,
+        "retention": RetentionPolicy.LIMITS,
+        "allow_direct": True,
+        "num_replicas": 1,
+    }
+    return [
+        # The truth: nothing ever leaves it, and it refuses rather than forgets.
+        dict(
+            name=streams.EVENTS,
+            subjects=["evt.>"],
+            discard=DiscardPolicy.NEW,
+            deny_delete=True,
+            deny_purge=True,
+            duplicate_window=120,
+            **base,
+        ),
+        dict(
+            name=streams.LOGS,
+            subjects=["log.>"],
+            discard=DiscardPolicy.OLD,
+            max_age=14 * DAY,
+            max_bytes=1 << 30,
+            max_msgs_per_subject=20_000,
+            **base,
+        ),
+        dict(
+            name=streams.TELEMETRY,
+            subjects=["met.>"],
+            discard=DiscardPolicy.OLD,
+            max_age=1 * DAY,
+            max_bytes=256 << 20,
+            **base,
+        ),
+        dict(name=streams.OBJECTS, subjects=["obj.>"], max_msgs_per_subject=1, **base),
+        dict(
+            name=streams.KEYS,
+            subjects=["key.*"],
+            discard=DiscardPolicy.NEW,
+            deny_delete=True,
+            **base,
+        ),
+        dict(name=streams.LEASES, subjects=["lease.*"], max_msgs_per_subject=1, **base),
+    ]
+
+
+async def make(js: JetStreamContext) -> list[str]:
+    """What was made or changed, a line each."""
+    done = []
+    for settings in stream_settings():
+        name, config = settings["name"], StreamConfig(**settings)
+        try:
+            there = (await js.stream_info(name)).config
+        except NotFoundError:
+            await js.add_stream(config)
+            done.append(f"stream {name} made")
+            continue
+        if any(getattr(there, field) != value for field, value in settings.items()):
+            await js.update_stream(config)
+            done.append(f"stream {name} changed")
+    for durable in streams.DURABLES:
+        try:
+            info = await js.consumer_info(streams.EVENTS, durable.name)
+            if sorted(info.config.filter_subjects or []) == sorted(durable.filters) or (
+                [info.config.filter_subject] == durable.filters
+            ):
+                continue
+        except NotFoundError:
+            pass
+        await js.add_consumer(
+            streams.EVENTS,
+            ConsumerConfig(
+                durable_name=durable.name,
+                filter_subjects=durable.filters,
+                deliver_policy=DeliverPolicy.ALL,
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=30,
+                max_ack_pending=10_000,
+                max_deliver=-1,
+            ),
+        )
+        done.append(f"consumer {durable.name} made")
+    return done
+
+
+async def main(url: str, password: str) -> None:
+    client = await nats.connect(url, user="admin", password=password, max_reconnect_attempts=60)
+    try:
+        for line in await make(client.jetstream(timeout=10)):
+            sys.stdout.write(line + "\n")
+    finally:
+        await client.close()
+
+
+if __name__ == "__main__":
+    mounted = Path("/run/secrets/nats_password")
+    asyncio.run(
+        main(
+            os.environ.get("SLIPWAY_NATS_URL", "nats://nats:4222"),
+            os.environ.get("SLIPWAY_NATS_PASSWORD") or mounted.read_text().strip(),
+        )
+    )

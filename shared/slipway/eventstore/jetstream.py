@@ -1,0 +1,196 @@
+"""The event store on NATS JetStream.
+
+The only module that appends events. `connect` gives everything a service needs of NATS.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import nats
+from nats.aio.client import Client
+from tenacity import (
+    AsyncRetrying,
+    RetryError,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from slipway.contracts import streams
+from slipway.contracts.event import Event
+from slipway.eventstore import codec
+from slipway.eventstore.beside import StreamKeys, StreamLease, StreamLogs, StreamObjects
+from slipway.eventstore.reaction import JetStreamReaction
+from slipway.eventstore.store import Commit, Conflict, Damaged, OutcomeUnknown
+from slipway.eventstore.stream import Inbox, Message, Silent, Stream, WrongLastSequence
+from slipway.kernel.clock import Clock
+from slipway.kernel.envelope import Head, Meta, Subject
+from slipway.runtime.logging import logger
+
+
+def _commit(message: Message) -> Commit:
+    return codec.from_bytes(message.subject, message.sequence, message.data)
+
+
+class JetStreamStore:
+    def __init__(self, client: Client, events: Stream) -> None:
+        self._client = client
+        self._events = events
+
+    async def append(
+        self, subject: Subject, expected: Head, events: Sequence[Event], meta: Meta
+    ) -> Commit:
+        data = codec.to_bytes(expected, events, meta)
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(Silent),
+                stop=stop_after_attempt(5),
+                wait=wait_random_exponential(multiplier=0.2, max=2.0),
+            ):
+                with attempt:
+                    return await self._append_once(subject, expected, data, meta)
+        except RetryError as error:
+            raise OutcomeUnknown(meta.commit) from error
+        raise AssertionError  # the loop returns or raises
+
+    async def _append_once(
+        self, subject: Subject, expected: Head, data: bytes, meta: Meta
+    ) -> Commit:
+        headers = {"traceparent": meta.traceparent} if meta.traceparent else None
+        try:
+            stored = await self._events.publish(
+                str(subject),
+                data,
+                expected=expected.sequence,
+                message_id=meta.commit,
+                headers=headers,
+            )
+        except WrongLastSequence:
+            # Not yet a conflict: the first try of this commit may be what stands there.
+            found = await self.load(subject, expected.sequence)
+            for commit in found:
+                if commit.meta.commit == meta.commit:
+                    return commit
+            last = found[-1].sequence if found else 0
+            raise Conflict(subject, expected.sequence, last) from None
+        if stored.duplicate:
+            # The id was seen within two minutes, maybe on another subject: look at what it was.
+            there = await self.at(stored.sequence)
+            if there is None or there.subject != subject or there.meta.commit != meta.commit:
+                raise Conflict(subject, expected.sequence, stored.sequence)
+            return there
+        return codec.from_bytes(str(subject), stored.sequence, data)
+
+    async def load(self, subject: Subject, after: int = 0) -> list[Commit]:
+        return [_commit(m) async for m in self._events.read(after, None, str(subject))]
+
+    async def head(self, subject: Subject) -> Commit | None:
+        message = await self._events.last(str(subject))
+        return _commit(message) if message else None
+
+    async def heads(self, organization: str, category: str) -> list[Commit]:
+        pattern = f"evt.{organization}.{category}.*"
+        return [_commit(message) for message in await self._events.lasts(pattern)]
+
+    async def at(self, sequence: int) -> Commit | None:
+        message = await self._events.get(sequence)
+        return _commit(message) if message else None
+
+    async def last_sequence(self) -> int:
+        message = await self._events.last("evt.>")
+        return message.sequence if message else 0
+
+    async def read(
+        self, after: int = 0, until: int | None = None, pattern: str = "evt.>"
+    ) -> AsyncIterator[Commit]:
+        end = await self.last_sequence() if until is None else until
+        async for message in self._checked(self._events.read(after, end, pattern), after, pattern):
+            yield message
+
+    async def follow(self, after: int, pattern: str = "evt.>") -> AsyncIterator[Commit]:
+        messages = self._events.follow(after, pattern)
+        async for message in self._checked(messages, after, pattern):
+            yield message
+
+    @staticmethod
+    async def _checked(
+        messages: AsyncIterator[Message], after: int, pattern: str
+    ) -> AsyncIterator[Commit]:
+        """On a log from which nothing can be deleted a missing sequence is damage."""
+        async for message in messages:
+            if pattern == "evt.>" and message.sequence != after + 1:
+                raise Damaged(f"after sequence {after} the log goes on with {message.sequence}")
+            after = message.sequence
+            yield _commit(message)
+
+    @asynccontextmanager
+    async def reaction(self, durable: str) -> AsyncIterator[JetStreamReaction]:
+        reaction = JetStreamReaction(self._client, streams.EVENTS, durable)
+        await reaction.open()
+        try:
+            yield reaction
+        finally:
+            await reaction.close()
+
+
+class Connection:
+    """One connection to NATS and what is reached over it."""
+
+    def __init__(self, client: Client, inbox: Inbox) -> None:
+        self._client = client
+        self._inbox = inbox
+        self.store = JetStreamStore(client, self._stream(streams.EVENTS))
+        self.logs = StreamLogs(self._stream(streams.LOGS))
+        self.build_logs = StreamObjects(self._stream(streams.OBJECTS), "buildlogs")
+        self.keys = StreamKeys(self._stream(streams.KEYS))
+
+    def _stream(self, name: str) -> Stream:
+        return Stream(self._client, self._inbox, name)
+
+    def lease(self, name: str, holder: str, clock: Clock) -> StreamLease:
+        return StreamLease(self._stream(streams.LEASES), name, holder, clock)
+
+    @property
+    def client(self) -> Client:
+        """For what stands beside the log: samples, and health."""
+        return self._client
+
+    @property
+    def connected(self) -> bool:
+        return self._client.is_connected
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+async def connect(url: str, user: str, password: str) -> Connection:
+    """Waits until the server answers, and reconnects for ever after."""
+    log = logger(url=url, user=user)
+
+    async def error(problem: Exception) -> None:
+        # A refused publish or subscription is seen here only: the call itself just times out.
+        log.error("nats", error=str(problem))
+
+    async def disconnected() -> None:
+        log.warning("nats is away; reconnecting")
+
+    async def reconnected() -> None:
+        log.info("nats is back")
+
+    client = await nats.connect(
+        url,
+        user=user,
+        password=password,
+        name=user,
+        inbox_prefix=f"_INBOX_{user}".encode(),
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.5,
+        connect_timeout=5,
+        error_cb=error,
+        disconnected_cb=disconnected,
+        reconnected_cb=reconnected,
+        allow_reconnect=True,
+    )
+    inbox = Inbox(client)
+    await inbox.open()
+    return Connection(client, inbox)

@@ -1,0 +1,206 @@
+"""The event store, logs, objects, keys and leases in memory, for tests and the simulator."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from slipway.contracts.event import Event
+from slipway.contracts.logs import LogLine
+from slipway.contracts.streams import DURABLES
+from slipway.eventstore import codec
+from slipway.eventstore.store import Commit, Conflict, Delivery, OutcomeUnknown
+from slipway.kernel.envelope import Head, Meta, Subject
+
+type Fault = Literal["conflict", "unknown_before", "unknown_after"]
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """NATS' rules: `*` is one token, `>` is all the rest."""
+    wanted, given = pattern.split("."), subject.split(".")
+    for index, part in enumerate(wanted):
+        if part == ">":
+            return len(given) > index
+        if index >= len(given) or part not in ("*", given[index]):
+            return False
+    return len(wanted) == len(given)
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self._log: list[Commit] = []
+        self._grew = asyncio.Condition()
+        self._acknowledged: dict[str, set[int]] = {}
+        self.faults: list[Fault] = []
+        """What happens to the next appends, first to last."""
+
+    async def append(
+        self, subject: Subject, expected: Head, events: Sequence[Event], meta: Meta
+    ) -> Commit:
+        data = codec.to_bytes(expected, events, meta)
+        fault = self.faults.pop(0) if self.faults else None
+        mine = [commit for commit in self._log if commit.subject == subject]
+        for commit in mine:
+            if commit.meta.commit == meta.commit:
+                return commit
+        last = mine[-1].sequence if mine else 0
+        if fault == "conflict" or last != expected.sequence:
+            raise Conflict(subject, expected.sequence, last)
+        if fault == "unknown_before":
+            raise OutcomeUnknown(meta.commit)
+        commit = codec.from_bytes(str(subject), len(self._log) + 1, data)
+        async with self._grew:
+            self._log.append(commit)
+            self._grew.notify_all()
+        if fault == "unknown_after":
+            raise OutcomeUnknown(meta.commit)
+        return commit
+
+    async def load(self, subject: Subject, after: int = 0) -> list[Commit]:
+        return [c for c in self._log if c.subject == subject and c.sequence > after]
+
+    async def head(self, subject: Subject) -> Commit | None:
+        found = await self.load(subject)
+        return found[-1] if found else None
+
+    async def heads(self, organization: str, category: str) -> list[Commit]:
+        last: dict[Subject, Commit] = {}
+        for commit in self._log:
+            if matches(f"evt.{organization}.{category}.*", str(commit.subject)):
+                last[commit.subject] = commit
+        return list(last.values())
+
+    async def at(self, sequence: int) -> Commit | None:
+        return self._log[sequence - 1] if 0 < sequence <= len(self._log) else None
+
+    async def last_sequence(self) -> int:
+        return len(self._log)
+
+    async def read(
+        self, after: int = 0, until: int | None = None, pattern: str = "evt.>"
+    ) -> AsyncIterator[Commit]:
+        for commit in self._log[after : len(self._log) if until is None else until]:
+            if matches(pattern, str(commit.subject)):
+                yield commit
+
+    async def follow(self, after: int, pattern: str = "evt.>") -> AsyncIterator[Commit]:
+        while True:
+            async for commit in self.read(after, None, pattern):
+                yield commit
+                after = commit.sequence
+            async with self._grew:
+                if not self._matching(after, pattern):
+                    await self._grew.wait()
+
+    def _matching(self, after: int, pattern: str) -> bool:
+        return any(matches(pattern, str(commit.subject)) for commit in self._log[after:])
+
+    @asynccontextmanager
+    async def reaction(self, durable: str) -> AsyncIterator["MemoryReaction"]:
+        filters = next(d.filters for d in DURABLES if d.name == durable)
+        acknowledged = self._acknowledged.setdefault(durable, set())
+        yield MemoryReaction(self, filters, acknowledged)
+
+
+class MemoryReaction:
+    """Hands out every commit not yet acknowledged, in order; again on `later`."""
+
+    def __init__(self, store: MemoryStore, filters: list[str], acknowledged: set[int]) -> None:
+        self._store, self._filters, self._acknowledged = store, filters, acknowledged
+        self._again: asyncio.Queue[tuple[Commit, int]] = asyncio.Queue()
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        follower = asyncio.create_task(self._follow())
+        try:
+            while True:
+                commit, attempt = await self._again.get()
+                yield Delivery(commit, attempt, _Settle(self, commit, attempt))
+        finally:
+            follower.cancel()
+
+    async def _follow(self) -> None:
+        async for commit in self._store.follow(0):
+            wanted = any(matches(pattern, str(commit.subject)) for pattern in self._filters)
+            if wanted and commit.sequence not in self._acknowledged:
+                self._again.put_nowait((commit, 1))
+
+    def settle(self, commit: Commit) -> None:
+        self._acknowledged.add(commit.sequence)
+
+    async def again(self, commit: Commit, attempt: int, delay: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(delay, self._again.put_nowait, (commit, attempt + 1))
+
+
+class _Settle:
+    def __init__(self, reaction: MemoryReaction, commit: Commit, attempt: int) -> None:
+        self._reaction, self._commit, self._attempt = reaction, commit, attempt
+
+    async def ack(self) -> None:
+        self._reaction.settle(self._commit)
+
+    async def nak(self, delay: float) -> None:
+        await self._reaction.again(self._commit, self._attempt, delay)
+
+    async def in_progress(self) -> None:
+        pass
+
+
+class MemoryLogs:
+    def __init__(self) -> None:
+        self._batches: list[tuple[str, tuple[LogLine, ...]]] = []
+        self._grew = asyncio.Condition()
+
+    async def write(self, subject: str, lines: Sequence[LogLine]) -> None:
+        async with self._grew:
+            self._batches.append((subject, tuple(lines)))
+            self._grew.notify_all()
+
+    async def read(
+        self, subject: str, after: int = 0, follow: bool = False
+    ) -> AsyncIterator[tuple[int, tuple[LogLine, ...]]]:
+        while True:
+            end = len(self._batches)
+            for sequence in range(after + 1, end + 1):
+                name, lines = self._batches[sequence - 1]
+                if name == subject:
+                    yield sequence, lines
+            after = end
+            if not follow:
+                return
+            async with self._grew:
+                if len(self._batches) == end:
+                    await self._grew.wait()
+
+
+class MemoryObjects:
+    def __init__(self) -> None:
+        self._objects: dict[str, bytes] = {}
+
+    async def put(self, name: str, data: bytes) -> None:
+        self._objects[name] = data
+
+    async def get(self, name: str) -> bytes | None:
+        return self._objects.get(name)
+
+
+class MemoryKeys:
+    def __init__(self) -> None:
+        self._keys: dict[str, bytes] = {}
+
+    async def put(self, name: str, wrapped: bytes) -> None:
+        if self._keys.setdefault(name, wrapped) != wrapped:
+            raise ValueError(f"another key of {name} is there")
+
+    async def get(self, name: str) -> bytes | None:
+        return self._keys.get(name)
+
+
+class MemoryLease:
+    held = True
+
+    async def acquire(self) -> None:
+        pass
+
+    async def release(self) -> None:
+        pass

@@ -1,0 +1,224 @@
+"""One JetStream stream over nats-py: publish with an expectation, and batched direct gets, which
+nats-py has no call for (ADR-31): the request `{"seq", "next_by_subj", "batch"}` is answered by
+up to `batch` messages and an end marker (status 204, or 404 when there is nothing)."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeout
+from nats.js.errors import APIError
+
+WRONG_LAST_SEQUENCE = 10071
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    subject: str
+    sequence: int
+    data: bytes
+    left: int
+    """How many more match after this one, as the server counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    sequence: int
+    duplicate: bool
+
+
+class WrongLastSequence(Exception):
+    """The subject's last sequence is not the expected one."""
+
+
+class Silent(Exception):
+    """No answer in time: what was asked may have happened or not."""
+
+
+class Inbox:
+    """One wildcard subscription for all batched requests of a connection."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._prefix = client.new_inbox()
+        self._numbers = itertools.count()
+        self._waiting: dict[str, asyncio.Queue[Msg]] = {}
+
+    async def open(self) -> None:
+        await self._client.subscribe(f"{self._prefix}.*", cb=self._arrived)
+
+    async def _arrived(self, message: Msg) -> None:
+        queue = self._waiting.get(message.subject.rpartition(".")[2])
+        if queue is not None:
+            queue.put_nowait(message)
+
+    async def ask(self, subject: str, body: dict[str, Any], timeout: float = 5.0) -> list[Msg]:
+        """All the answers up to the end marker. Raises Silent."""
+        number = str(next(self._numbers))
+        queue: asyncio.Queue[Msg] = asyncio.Queue()
+        self._waiting[number] = queue
+        answers: list[Msg] = []
+        try:
+            await self._client.publish(
+                subject, json.dumps(body).encode(), reply=f"{self._prefix}.{number}"
+            )
+            while True:
+                async with asyncio.timeout(timeout):
+                    message = await queue.get()
+                headers = message.headers or {}
+                status = headers.get("Status")
+                if status in ("204", "404"):
+                    return answers
+                if status is not None:
+                    raise Silent(f"{subject}: {status} {headers.get('Description', '')}")
+                answers.append(message)
+                if body.get("batch", 1) == 1:
+                    return answers
+        except TimeoutError as error:
+            raise Silent(subject) from error
+        finally:
+            del self._waiting[number]
+
+
+def _message(message: Msg) -> Message:
+    headers = message.headers or {}
+    return Message(
+        headers["Nats-Subject"],
+        int(headers["Nats-Sequence"]),
+        message.data,
+        int(headers.get("Nats-Num-Pending", 0)),
+    )
+
+
+class Stream:
+    def __init__(self, client: Client, inbox: Inbox, name: str) -> None:
+        self._client = client
+        self._js = client.jetstream(timeout=5.0)
+        self._inbox = inbox
+        self._direct = f"$JS.API.DIRECT.GET.{name}"
+        self.name = name
+
+    async def publish(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        expected: int | None = None,
+        message_id: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Stored:
+        """Raises WrongLastSequence, and Silent when there was no answer in 5 s."""
+        sent = {"Nats-Expected-Stream": self.name, **(headers or {})}
+        if expected is not None:
+            sent["Nats-Expected-Last-Subject-Sequence"] = str(expected)
+        if message_id is not None:
+            sent["Nats-Msg-Id"] = message_id
+        try:
+            answer = await self._js.publish(subject, data, headers=sent)
+        except APIError as error:
+            if error.err_code == WRONG_LAST_SEQUENCE:
+                raise WrongLastSequence(str(error)) from error
+            raise
+        except (NatsTimeout, NoRespondersError, ConnectionError) as error:
+            raise Silent(subject) from error
+        return Stored(answer.seq, bool(answer.duplicate))
+
+    async def batch(self, sequence: int, pattern: str, count: int) -> list[Message]:
+        """Up to `count` messages that match, from `sequence` on."""
+        body = {"seq": sequence, "next_by_subj": pattern, "batch": count, "max_bytes": 8_000_000}
+        return [_message(answer) for answer in await self._inbox.ask(self._direct, body)]
+
+    async def last(self, subject: str) -> Message | None:
+        answers = await self._inbox.ask(self._direct, {"last_by_subj": subject})
+        return _message(answers[0]) if answers else None
+
+    async def get(self, sequence: int) -> Message | None:
+        answers = await self._inbox.ask(self._direct, {"seq": sequence})
+        return _message(answers[0]) if answers else None
+
+    async def lasts(self, pattern: str) -> list[Message]:
+        """The last message of every subject that matches, in pages of 1,000 sequences."""
+        found: dict[str, Message] = {}
+        body: dict[str, Any] = {"multi_last": [pattern], "batch": 1000}
+        try:
+            answers = await self._inbox.ask(self._direct, body)
+        except Silent:  # more than 1,024 subjects: read them all
+            answers = None
+        if answers is not None and len(answers) < 1000:
+            return [_message(answer) for answer in answers]
+        async for message in self.read(0, None, pattern):
+            found[message.subject] = message
+        return list(found.values())
+
+    async def read(self, after: int, until: int | None, pattern: str) -> AsyncIterator[Message]:
+        """Messages above `after`, up to `until` or the present end; the next batch is asked for
+        while one is being handed out."""
+        size = 1000
+
+        def ask(sequence: int) -> asyncio.Task[list[Message]]:
+            return asyncio.create_task(self.batch(sequence, pattern, size))
+
+        pending = ask(after + 1)
+        try:
+            while True:
+                messages = await pending
+                more = bool(messages) and messages[-1].left > 0
+                if more:
+                    pending = ask(messages[-1].sequence + 1)
+                for message in messages:
+                    if until is not None and message.sequence > until:
+                        return
+                    yield message
+                if not more:
+                    return
+        finally:
+            pending.cancel()
+
+    async def follow(self, after: int, pattern: str) -> AsyncIterator[Message]:
+        """`read`, and then what comes, for ever. What is published is seen by a subscription
+        before it is stored, so it only wakes this up; a look each second is the net."""
+        woken = asyncio.Event()
+
+        async def wake(_message: Msg) -> None:
+            woken.set()
+
+        subscription = await self._client.subscribe(pattern, cb=wake)
+        delays = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05)
+        try:
+            while True:
+                seen = after
+                async for message in self._patiently(after, pattern):
+                    yield message
+                    after = message.sequence
+                if after != seen:
+                    continue
+                try:
+                    async with asyncio.timeout(1.0):
+                        await woken.wait()
+                except TimeoutError:
+                    continue
+                woken.clear()
+                for delay in delays:
+                    await asyncio.sleep(delay)
+                    before = after
+                    async for message in self._patiently(after, pattern):
+                        yield message
+                        after = message.sequence
+                    if after != before:
+                        break
+        finally:
+            await subscription.unsubscribe()
+
+    async def _patiently(self, after: int, pattern: str) -> AsyncIterator[Message]:
+        """A server that is away is waited for: a follower never ends by itself."""
+        try:
+            async for message in self.read(after, None, pattern):
+                yield message
+        except Silent:
+            await asyncio.sleep(0.5)

@@ -1,0 +1,167 @@
+"""One behaviour, two stores; and what only the real one can show."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import nats
+import nats.errors
+import pytest
+from slipway.contracts import streams
+from slipway.contracts.logs import LogLine
+from slipway.contracts.permissions import SERVICES
+from slipway.eventstore.beside import StreamLease
+from slipway.eventstore.jetstream import Connection, JetStreamStore, connect
+from slipway.eventstore.memory import MemoryStore
+from slipway.eventstore.store import OutcomeUnknown
+from slipway.kernel.envelope import NOTHING
+from slipway.runtime.clock import SystemClock
+from slipway.testing.store_suite import StoreSuite, created, meta, subject
+
+from tests.contract.conftest import NatsServer
+
+
+class TestMemory(StoreSuite):
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        return MemoryStore()
+
+    async def test_an_unknown_outcome_is_resolved_by_the_same_commit(self, store: MemoryStore):
+        for fault in ("unknown_before", "unknown_after"):
+            at, once = subject(), meta()
+            store.faults.append(fault)
+            with pytest.raises(OutcomeUnknown):
+                await store.append(at, NOTHING, [created()], once)
+            commit = await store.append(at, NOTHING, [created()], once)
+            assert await store.load(at) == [commit]
+
+
+@pytest.fixture
+async def admin(nats_server: NatsServer) -> AsyncIterator[Connection]:
+    connection = await connect(nats_server.url, "admin", nats_server.passwords["admin"])
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.engine
+class TestJetStream(StoreSuite):
+    @pytest.fixture
+    def store(self, admin: Connection) -> JetStreamStore:
+        return admin.store
+
+    async def test_what_was_acknowledged_survives_a_kill(
+        self, store: JetStreamStore, nats_server: NatsServer
+    ):
+        acknowledged = []
+        killed = asyncio.Event()
+
+        async def write() -> None:
+            while not killed.is_set() or len(acknowledged) < 200:
+                acknowledged.append(await store.append(subject(), NOTHING, [created()], meta()))
+
+        writers = [asyncio.create_task(write()) for _ in range(4)]
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(nats_server.kill)
+        await asyncio.to_thread(nats_server.start)
+        killed.set()
+        await asyncio.wait_for(asyncio.gather(*writers), 60)
+        for commit in acknowledged:
+            assert await store.load(commit.subject) == [commit]
+
+    async def test_a_follower_outlives_the_server(
+        self, store: JetStreamStore, nats_server: NatsServer
+    ):
+        before = await store.last_sequence()
+        follower = store.follow(before)
+        first = await store.append(subject(), NOTHING, [created()], meta())
+        assert await anext(follower) == first
+        await asyncio.to_thread(nats_server.kill)
+        await asyncio.to_thread(nats_server.start)
+        second = await store.append(subject(), NOTHING, [created()], meta())
+        assert await asyncio.wait_for(anext(follower), 20) == second
+
+
+@pytest.mark.engine
+async def test_a_lease_has_one_holder(admin: Connection):
+    clock, name = SystemClock(), f"t{uuid.uuid4().hex[:6]}"
+
+    def lease(holder: str) -> StreamLease:
+        lease = admin.lease(name, holder, clock)
+        lease._ttl = 2.0
+        return lease
+
+    one, two = lease("one"), lease("two")
+    await one.acquire()
+    assert one.held
+    waiting = asyncio.create_task(two.acquire())
+    await asyncio.sleep(0.6)
+    assert not two.held
+    await one.release()
+    await asyncio.wait_for(waiting, 5)
+    assert two.held
+    assert not one.held
+    await two.release()
+
+
+@pytest.mark.engine
+async def test_logs_objects_and_keys(admin: Connection):
+    name = uuid.uuid4().hex
+    lines = (LogLine(at="2026-01-01T00:00:00Z", text="hello"),)
+    await admin.logs.write(f"log.org.build.{name}", lines)
+    read = [item async for item in admin.logs.read(f"log.org.build.{name}")]
+    assert [batch for _, batch in read] == [lines]
+    data = bytes(range(256)) * 8000
+    assert await admin.build_logs.get(name) is None
+    await admin.build_logs.put(name, data)
+    assert await admin.build_logs.get(name) == data
+    await admin.keys.put(name, b"wrapped")
+    await admin.keys.put(name, b"wrapped")
+    assert await admin.keys.get(name) == b"wrapped"
+    with pytest.raises(ValueError, match="another key"):
+        await admin.keys.put(name, b"other")
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_may_only_what_the_table_says(service: str, nats_server: NatsServer):
+    refused: list[str] = []
+
+    async def error(problem: Exception) -> None:
+        refused.append(str(problem))
+
+    client = await nats.connect(
+        nats_server.url,
+        user=service,
+        password=nats_server.passwords[service],
+        inbox_prefix=f"_INBOX_{service}".encode(),
+        error_cb=error,
+    )
+    js = client.jetstream(timeout=0.4)
+    id_ = uuid.uuid4().hex
+    owned = {c for categories in streams.APPENDS.values() for c in categories}
+    mine = set(streams.APPENDS[service])
+    for category in mine:
+        await js.publish(f"evt.org-x.{category}.{id_}", b"{}", timeout=5)
+    forbidden = [f"evt.org-x.{category}.{id_}" for category in owned - mine]
+    forbidden += [
+        "$JS.API.STREAM.CREATE.MINE",
+        "$JS.API.STREAM.UPDATE.EVENTS",
+        "$JS.API.STREAM.DELETE.EVENTS",
+        "$JS.API.STREAM.PURGE.EVENTS",
+        "$JS.API.STREAM.MSG.DELETE.EVENTS",
+        f"$JS.API.CONSUMER.CREATE.EVENTS.{service}-own",
+        f"$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.{service}-own",
+        "$JS.API.CONSUMER.DELETE.EVENTS.builder",
+    ]
+    forbidden += [
+        f"$JS.API.CONSUMER.MSG.NEXT.EVENTS.{durable.name}"
+        for durable in streams.DURABLES
+        if durable.service != service
+    ]
+    for name in forbidden:
+        await client.publish(name, b"{}", reply=client.new_inbox())
+    await client.flush()
+    await asyncio.sleep(0.2)
+    for name in forbidden:
+        assert any(name.lower() in text.lower() for text in refused), f"{name} was not refused"
+    await client.close()
