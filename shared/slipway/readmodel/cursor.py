@@ -1,0 +1,28 @@
+"""Opaque cursors: where the last item of a page stood."""
+
+import base64
+import json
+from typing import Any
+
+
+def encode(value: Any, id_: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([value, id_]).encode()).decode().rstrip("=")
+
+
+def decode(cursor: str) -> tuple[Any, str]:
+    """Raises ValueError for anything that `encode` did not make."""
+    padded = cursor + "=" * (-len(cursor) % 4)
+    value, id_ = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+    if not isinstance(id_, str):
+        raise ValueError(cursor)
+    return value, id_
+
+
+def field(document: dict[str, Any], path: str) -> Any:
+    """The value at a dotted path; None where there is none."""
+    value: Any = document
+    for part in path.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    return value

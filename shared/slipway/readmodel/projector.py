@@ -1,0 +1,187 @@
+"""Folds the log into documents: what comes, in small batches; and all of it anew beside what is
+live, when the code has changed, somebody asks, or the database is empty."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import uuid4
+
+from slipway.eventstore.store import Commit, EventStore
+from slipway.readmodel.model import Away, Document, Generations, Projection
+from slipway.runtime.logging import logger
+
+_BATCH = 500
+
+
+@dataclass(slots=True)
+class Progress:
+    """Of the newest rebuild. `differing` counts collections that differ from the former ones
+    made by the same code: it should be 0."""
+
+    status: Literal["none", "running", "done", "failed"] = "none"
+    folded: int = 0
+    of: int = 0
+    documents: int = 0
+    differing: int = 0
+    error: str = ""
+
+
+class Projector:
+    def __init__(
+        self,
+        store: EventStore,
+        documents: Generations,
+        projections: Sequence[Projection],
+        version: str,
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._projections = projections
+        self._version = version
+        self._moved = asyncio.Condition()
+        self._generation = ""
+        self._rebuild_wanted = asyncio.Event()
+        self._log = logger()
+        self.sequence = 0
+        """Up to here the live documents hold the log."""
+        self.caught_up = False
+        """Has been at the log's end since the start."""
+        self.progress = Progress()
+        self.listeners: list[Callable[[Commit], None]] = []
+        """Called with each commit after its documents are stored."""
+
+    async def wait_for(self, sequence: int, seconds: float) -> bool:
+        """True once the documents hold that sequence; False when they do not in time."""
+        if self.sequence >= sequence:
+            return True
+        try:
+            async with asyncio.timeout(seconds), self._moved:
+                await self._moved.wait_for(lambda: self.sequence >= sequence)
+        except TimeoutError:
+            return False
+        return True
+
+    def ask_rebuild(self) -> None:
+        if self.progress.status != "running":
+            self.progress = Progress(status="running")
+        self._rebuild_wanted.set()
+
+    async def run(self) -> None:
+        """For ever. While the database is away the log waits; it is never skipped."""
+        while True:
+            try:
+                live = await self._documents.live()
+                if live is None or live[1] != self._version or self._rebuild_wanted.is_set():
+                    self._rebuild_wanted.clear()
+                    await self._rebuild(live)
+                    continue
+                self._generation = live[0]
+                await self._moved_to(await self._documents.checkpoint(self._generation))
+                await self._follow()
+            except Away as error:
+                self._log.warning("the database is away; trying again", error=str(error)[:200])
+                await asyncio.sleep(0.5)
+
+    async def _moved_to(self, sequence: int) -> None:
+        async with self._moved:
+            self.sequence = sequence
+            self._moved.notify_all()
+
+    async def _follow(self) -> None:
+        """Until a rebuild is wanted or the live pointer has gone with its database."""
+        queue: asyncio.Queue[Commit] = asyncio.Queue(4 * _BATCH)
+        end = await self._store.last_sequence()
+        self.caught_up = self.caught_up or self.sequence >= end
+
+        async def fill() -> None:
+            async for commit in self._store.follow(self.sequence):
+                await queue.put(commit)
+
+        filling = asyncio.create_task(fill())
+        try:
+            while not self._rebuild_wanted.is_set():
+                if filling.done():
+                    filling.result()
+                try:
+                    async with asyncio.timeout(2.0):
+                        batch = [await queue.get()]
+                except TimeoutError:
+                    live = await self._documents.live()
+                    if live is None or live[0] != self._generation:
+                        return
+                    continue
+                while len(batch) < _BATCH and not queue.empty():
+                    batch.append(queue.get_nowait())
+                await self._fold(batch)
+                self.caught_up = self.caught_up or self.sequence >= end
+        finally:
+            filling.cancel()
+
+    async def _fold(self, batch: list[Commit]) -> None:
+        for projection in self._projections:
+            keyed = [(key, c) for c in batch for key in projection.keys(c)]
+            if not keyed:
+                continue
+            known = await self._documents.get_many(
+                projection.collection, list({key for key, _ in keyed})
+            )
+            changed: dict[str, Document] = {}
+            for key, commit in keyed:
+                document = changed.get(key) or known.get(key)
+                if document is None or document["_seq"] < commit.sequence:
+                    changed[key] = applied(projection, document, commit, key)
+            await self._documents.put(projection.collection, list(changed.values()))
+        await self._documents.set_checkpoint(self._generation, batch[-1].sequence)
+        await self._moved_to(batch[-1].sequence)
+        for commit in batch:
+            for listener in self.listeners:
+                listener(commit)
+
+    async def _rebuild(self, former: tuple[str, str] | None) -> None:
+        """Insert into new collections beside the live ones, compare, flip the pointer, drop."""
+        progress = self.progress = Progress(status="running")
+        generation = f"g{uuid4().hex[:12]}"
+        self._log.info("rebuilding the read models", version=self._version)
+        try:
+            progress.of = end = await self._store.last_sequence()
+            folded: list[dict[str, Document]] = [{} for _ in self._projections]
+            async for commit in self._store.read(0, end):
+                for projection, documents in zip(self._projections, folded, strict=True):
+                    for key in projection.keys(commit):
+                        documents[key] = applied(projection, documents.get(key), commit, key)
+                progress.folded = commit.sequence
+                if commit.sequence % 200 == 0:
+                    await asyncio.sleep(0)
+            await self._documents.create(generation, self._projections)
+            for projection, documents in zip(self._projections, folded, strict=True):
+                if documents:
+                    await self._documents.insert(
+                        generation, projection.collection, list(documents.values())
+                    )
+                progress.documents += len(documents)
+            await self._documents.set_checkpoint(generation, end)
+            if former is not None and former[1] == self._version:
+                progress.differing = await self._differing(former[0], generation, end)
+            await self._documents.make_live(generation, self._version)
+            await self._documents.drop_others()
+        except Away:
+            progress.status = "failed"
+            progress.error = "the database is away"
+            raise
+        progress.status = "done"
+        self._log.info("read models rebuilt", events=end, documents=progress.documents)
+
+    async def _differing(self, former: str, generation: str, end: int) -> int:
+        if await self._documents.checkpoint(former) != end:
+            return 0
+        names = [projection.collection for projection in self._projections]
+        one = await self._documents.digest(former, names)
+        two = await self._documents.digest(generation, names)
+        return sum(one[name] != two[name] for name in names)
+
+
+def applied(
+    projection: Projection, document: Document | None, commit: Commit, key: str
+) -> Document:
+    return {**projection.apply(document, commit, key), "_id": key, "_seq": commit.sequence}
