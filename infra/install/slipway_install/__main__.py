@@ -22,8 +22,7 @@ def up(settings: Settings) -> None:
         stack.ensure_volumes(settings)
         configuration = nats.ensure_config(settings)
     with step("NATS and MongoDB"):
-        if not stack.exists(settings, "nats"):
-            stack.deploy(settings, configuration, services=False)
+        stack.deploy(settings, configuration, services=stack.serving(settings))
         stack.wait(settings, stack.STORAGE)
     with step("streams"):
         _init(settings)

@@ -40,6 +40,18 @@ def rows(*argv: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if line]
 
 
+def last_lines(service: str, number: int) -> list[str]:
+    """What the service's tasks wrote last, on either stream."""
+    done = subprocess.run(
+        ["docker", "service", "logs", "--raw", "--tail", str(number), service],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout.splitlines()[-number:]
+
+
 def names(kind: str, instance: str) -> set[str]:
     """The names of the instance's networks, volumes, secrets or configs."""
     found = rows(kind, "ls", "--filter", f"label={INSTANCE}={instance}")

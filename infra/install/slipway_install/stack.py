@@ -33,8 +33,10 @@ def ensure_volumes(settings: Settings) -> None:
             engine.run("volume", "create", *_label(settings), name)
 
 
-def exists(settings: Settings, service: str) -> bool:
-    return engine.inspect("service", settings.named(service)) is not None
+def serving(settings: Settings) -> bool:
+    """Whether the services were started before: then streams and permissions are there."""
+    gateway = engine.inspect("service", settings.named("api-gateway"))
+    return gateway is not None and gateway["Spec"]["Mode"]["Replicated"]["Replicas"] > 0
 
 
 def deploy(settings: Settings, nats_conf: str, *, services: bool) -> None:
@@ -84,7 +86,7 @@ def run_once(settings: Settings, name: str, command: list[str], secrets: list[st
     """Run `command` in the control image as a job of the swarm, on the control network, with
     `secrets` (`source=…,target=…`); wait for its end. Raises InstallError when it fails."""
     service = settings.named(name)
-    if exists(settings, name):
+    if engine.inspect("service", service) is not None:
         engine.run("service", "rm", service)
     engine.run(
         "service", "create", "--detach", "--quiet", "--name", service,
@@ -122,8 +124,13 @@ def _services(settings: Settings, chosen: list[str]) -> dict[str, dict[str, Any]
 
 def _tasks(service: str) -> list[dict[str, Any]]:
     """The newest first."""
-    ids = engine.run("service", "ps", "--quiet", "--no-trunc", service).split()
-    return json.loads(engine.run("inspect", "--type", "task", *ids)) if ids else []
+    while ids := engine.run("service", "ps", "--quiet", "--no-trunc", service).split():
+        try:
+            return json.loads(engine.run("inspect", "--type", "task", *ids))
+        except engine.EngineRefused as error:
+            if "not found" not in " ".join(error.evidence):  # the engine forgets old tasks
+                raise
+    return []
 
 
 def _converged(service: dict[str, Any], tasks: list[dict[str, Any]]) -> bool:
@@ -131,24 +138,25 @@ def _converged(service: dict[str, Any], tasks: list[dict[str, Any]]) -> bool:
     if service.get("UpdateStatus", {}).get("State") == "updating":
         return False
     wanted = service["Spec"]["Mode"]["Replicated"]["Replicas"]
-    present = service["Spec"]["TaskTemplate"]["ContainerSpec"]
+    present = _said(service["Spec"]["TaskTemplate"]["ContainerSpec"])
     left = [task for task in tasks if task["Status"]["State"] not in _OVER]
     good = [
         task
         for task in left
-        if task["Status"]["State"] == "running" and task["Spec"]["ContainerSpec"] == present
+        if task["Status"]["State"] == "running" and _said(task["Spec"]["ContainerSpec"]) == present
     ]
     return len(good) == len(left) == wanted
+
+
+def _said(specification: dict[str, Any]) -> dict[str, Any]:
+    """Without what is empty: the engine adds such fields when it stores the same again."""
+    return {key: value for key, value in specification.items() if value not in (None, "", {}, [])}
 
 
 def _explained(service: str, what: str) -> InstallError:
     errors = [task["Status"].get("Err") for task in _tasks(service)]
     evidence = [f"task: {error}" for error in errors if error][:1]
-    try:
-        log = engine.run("service", "logs", "--raw", "--tail", "15", service)
-        evidence += log.splitlines()[-15:]
-    except InstallError as error:
-        evidence += error.evidence
+    evidence += engine.last_lines(service, 15)
     return InstallError(
         f"the service {service} {what}", f"see docker service logs {service}", evidence
     )
