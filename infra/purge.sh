@@ -37,6 +37,8 @@ if docker info >/dev/null 2>&1; then
 fi
 rm -f "$ENV_FILE"
 rmdir "$STATE" 2>/dev/null || true
-if [ -f "$ROOT/infra/engine/stop.sh" ]; then
+# Another instance that is only down still needs the engine; so does whoever sets this variable.
+if [ "${SLIPWAY_KEEP_ENGINE:-}" != 1 ] &&
+	[ -z "$(docker volume ls --quiet --filter label=slipway.instance 2>/dev/null)" ]; then
 	sh "$ROOT/infra/engine/stop.sh"
 fi

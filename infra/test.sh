@@ -39,7 +39,7 @@ closing=
 instance_gone() {
 	status=$?
 	trap - EXIT INT TERM
-	[ "${KEEP:-}" = 1 ] || sh infra/purge.sh >"$CACHE/purge.$INSTANCE.log" 2>&1 || cat "$CACHE/purge.$INSTANCE.log" >&2
+	[ "${KEEP:-}" = 1 ] || SLIPWAY_KEEP_ENGINE=1 sh infra/purge.sh >"$CACHE/purge.$INSTANCE.log" 2>&1 || cat "$CACHE/purge.$INSTANCE.log" >&2
 	[ -z "$closing" ] || echo "$closing"
 	exit "$status"
 }

@@ -1,0 +1,43 @@
+"""When a service counts as up: as many tasks as wanted run what is specified now."""
+
+from typing import Any
+
+from slipway_install import stack
+
+
+def service(replicas: int = 1, **container: Any) -> dict[str, Any]:
+    return {
+        "Spec": {
+            "Mode": {"Replicated": {"Replicas": replicas}},
+            "TaskTemplate": {"ContainerSpec": {"Image": "new", **container}},
+        }
+    }
+
+
+def task(state: str, image: str = "new") -> dict[str, Any]:
+    return {"Status": {"State": state}, "Spec": {"ContainerSpec": {"Image": image}}}
+
+
+def test_one_that_runs_is_up():
+    assert stack._converged(service(), [task("running"), task("failed"), task("shutdown", "old")])
+
+
+def test_one_that_starts_is_not():
+    assert not stack._converged(service(), [task("starting")])
+
+
+def test_the_former_one_must_be_gone():
+    assert not stack._converged(service(), [task("running"), task("running", "old")])
+
+
+def test_an_update_that_goes_on_is_not():
+    updating = service() | {"UpdateStatus": {"State": "updating"}}
+    assert not stack._converged(updating, [task("running")])
+
+
+def test_none_wanted_and_none_there():
+    assert stack._converged(service(0), [task("shutdown")])
+
+
+def test_empty_fields_that_the_engine_adds_change_nothing():
+    assert stack._converged(service(DNSConfig={}), [task("running")])
