@@ -33,8 +33,8 @@ static=0
 static_checks() { # what they find fails the run, but only at its end
 	{ run ruff check --quiet . && run ruff format --quiet --check .; } || static=1
 }
-instance_up() {
-	sh infra/up.sh
+instance_up() { # with fail points that a test arms by writing this file into a container
+	SLIPWAY_FAILPOINTS_FILE=/tmp/failpoints sh infra/up.sh
 }
 closing=
 instance_gone() {

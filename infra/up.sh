@@ -45,7 +45,7 @@ docker run --rm --network host "$sample" --label "slipway.instance=$INSTANCE" \
 	--env "SLIPWAY_TRAEFIK_IMAGE=$(image_for traefik)" \
 	--env "SLIPWAY_ENGINE_SOCKET=$socket" \
 	--env SLIPWAY_STATE=/state \
-	--env SLIPWAY_LOG_LEVEL --env SLIPWAY_FAILPOINTS \
+	--env SLIPWAY_LOG_LEVEL --env SLIPWAY_FAILPOINTS --env SLIPWAY_FAILPOINTS_FILE \
 	--env "SLIPWAY_FIRST_OWNER=$first_owner" \
 	"$SLIPWAY_CONTROL_IMAGE" python -m slipway_install
 printf '%-34s %5s s\n' "in all" "$(($(date +%s) - began))"
