@@ -19,9 +19,12 @@ def decode(cursor: str) -> tuple[Any, str]:
 
 
 def field(document: dict[str, Any], path: str) -> Any:
-    """The value at a dotted path; None where there is none."""
+    """The value at a dotted path; None where there is none. Through a list: a list of values."""
     value: Any = document
     for part in path.split("."):
+        if isinstance(value, list):
+            value = [item.get(part) for item in value]
+            continue
         if not isinstance(value, dict):
             return None
         value = value.get(part)

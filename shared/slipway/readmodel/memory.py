@@ -42,7 +42,9 @@ class MemoryDocuments:
         def fits(document: Document) -> bool:
             for path, wanted in where.items():
                 value = cursors.field(document, path)
-                if value not in wanted if isinstance(wanted, list) else value != wanted:
+                values = value if isinstance(value, list) else [value]
+                accepted = wanted if isinstance(wanted, list) else [wanted]
+                if not any(item in accepted for item in values):
                     return False
             return True
 

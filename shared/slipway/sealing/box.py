@@ -38,6 +38,11 @@ def generate() -> KeyPair:
     )
 
 
+def public_of(private: str) -> str:
+    key = X25519PrivateKey.from_private_bytes(base64.b64decode(private))
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
+
+
 def _encrypt(public: str, plain: bytes, place: str) -> str:
     key = X25519PublicKey.from_public_bytes(base64.b64decode(public))
     return base64.b64encode(_SUITE.encrypt(plain, key, info=_INFO + place.encode())).decode()
@@ -63,13 +68,20 @@ def open_sealed(private: str, sealed: Sealed, place: str) -> str:
 
 
 def wrap(master_public: str, pair: KeyPair, organization: str) -> bytes:
-    """The organization's private half sealed to the master's public half."""
-    return _encrypt(master_public, pair.private.encode(), f"key/{organization}").encode()
+    """`<public half>.<private half, sealed to the master's public half>`: one value, so that
+    neither is ever there without the other."""
+    sealed = _encrypt(master_public, pair.private.encode(), f"key/{organization}")
+    return f"{pair.public}.{sealed}".encode()
+
+
+def public_half(wrapped: bytes) -> str:
+    return wrapped.decode().partition(".")[0]
 
 
 def unwrap(master_private: str, wrapped: bytes, organization: str) -> str:
     """The organization's private half. Raises CannotOpen."""
-    return _decrypt(master_private, wrapped.decode(), f"key/{organization}").decode()
+    sealed = wrapped.decode().partition(".")[2]
+    return _decrypt(master_private, sealed, f"key/{organization}").decode()
 
 
 def place(organization: str, scope: Scope, name: str) -> str:

@@ -1,0 +1,162 @@
+"""A deployment: asked for, perhaps asked to stop, and ended exactly once."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from slipway.contracts.deployment import (
+    DeploymentCancelled,
+    DeploymentExpired,
+    DeploymentFailed,
+    DeploymentRequested,
+    DeploymentStopRequested,
+    DeploymentSucceeded,
+    DeploymentSuperseded,
+    Limits,
+    Trigger,
+)
+from slipway.contracts.event import Event, Value
+from slipway.contracts.values import BuiltImage, Failure, GitCommit, Specification
+from slipway.kernel.decider import Decider
+from slipway.kernel.errors import NotFound, Refused
+
+type StopReason = Literal["cancelled", "superseded", "expired"]
+type Phase = Literal["none", "open", "succeeded", "failed", "cancelled", "superseded", "expired"]
+
+
+class AlreadyEnded(Refused):
+    slug = "already-ended"
+
+
+class DeploymentState(Value):
+    phase: Phase = "none"
+    project: str = ""
+    environment: str = ""
+    application: str = ""
+    specification: Specification | None = None
+    trigger: Trigger | None = None
+    image: BuiltImage | None = None
+    commit: GitCommit | None = None
+    limits: Limits = Limits()
+    stops_earlier: bool = False
+    stop: StopReason | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    project: str
+    environment: str
+    application: str
+    specification: Specification
+    trigger: Trigger
+    image: BuiltImage | None = None
+    commit: GitCommit | None = None
+    stops_earlier: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStop:
+    """`strict`: somebody asked by hand and wants to know that there is nothing to stop."""
+
+    reason: StopReason
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Succeed:
+    image: BuiltImage
+    commit: GitCommit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Whoever held the work has stopped, or nobody held it yet: the end is what was asked for.
+    `otherwise` is the end when nobody had asked (a lower one than was started)."""
+
+    failure: Failure | None = None
+    otherwise: StopReason = "superseded"
+
+
+type Command = Request | RequestStop | Succeed | Fail | Stopped
+
+
+def decide(command: Command, state: DeploymentState) -> tuple[Event, ...]:
+    match command, state.phase:
+        case Request(), "none":
+            return (
+                DeploymentRequested(
+                    project=command.project,
+                    environment=command.environment,
+                    application=command.application,
+                    specification=command.specification,
+                    trigger=command.trigger,
+                    image=command.image,
+                    commit=command.commit,
+                    stops_earlier=command.stops_earlier,
+                    limits=command.limits,
+                ),
+            )
+        case Request(), _:
+            return ()
+        case _, "none":
+            raise NotFound("there is no such deployment")
+        case RequestStop(), "open":
+            if state.stop is not None:
+                return ()
+            return (DeploymentStopRequested(application=state.application, reason=command.reason),)
+        case RequestStop(_, True), ended:
+            raise AlreadyEnded(f"the deployment has ended already: {ended}")
+        case Succeed(image, commit), "open":
+            return (DeploymentSucceeded(application=state.application, image=image, commit=commit),)
+        case Fail(failure), "open":
+            return (DeploymentFailed(application=state.application, failure=failure),)
+        case Stopped(failure, otherwise), "open":
+            return (_end(state, state.stop or otherwise, failure),)
+        case _:
+            return ()  # exactly one end
+
+
+def _end(state: DeploymentState, reason: StopReason, failure: Failure | None) -> Event:
+    match reason:
+        case "cancelled":
+            return DeploymentCancelled(application=state.application)
+        case "superseded":
+            return DeploymentSuperseded(application=state.application)
+        case "expired":
+            late = Failure(
+                reason="expired",
+                detail="it did not end within the time it was given",
+                hint="look at its log for the step that took long, and deploy again",
+            )
+            return DeploymentExpired(application=state.application, failure=failure or late)
+
+
+def evolve(state: DeploymentState, event: Event) -> DeploymentState:
+    match event:
+        case DeploymentRequested():
+            return DeploymentState(phase="open", **dict(event))
+        case DeploymentStopRequested():
+            return state.model_copy(update={"stop": event.reason})
+        case DeploymentSucceeded():
+            return state.model_copy(
+                update={"phase": "succeeded", "image": event.image, "commit": event.commit}
+            )
+        case DeploymentFailed():
+            return state.model_copy(update={"phase": "failed", "failure": event.failure})
+        case DeploymentCancelled():
+            return state.model_copy(update={"phase": "cancelled"})
+        case DeploymentSuperseded():
+            return state.model_copy(update={"phase": "superseded"})
+        case DeploymentExpired():
+            return state.model_copy(update={"phase": "expired", "failure": event.failure})
+        case _:
+            return state
+
+
+DEPLOYMENT = Decider("deployment", DeploymentState(), decide, evolve)

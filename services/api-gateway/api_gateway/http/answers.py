@@ -1,0 +1,77 @@
+"""Answers and what all requests share: bodies, pages, documents scoped to an organization."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict
+from slipway.kernel.errors import Invalid, NotFound
+from slipway.kernel.ids import is_uuid
+from slipway.readmodel.model import Document, Page
+
+from api_gateway.gateway import Gateway, RequestContext
+
+
+class Body(BaseModel):
+    """A request's body: unknown fields and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, str_strip_whitespace=True)
+
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(max_length=400)]
+
+
+def answer(
+    ctx: RequestContext | None, body: Any, status: int = 200, *, version: int | None = None
+) -> Response:
+    headers = {}
+    if version is not None:
+        headers["ETag"] = f'"{version}"'
+    if ctx is not None and ctx.sequence:
+        headers["Slipway-Sequence"] = str(ctx.sequence)
+    if body is None:
+        return Response(status_code=204, headers=headers)
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+async def owned(
+    gateway: Gateway, ctx: RequestContext, collection: str, id_: str, what: str
+) -> Document:
+    """The document, if it is the organization's and not deleted. Raises NotFound."""
+    document = await gateway.documents.get(collection, id_) if is_uuid(id_) else None
+    if (
+        document is None
+        or document["org"] != ctx.organization
+        or document["state"].get("phase") == "deleted"
+    ):
+        raise NotFound(f"there is no such {what}")
+    return document
+
+
+async def page(
+    gateway: Gateway, collection: str, where: dict[str, Any], cursor: str | None, limit: int,
+    *, sort: str = "created_at", descending: bool = False,
+) -> Page:  # fmt: skip
+    try:
+        return await gateway.documents.find(
+            collection, where, sort=sort, descending=descending, cursor=cursor, limit=limit
+        )
+    except ValueError as error:
+        raise Invalid("this cursor is none of ours", pointer="?cursor") from error
+
+
+async def everything(gateway: Gateway, collection: str, where: dict[str, Any]) -> list[Document]:
+    """All documents, page by page; for what is bounded by an environment or a project."""
+    found: list[Document] = []
+    cursor = None
+    while True:
+        part = await gateway.documents.find(collection, where, cursor=cursor, limit=500)
+        found += part.items
+        if (cursor := part.next) is None:
+            return found
+
+
+def listed(items: list[Any], next_: str | None) -> dict[str, Any]:
+    return {"items": items, "next": next_}

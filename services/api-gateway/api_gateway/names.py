@@ -1,0 +1,92 @@
+"""Unique names in a scope: an aggregate whose id is the value, claimed before its owner is made.
+
+A claim whose owner never came to be may be taken over after a minute.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from slipway.contracts.event import Event, Value
+from slipway.contracts.project import NameClaimed, NameReleased
+from slipway.kernel.decider import Decider
+from slipway.kernel.envelope import Subject
+from slipway.kernel.errors import Refused
+from slipway.kernel.ids import value_id
+
+if TYPE_CHECKING:
+    from api_gateway.gateway import Gateway, RequestContext
+
+_ABANDONED = timedelta(seconds=60)
+
+
+class NameState(Value):
+    scope: str = ""
+    name: str = ""
+    owner: str | None = None
+
+
+class NameTaken(Refused):
+    slug = "name-taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    scope: str
+    name: str
+    owner: str
+    over: str | None = None
+    """The former owner, which never came to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    owner: str
+
+
+def decide(command: Claim | Release, state: NameState) -> tuple[Event, ...]:
+    match command:
+        case Claim(scope, name, owner, over):
+            if state.owner == owner:
+                return ()
+            if state.owner is not None and state.owner != over:
+                raise NameTaken(f"the name {name!r} is taken here", pointer="/name")
+            return (NameClaimed(scope=scope, name=name, owner=owner),)
+        case Release(owner):
+            return (NameReleased(owner=owner),) if state.owner == owner else ()
+
+
+def evolve(state: NameState, event: Event) -> NameState:
+    match event:
+        case NameClaimed():
+            return NameState(scope=event.scope, name=event.name, owner=event.owner)
+        case NameReleased():
+            return state.model_copy(update={"owner": None})
+        case _:
+            return state
+
+
+NAME = Decider("name", NameState(), decide, evolve)
+
+
+def name_id(scope: str, name: str) -> str:
+    return value_id("name", scope, name.lower())
+
+
+async def claim(
+    gateway: "Gateway", ctx: "RequestContext", scope: str, name: str, category: str, owner: str
+) -> None:
+    """Raises NameTaken. `category` and `owner` say what will have the name."""
+    id_ = name_id(scope, name)
+    command = Claim(scope, name, owner)
+    try:
+        await gateway.handle(ctx, NAME, id_, command, step="claim")
+    except NameTaken:
+        head = await gateway.store.head(Subject(ctx.organization, "name", id_))
+        former = (await gateway.state(NAME, ctx.organization, id_)).owner
+        if head is None or former is None or ctx.at - head.meta.at < _ABANDONED:
+            raise
+        if await gateway.store.head(Subject(ctx.organization, category, former)) is not None:
+            raise
+        over = Claim(scope, name, owner, over=former)
+        await gateway.handle(ctx, NAME, id_, over, step="claim-over")

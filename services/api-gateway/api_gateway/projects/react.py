@@ -1,0 +1,144 @@
+"""The sagas of deleting: applications, then their environment's network, then the project. And a
+project's first environment, when its making was cut off."""
+
+from slipway.contracts.application import ApplicationDeleted, ApplicationDeletionRequested
+from slipway.contracts.event import Event
+from slipway.contracts.project import (
+    EnvironmentDeleted,
+    EnvironmentDeletionRequested,
+    ProjectCreated,
+    ProjectDeletionRequested,
+)
+from slipway.contracts.rollout import NetworkRemoved, RolloutRemoved
+from slipway.eventstore.store import Commit
+from slipway.kernel.envelope import INSTALLATION, Subject
+
+from api_gateway import names
+from api_gateway.applications.domain import APPLICATION
+from api_gateway.applications.domain import FinishDeletion as ApplicationGone
+from api_gateway.applications.domain import RequestDeletion as DeleteApplication
+from api_gateway.deployments.react import stop_all
+from api_gateway.domains.domain import HOST, RemoveRoute
+from api_gateway.gateway import Gateway
+from api_gateway.http.answers import everything
+from api_gateway.projects.domain import (
+    ENVIRONMENT,
+    PROJECT,
+    CreateEnvironment,
+    FinishDeletion,
+    RequestDeletion,
+)
+
+
+async def react(gateway: Gateway, commit: Commit) -> None:
+    for event in commit.events:
+        await _react(gateway, commit, event)
+
+
+async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
+    id_ = commit.subject.id
+    match event:
+        case ProjectCreated():
+            await _first_environment(gateway, commit, event)
+        case ApplicationDeletionRequested():
+            await stop_all(gateway, commit, id_)
+            await _remove_domains(gateway, commit, id_)
+        case RolloutRemoved():
+            await _application_gone(gateway, commit, id_)
+        case EnvironmentDeletionRequested():
+            await _delete_applications(gateway, commit, id_)
+            await _environment_gone(gateway, commit, id_)
+        case ApplicationDeleted():
+            await _environment_gone(gateway, commit, event.environment)
+        case NetworkRemoved():
+            await _environment_gone(gateway, commit, id_)
+        case ProjectDeletionRequested():
+            await _delete_environments(gateway, commit, id_)
+            await _project_gone(gateway, commit, id_)
+        case EnvironmentDeleted():
+            await _project_gone(gateway, commit, event.project)
+        case _:
+            pass
+
+
+async def _first_environment(gateway: Gateway, commit: Commit, event: ProjectCreated) -> None:
+    organization = commit.subject.organization
+    state = await gateway.state(ENVIRONMENT, organization, event.environment)
+    if state.phase == "none":
+        ctx = gateway.service_context(commit)
+        project = commit.subject.id
+        await names.claim(gateway, ctx, project, "Production", "environment", event.environment)
+        command = CreateEnvironment(project, "Production")
+        await gateway.handle(ctx, ENVIRONMENT, event.environment, command, step="environment")
+
+
+async def _remove_domains(gateway: Gateway, commit: Commit, application: str) -> None:
+    ctx = gateway.service_context(commit, "domains")
+    for host in await everything(gateway, "host", {"state.routes.application": application}):
+        for route in host["state"]["routes"]:
+            if route["application"] == application:
+                command = RemoveRoute(route["domain"], ctx.at)
+                state = await gateway.state(HOST, INSTALLATION, host["_id"])
+                if any(r.domain == route["domain"] for r in state.routes):
+                    await gateway.handle(
+                        ctx, HOST, host["_id"], command,
+                        step=route["domain"], organization=INSTALLATION,
+                    )  # fmt: skip
+
+
+async def _application_gone(gateway: Gateway, commit: Commit, application: str) -> None:
+    organization = commit.subject.organization
+    state = await gateway.state(APPLICATION, organization, application)
+    if state.phase != "deleting":
+        return
+    ctx = gateway.service_context(commit, "gone")
+    name = names.name_id(state.environment, state.name)
+    await gateway.handle(ctx, names.NAME, name, names.Release(application), step="release")
+    await gateway.handle(ctx, APPLICATION, application, ApplicationGone(), step="gone")
+
+
+async def _delete_applications(gateway: Gateway, commit: Commit, environment: str) -> None:
+    await gateway.projector.wait_for(commit.sequence, 30)
+    ctx = gateway.service_context(commit, "applications")
+    for document in await everything(gateway, "application", {"state.environment": environment}):
+        if document["state"]["phase"] == "active":
+            await gateway.handle(ctx, APPLICATION, document["_id"], DeleteApplication(), step="d")
+
+
+async def _environment_gone(gateway: Gateway, commit: Commit, environment: str) -> None:
+    """Once no application is left and the network has gone."""
+    organization = commit.subject.organization
+    state = await gateway.state(ENVIRONMENT, organization, environment)
+    if state.phase != "deleting":
+        return
+    await gateway.projector.wait_for(commit.sequence, 30)
+    for document in await everything(gateway, "application", {"state.environment": environment}):
+        if document["state"]["phase"] != "deleted":
+            return
+    network = await gateway.store.head(Subject(organization, "network", environment))
+    if network is None or not isinstance(network.events[-1], NetworkRemoved):
+        return
+    ctx = gateway.service_context(commit, "environment-gone")
+    name = names.name_id(state.project, state.name)
+    await gateway.handle(ctx, names.NAME, name, names.Release(environment), step="release")
+    await gateway.handle(ctx, ENVIRONMENT, environment, FinishDeletion(), step="gone")
+
+
+async def _delete_environments(gateway: Gateway, commit: Commit, project: str) -> None:
+    await gateway.projector.wait_for(commit.sequence, 30)
+    ctx = gateway.service_context(commit, "environments")
+    for document in await everything(gateway, "environment", {"state.project": project}):
+        if document["state"]["phase"] == "active":
+            await gateway.handle(ctx, ENVIRONMENT, document["_id"], RequestDeletion(), step="d")
+
+
+async def _project_gone(gateway: Gateway, commit: Commit, project: str) -> None:
+    state = await gateway.state(PROJECT, commit.subject.organization, project)
+    if state.phase != "deleting":
+        return
+    await gateway.projector.wait_for(commit.sequence, 30)
+    for document in await everything(gateway, "environment", {"state.project": project}):
+        if document["state"]["phase"] != "deleted":
+            return
+    ctx = gateway.service_context(commit, "project-gone")
+    await gateway.handle(ctx, PROJECT, project, FinishDeletion(), step="gone")

@@ -1,0 +1,26 @@
+"""What the gateway is told."""
+
+from urllib.parse import quote
+
+from pydantic import SecretStr
+from slipway.runtime.settings import Settings
+
+
+class GatewaySettings(Settings):
+    nats_user: str = "api-gateway"
+    mongo_host: str = "mongo:27017"
+    mongo_password: SecretStr = SecretStr("")
+    master_public: str = ""
+    """The master key's public half: what is sealed to it only builder and deployer can open."""
+    gateway_key: SecretStr = SecretStr("")
+    """Private half of the gateway's own key, for what it must read again itself."""
+    setup_token: SecretStr = SecretStr("")
+    http_port: int = 80
+    listen_port: int = 8000
+    allow_private_sources: bool = False
+
+    @property
+    def mongo_url(self) -> str:
+        password = self.mongo_password.get_secret_value()
+        credentials = f"root:{quote(password, safe='')}@" if password else ""
+        return f"mongodb://{credentials}{self.mongo_host}"
