@@ -1,0 +1,44 @@
+"""Everything of the builder, built by hand."""
+
+import asyncio
+
+from slipway.eventstore.jetstream import connect
+from slipway.eventstore.store import Commit
+from slipway.runtime.clock import SystemClock
+from slipway.runtime.process import until
+from slipway.runtime.reactor import Reactor
+from slipway.sealing import Opener
+
+from builder.adapters.engine import Engine
+from builder.build.react import Builds, key
+from builder.settings import BuilderSettings
+
+
+async def main(stopping: asyncio.Event) -> None:
+    settings = BuilderSettings()
+    connection = await connect(
+        settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
+    )
+    engine = Engine()
+    builds = Builds(
+        connection.store,
+        connection.logs,
+        connection.build_logs,
+        engine,
+        Opener(settings.master_private.get_secret_value(), connection.keys.get),
+        SystemClock(),
+        settings,
+    )
+
+    def each(commit: Commit) -> str:
+        return commit.subject.id
+
+    try:
+        await until(
+            stopping,
+            Reactor(connection.store, "builder", key, builds.react).run(),
+            Reactor(connection.store, "builder-control", each, builds.stop).run(),
+        )
+    finally:
+        await engine.close()
+        await connection.close()

@@ -1,0 +1,168 @@
+"""Why a build failed, in words for whoever has to mend it. Pure."""
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from slipway.contracts.values import Failure
+
+_EXIT = re.compile(r"exit code: (\d+)")
+_LINE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)", re.MULTILINE)
+_PARSE = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.IGNORECASE)
+_PULL = (
+    "failed to resolve source metadata", "pull access denied", "manifest unknown",
+    "not found: manifest", "failed to do request",
+)  # fmt: skip
+
+
+def disk_full(where: str) -> Failure:
+    return Failure(
+        reason="disk-full",
+        detail=f"no space is left on the disk of the engine ({where})",
+        hint="free space on the server (docker system df shows what takes it), then deploy again",
+    )
+
+
+def engine_away(detail: str) -> Failure:
+    return Failure(
+        reason="engine-away",
+        detail=f"the container engine does not answer: {detail}",
+        hint="look whether the engine runs on the server, then deploy again",
+    )
+
+
+def timed_out(seconds: float) -> Failure:
+    return Failure(
+        reason="build-timeout",
+        detail=f"the build was stopped: it ran longer than {seconds:.0f} s",
+        hint="look at the log for the step that took long; a cache mount often helps",
+    )
+
+
+def secrets_unreadable(detail: str) -> Failure:
+    return Failure(
+        reason="secrets-unreadable",
+        detail=f"the variables of this deployment can't be opened: {detail}",
+        hint="set the secret variables again; if many are concerned, the master key was changed",
+    )
+
+
+def git(url: str, branch: str, output: str, there: Sequence[str]) -> Failure:
+    """`there` are the branches that exist, empty when they can't be listed."""
+    lines = tuple(output.strip().splitlines()[-10:])
+    low = output.lower()
+    if "remote branch" in low and "not found" in low:
+        near = difflib.get_close_matches(branch, there, 3, 0.4) or list(there[:5])
+        return Failure(
+            reason="git-branch-not-found",
+            detail=f"{url} has no branch {branch}",
+            hint=f"branches there: {', '.join(near)}" if near else "the repository has no branch",
+            lines=lines,
+        )
+    if "authentication failed" in low or "could not read username" in low or "403" in low:
+        return Failure(
+            reason="git-authentication",
+            detail=f"{url} asks for a sign-in",
+            hint="only public repositories can be cloned; check the address",
+            lines=lines,
+        )
+    if "not found" in low or "does not appear to be a git repository" in low or "404" in low:
+        return Failure(
+            reason="git-repository-not-found",
+            detail=f"there is no git repository at {url}",
+            hint="check the address of the source",
+            lines=lines,
+        )
+    if "redirect" in low:
+        return Failure(
+            reason="git-redirected",
+            detail=f"{url} redirects to another address",
+            hint="use the address that it redirects to",
+            lines=lines,
+        )
+    return Failure(
+        reason="git-unreachable",
+        detail=f"{url} could not be cloned",
+        hint="check that the server can reach that address",
+        lines=lines,
+    )
+
+
+def address_refused(url: str, why: str) -> Failure:
+    return Failure(
+        reason="git-address-refused",
+        detail=f"{url} is not cloned: {why}",
+        hint="use a public address, or let the operator allow private ones",
+    )
+
+
+def dockerfile_missing(file: str, there: Sequence[str]) -> Failure:
+    shown = ", ".join(sorted(there)[:20]) or "nothing"
+    return Failure(
+        reason="dockerfile-missing",
+        detail=f"the repository has no {file}",
+        hint=f"set build.file, or source.path for a sub-folder; found there: {shown}",
+    )
+
+
+def folder_missing(folder: str) -> Failure:
+    return Failure(
+        reason="folder-missing",
+        detail=f"the repository has no folder {folder}",
+        hint="check source.path, build.context or build.directory",
+    )
+
+
+def build(step: tuple[str, str, list[str]] | None, text: Sequence[str]) -> Failure:
+    """`step`: name, error and last lines of the step that failed; `text`: the program's words."""
+    words = "\n".join(text)
+    error = step[1] if step else words
+    both = f"{error}\n{words}"
+    line = (_LINE.search(words) or [None, None])[1]
+    at = f"line {line} of the Dockerfile" if line else "the Dockerfile"
+    if "no space left on device" in both:
+        return disk_full("while building")
+    if found := _PARSE.search(both):
+        return Failure(
+            reason="dockerfile-invalid",
+            detail=f"line {found[1]} of the Dockerfile can't be read: {found[2]}",
+            hint="mend that line",
+        )
+    if step and (code := _EXIT.search(error)):
+        command = step[0].partition("] ")[2] or step[0]
+        return Failure(
+            reason="build-step-failed",
+            detail=f"{at}: {command} ended with exit code {code[1]}",
+            hint="its last lines say why",
+            lines=tuple(step[2]),
+        )
+    if any(sign in both for sign in _PULL):
+        return Failure(
+            reason="base-image-missing",
+            detail=f"{at}: an image that it builds on can't be pulled: {error.strip()[-300:]}",
+            hint="check its name and tag, and that the server reaches the registry",
+        )
+    if "cannot connect to the docker daemon" in both.lower() or "eof" in both.lower():
+        return engine_away(words.strip()[-200:])
+    return Failure(
+        reason="build-failed",
+        detail=f"{at}: {error.strip()[-400:] or 'the build ended without a word'}",
+        hint="look at the log above",
+        lines=tuple(step[2]) if step else tuple(text[-20:]),
+    )
+
+
+def image(name: str, error: str) -> Failure:
+    return Failure(
+        reason="image-pull-failed",
+        detail=f"the image {name} can't be pulled: {error.strip()[-300:]}",
+        hint="check its name and tag, and that the server reaches the registry",
+    )
+
+
+def image_missing(reference: str) -> Failure:
+    return Failure(
+        reason="image-missing",
+        detail=f"the image {reference} is not on the server any more",
+        hint="deploy with a build",
+    )

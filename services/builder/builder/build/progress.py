@@ -1,0 +1,104 @@
+"""BuildKit's progress (`--progress rawjson`: one status a line) into lines and steps. Pure."""
+
+import base64
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from slipway.contracts.logs import LogLine
+from slipway.contracts.values import Step
+
+
+def _utc(text: str) -> str:
+    """RFC 3339 with nanoseconds → milliseconds, UTC."""
+    head, _, tail = text.rstrip("Z").partition(".")
+    moment = datetime.fromisoformat(f"{head}.{(tail or '0')[:6].ljust(6, '0')}").replace(tzinfo=UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(slots=True)
+class _Vertex:
+    name: str
+    started: str | None = None
+    ended: str | None = None
+    cached: bool = False
+    error: str = ""
+    rest: str = ""
+    announced: bool = False
+    lines: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Feed it lines of the program's output; it gives log lines, and knows the steps."""
+
+    vertices: dict[str, _Vertex] = field(default_factory=dict)
+    text: list[str] = field(default_factory=list)
+    """What was no status: the program's own words, such as the final error."""
+
+    def feed(self, line: str, now: str) -> list[LogLine]:
+        try:
+            status = json.loads(line)
+        except ValueError:
+            status = None
+        if not isinstance(status, dict):
+            self.text.append(line)
+            return []
+        out: list[LogLine] = []
+        for given in status.get("vertexes") or ():
+            out += self._vertex(given, now)
+        for given in status.get("logs") or ():
+            out += self._log(given)
+        return out
+
+    def _vertex(self, given: dict[str, object], now: str) -> list[LogLine]:
+        digest = str(given["digest"])
+        vertex = self.vertices.setdefault(digest, _Vertex(str(given.get("name", ""))))
+        vertex.started = _utc(str(given["started"])) if given.get("started") else vertex.started
+        vertex.cached = bool(given.get("cached")) or vertex.cached
+        vertex.error = str(given.get("error") or vertex.error)
+        done = given.get("completed")
+        out = []
+        quiet = vertex.name.startswith("[internal]")
+        if vertex.started and not vertex.announced and not quiet:
+            vertex.announced = True
+            out.append(LogLine(at=now, stream="system", step=vertex.name, text=vertex.name))
+        if done and vertex.ended is None:
+            vertex.ended = _utc(str(done))
+            if vertex.rest:
+                out.append(LogLine(at=now, step=vertex.name, text=vertex.rest))
+                vertex.lines.append(vertex.rest)
+                vertex.rest = ""
+            if vertex.cached and not quiet:
+                out.append(
+                    LogLine(at=now, stream="system", step=vertex.name, text="taken from the cache")
+                )
+        return out
+
+    def _log(self, given: dict[str, object]) -> list[LogLine]:
+        vertex = self.vertices.setdefault(str(given["vertex"]), _Vertex(""))
+        data = base64.b64decode(str(given.get("data") or "")).decode(errors="replace")
+        *whole, vertex.rest = (vertex.rest + data).split("\n")
+        at = _utc(str(given["timestamp"]))
+        stream = "stderr" if given.get("stream") == 2 else "stdout"
+        vertex.lines += whole
+        del vertex.lines[:-200]
+        return [
+            LogLine(at=at, stream=stream, step=vertex.name, text=line.rstrip("\r"))
+            for line in whole
+        ]
+
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(
+            Step(name=vertex.name, started=vertex.started, ended=vertex.ended, cached=vertex.cached)
+            for vertex in self.vertices.values()
+            if vertex.started and not vertex.name.startswith("[internal]")
+        )
+
+    def failed(self) -> tuple[str, str, list[str]] | None:
+        """(step, its error, its last lines) of the step that failed first."""
+        for vertex in self.vertices.values():
+            if vertex.error and "context canceled" not in vertex.error:
+                rest = [vertex.rest] if vertex.rest else []
+                return vertex.name, vertex.error, [*vertex.lines, *rest][-20:]
+        return None
