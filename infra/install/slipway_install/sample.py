@@ -57,7 +57,7 @@ def ensure_live(settings: Settings, api: Api, commit: str) -> str:
     _domain(settings, api, path)
     newest = next(iter(api.get(f"{path}/deployments")["items"]), None)
     done = "already live"
-    if newest is None or newest["status"] in _ENDED - {"live"} or _commit(newest) != commit:
+    if newest is None or _over(newest, commit):
         newest = api.post(f"{path}/deployments", {})
         done = "deployed"
     _wait_live(api, newest["id"])
@@ -97,9 +97,11 @@ def _domain(settings: Settings, api: Api, path: str) -> None:
         api.post(f"{path}/domains", {"host": settings.sample_host})
 
 
-def _commit(deployment: dict[str, Any]) -> str | None:
-    commit = deployment.get("commit")
-    return commit.get("hash") if isinstance(commit, dict) else commit
+def _over(newest: dict[str, Any], commit: str) -> bool:
+    """It ended otherwise than live, or what is live is another commit."""
+    if newest["status"] == "live":
+        return (newest.get("commit") or {}).get("hash") != commit
+    return newest["status"] in _ENDED
 
 
 def _wait_live(api: Api, deployment: str, seconds: float = 300) -> None:
@@ -109,13 +111,19 @@ def _wait_live(api: Api, deployment: str, seconds: float = 300) -> None:
         if now["status"] == "live":
             return
         if now["status"] in _ENDED or time.monotonic() > end:
-            error = now.get("error") or {}
-            raise InstallError(
-                f"the sample's deployment {deployment} is {now['status']}: "
-                f"{error.get('reason', '')} {error.get('detail', '')}".rstrip(),
-                error.get("hint") or "read its log: GET /v1/deployments/{id}/logs",
-            )
+            raise _explained(now, seconds)
         time.sleep(0.25)
+
+
+def _explained(deployment: dict[str, Any], seconds: float) -> InstallError:
+    error = deployment.get("error") or {}
+    what = f"the sample's deployment {deployment['id']} is "
+    if deployment["status"] in _ENDED:
+        what += f"{deployment['status']}: {error.get('reason', '')} {error.get('detail', '')}"
+    else:
+        what += f"still {deployment['status']} after {seconds:.0f} s"
+    hint = f"read its log: GET /v1/deployments/{deployment['id']}/logs"
+    return InstallError(what.rstrip(" :"), error.get("hint") or hint)
 
 
 def _git(folder: Path, *argv: str) -> str:
