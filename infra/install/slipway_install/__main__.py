@@ -75,6 +75,9 @@ def main() -> int:
     except InstallError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nstopped; make up goes on where it was", file=sys.stderr)
+        return 130
     return 0
 
 
