@@ -1,7 +1,6 @@
 """One build, from the source to an image: each step through an adapter, each failure explained."""
 
 import asyncio
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -187,7 +186,7 @@ class Work:
         context = self._inside(root, wanted.context)
         file = (root / wanted.file).resolve()
         if not file.is_file() or not file.is_relative_to((self.folder / "source").resolve()):
-            raise Failed(explain.dockerfile_missing(wanted.file, os.listdir(root)))
+            raise Failed(explain.dockerfile_missing(wanted.file, _names(root)))
         declared = render.declared_args(file.read_text(errors="replace"))
         args = {
             name: value
@@ -244,3 +243,7 @@ class Work:
             raise Failed(explain.image_missing("that was just built"))
         self.log.say(f"built {found.reference}")
         return found
+
+
+def _names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()]

@@ -1,0 +1,229 @@
+"""Docker Swarm: services, tasks, networks, images. Only what carries our label is changed."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiodocker
+from aiodocker.exceptions import DockerError
+from aiohttp import ClientError
+from slipway.contracts import labels
+
+from deployer.rollout.view import Phase, ServiceView, TaskView
+
+
+class EngineAway(Exception):
+    """The engine does not answer."""
+
+
+class EngineRefused(Exception):
+    """The engine's words why not."""
+
+
+_PHASES: dict[str, Phase] = {
+    "new": "starting", "allocated": "starting", "pending": "starting", "assigned": "starting",
+    "accepted": "starting", "preparing": "starting", "ready": "starting", "starting": "starting",
+    "running": "running", "complete": "ended", "failed": "ended", "rejected": "ended",
+    "orphaned": "ended", "shutdown": "stopping", "remove": "stopping",
+}  # fmt: skip
+
+
+def task_view(task: Mapping[str, Any], network: str) -> TaskView:
+    """`network` is the id of the environment's network, on which the address is looked for."""
+    status = task.get("Status") or {}
+    phase = _PHASES.get(status.get("State", "new"), "starting")
+    if task.get("DesiredState") in ("shutdown", "remove") and phase != "ended":
+        phase = "stopping"
+    container = status.get("ContainerStatus") or {}
+    address = next(
+        (
+            entry["Addresses"][0].partition("/")[0]
+            for entry in task.get("NetworksAttachments") or ()
+            if entry["Network"]["ID"] == network and entry.get("Addresses")
+        ),
+        "",
+    )
+    return TaskView(
+        id=task["ID"],
+        phase=phase,
+        address=address,
+        exit_code=container.get("ExitCode") if phase == "ended" else None,
+        error=status.get("Err", ""),
+        container=container.get("ContainerID", ""),
+    )
+
+
+class Engine:
+    def __init__(self, instance: str) -> None:
+        self._docker = aiodocker.Docker()
+        self._instance = instance
+        self._api: tuple[int, int] = (0, 0)
+
+    async def close(self) -> None:
+        await self._docker.close()
+
+    async def _query(self, path: str, method: str = "GET", **given: Any) -> Any:
+        data = given.pop("data", None)
+        try:
+            if data is not None:
+                given["data"] = json.dumps(data)
+                given["headers"] = {"Content-Type": "application/json"}
+            async with self._docker._query(path, method=method, **given) as response:  # noqa: SLF001
+                body = await response.read()
+                return json.loads(body) if body.strip() else None
+        except DockerError as error:
+            if error.status == 404:
+                raise KeyError(path) from error
+            if error.status >= 500 and "rpc error" not in str(error.message):
+                raise EngineAway(str(error.message)) from error
+            raise EngineRefused(str(error.message)) from error
+        except (ClientError, OSError, TimeoutError) as error:
+            raise EngineAway(str(error)) from error
+
+    async def knows_start_interval(self) -> bool:
+        if self._api == (0, 0):
+            found = await self._query("version")
+            major, minor = found["ApiVersion"].split(".")
+            self._api = (int(major), int(minor))
+        return self._api >= (1, 44)
+
+    def _filter(self, *marks: str) -> str:
+        return json.dumps({"label": [f"{labels.INSTANCE}={self._instance}", *marks]})
+
+    async def services(self, application: str, network: str) -> dict[str, ServiceView]:
+        """deployment → release, with its tasks."""
+        mark = f"{labels.SERVICE}={application}"
+        found = await self._query("services", params={"filters": self._filter(mark)})
+        if not found:
+            return {}
+        names = json.dumps({"service": [service["ID"] for service in found]})
+        tasks = await self._query("tasks", params={"filters": names})
+        network_id = await self.network_id(network) or ""
+        views = {}
+        for service in found:
+            spec = service["Spec"]
+            own = [task for task in tasks if task["ServiceID"] == service["ID"]]
+            own.sort(key=lambda task: task["CreatedAt"])
+            views[spec["Labels"][labels.DEPLOYMENT]] = ServiceView(
+                id=service["ID"],
+                name=spec["Name"],
+                deployment=spec["Labels"][labels.DEPLOYMENT],
+                replicas=spec["Mode"]["Replicated"]["Replicas"],
+                version=service["Version"]["Index"],
+                tasks=tuple(task_view(task, network_id) for task in own),
+            )
+        return views
+
+    async def any_services(self, environment: str) -> bool:
+        mark = f"{labels.ENVIRONMENT}={environment}"
+        return bool(await self._query("services", params={"filters": self._filter(mark)}))
+
+    async def create(self, body: Mapping[str, Any]) -> None:
+        """One that is there under the same name is the same release: names are derived."""
+        try:
+            await self._query("services/create", "POST", data=body)
+        except EngineRefused as error:
+            if "name conflicts with an existing object" not in str(error):
+                raise
+
+    async def scale(self, service: ServiceView, replicas: int) -> None:
+        """Under the version that was looked at: a process that was paused changes nothing."""
+        found = await self._query(f"services/{service.id}")
+        spec = found["Spec"]
+        if spec["Labels"].get(labels.INSTANCE) != self._instance:
+            raise EngineRefused(f"{service.name} is not ours")
+        spec["Mode"]["Replicated"]["Replicas"] = replicas
+        version = {"version": str(service.version)}
+        await self._query(f"services/{service.id}/update", "POST", params=version, data=spec)
+
+    async def remove(self, service: ServiceView) -> None:
+        try:
+            await self._query(f"services/{service.id}", "DELETE")
+        except KeyError:
+            return
+
+    async def image_config(self, reference: str) -> Mapping[str, Any] | None:
+        try:
+            return (await self._query(f"images/{reference}/json")).get("Config") or {}
+        except KeyError:
+            return None
+
+    async def remove_images(self, application: str) -> None:
+        """All that were built for it. One that a container still uses is left."""
+        mark = f"{labels.SERVICE}={application}"
+        for image in await self._query("images/json", params={"filters": self._filter(mark)}):
+            try:
+                await self._query(f"images/{image['Id']}", "DELETE", params={"force": "1"})
+            except (EngineRefused, KeyError):
+                continue
+
+    async def network_id(self, name: str) -> str | None:
+        try:
+            return (await self._query(f"networks/{name}"))["Id"]
+        except KeyError:
+            return None
+
+    async def ensure_network(self, name: str, marks: Mapping[str, str]) -> None:
+        if await self.network_id(name) is not None:
+            return
+        body = {
+            "Name": name,
+            "Driver": "overlay",
+            "Attachable": True,
+            "Labels": {labels.INSTANCE: self._instance, **marks},
+        }
+        try:
+            await self._query("networks/create", "POST", data=body)
+        except EngineRefused as error:
+            if "already exists" not in str(error):
+                raise
+
+    async def remove_network(self, name: str) -> None:
+        try:
+            await self._query(f"networks/{name}", "DELETE")
+        except KeyError:
+            return
+
+    async def lines(self, container: str, count: int = 20) -> list[str]:
+        """The last lines of a container, both streams."""
+        if not container:
+            return []
+        try:
+            found = await self._docker.containers.get(container)
+            raw = await found.log(stdout=True, stderr=True, tail=count)
+        except (DockerError, ClientError, OSError):
+            return []
+        return [line.rstrip("\n") for line in raw if line.strip()]
+
+    async def health_answers(self, container: str) -> tuple[str, int]:
+        """(what the health check said last, how many failures in a row)."""
+        if not container:
+            return "", 0
+        try:
+            found = await self._query(f"containers/{container}/json")
+        except (KeyError, EngineRefused):
+            return "", 0
+        health = (found.get("State") or {}).get("Health") or {}
+        log = [entry for entry in health.get("Log") or () if entry["ExitCode"] != 0]
+        if not log or (health["Log"][-1]["ExitCode"] == 0):
+            return "", 0
+        return log[-1]["Output"].strip()[:300], health.get("FailingStreak", 0)
+
+    async def events(self) -> AsyncIterator[str]:
+        """Applications whose containers did something. Raises EngineAway when it ends."""
+        filters = json.dumps(
+            {"type": ["container"], "label": [f"{labels.INSTANCE}={self._instance}"]}
+        )
+        try:
+            async with self._docker._query(  # noqa: SLF001
+                "events", method="GET", params={"filters": filters}, timeout=None
+            ) as response:
+                async for line in response.content:
+                    if line.strip():
+                        event = json.loads(line)
+                        marks = (event.get("Actor") or {}).get("Attributes") or {}
+                        if marks.get(labels.SERVICE):
+                            yield marks[labels.SERVICE]
+        except (DockerError, ClientError, OSError, ValueError) as error:
+            raise EngineAway(str(error)) from error
+        raise EngineAway("the event stream ended")

@@ -1,0 +1,80 @@
+"""Everything of the deployer, built by hand."""
+
+import asyncio
+import shutil
+import socket
+
+from slipway.contracts.build import BuildSucceeded
+from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested
+from slipway.contracts.project import EnvironmentDeletionRequested
+from slipway.eventstore.jetstream import connect
+from slipway.eventstore.store import Commit
+from slipway.runtime.clock import SystemClock
+from slipway.runtime.process import until
+from slipway.runtime.reactor import Reactor
+from slipway.sealing import Opener
+
+from deployer.adapters.engine import Engine
+from deployer.networks.react import Networks
+from deployer.rollout.react import Rollouts
+from deployer.settings import DeployerSettings
+
+
+def key(commit: Commit) -> str | None:
+    if isinstance(commit.events[0], DeploymentRequested):
+        return None
+    return commit.subject.id
+
+
+def put_lifeline(settings: DeployerSettings) -> None:
+    """The program that every release runs under, into the volume they mount. Under another name
+    first: a running release must never see half of it."""
+    settings.lifeline_volume.mkdir(parents=True, exist_ok=True)
+    part = settings.lifeline_volume / f".part-{socket.gethostname()}"
+    shutil.copyfile(settings.lifeline, part)
+    part.chmod(0o755)
+    part.rename(settings.lifeline_volume / "lifeline")
+
+
+async def main(stopping: asyncio.Event) -> None:
+    settings = DeployerSettings()
+    put_lifeline(settings)
+    clock = SystemClock()
+    connection = await connect(
+        settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
+    )
+    engine = Engine(settings.instance)
+    lease = connection.lease("deployer", socket.gethostname(), clock)
+    opener = Opener(settings.master_private.get_secret_value(), connection.keys.get)
+    store = connection.store
+    rollouts = Rollouts(store, engine, opener, clock, lease, settings)
+    networks = Networks(store, engine, clock, lease, settings.instance)
+
+    async def react(commit: Commit) -> None:
+        organization, id_ = commit.subject.organization, commit.subject.id
+        for event in commit.events:
+            match event:
+                case BuildSucceeded():
+                    await rollouts.queue(commit, event)
+                    rollouts.ensure(organization, event.application)
+                case DeploymentStopRequested():
+                    rollouts.ensure(organization, event.application)
+                case EnvironmentDeletionRequested():
+                    networks.ensure(organization, id_)
+                case _ if commit.subject.category in ("route", "application"):
+                    rollouts.ensure(organization, id_)
+                case _:
+                    pass
+
+    await lease.acquire()
+    try:
+        await until(
+            stopping,
+            rollouts.run(),
+            networks.run(),
+            Reactor(store, "deployer", key, react).run(),
+        )
+    finally:
+        await lease.release()
+        await engine.close()
+        await connection.close()

@@ -1,0 +1,91 @@
+"""Why a release did not come to serve. Pure."""
+
+from collections.abc import Sequence
+
+from slipway.contracts.values import Failure
+
+from deployer.rollout.view import TaskView
+
+
+def task(ended: TaskView, *, ready: bool) -> Failure:
+    """Of the first task that ended though it was to run."""
+    when = "after it had been healthy" if ready else "at its start"
+    error = ended.error
+    if "No such image" in error or "no such image" in error:
+        return Failure(
+            reason="image-missing",
+            detail=f"the image is not on the node: {error}",
+            hint="deploy with a build",
+        )
+    if ended.exit_code == 137 and "unhealthy" in error:
+        return Failure(
+            reason="unhealthy",
+            detail="the container was ended: its health check kept failing",
+            hint="look at what the health check asks and at the log of the application",
+        )
+    if ended.exit_code == 137:
+        return Failure(
+            reason="killed",
+            detail=f"the container was killed {when} (exit code 137)",
+            hint="it probably used more memory than its limit; raise memory_limit",
+        )
+    if ended.exit_code is not None and "starting container" not in error:
+        return Failure(
+            reason="exited",
+            detail=f"the container ended {when} with exit code {ended.exit_code}",
+            hint="its last lines say why",
+        )
+    return Failure(
+        reason="not-started",
+        detail=f"the container could not be started: {error}",
+        hint="check the command, the limits and the image",
+    )
+
+
+def unhealthy(answers: str) -> Failure:
+    return Failure(
+        reason="unhealthy",
+        detail=f"the health check keeps failing: {answers}",
+        hint="the application listens, but says that it is not healthy: look at its log",
+    )
+
+
+def never_ready(tasks: Sequence[TaskView]) -> Failure:
+    if not tasks or all(item.phase == "stopping" for item in tasks):
+        detail = "no task was placed on a node in time"
+        hint = "look whether a node has the memory and the CPU that the limits ask for"
+    else:
+        detail = "it did not become ready in time"
+        hint = "it has to listen on its port; check port, and the log of the application"
+        errors = {item.error for item in tasks if item.error}
+        if errors:
+            detail = f"{detail}: {'; '.join(sorted(errors))}"
+    return Failure(reason="rollout-timeout", detail=detail, hint=hint)
+
+
+def no_route() -> Failure:
+    return Failure(
+        reason="route-timeout",
+        detail="the proxy did not confirm the new release in time",
+        hint="look whether the service proxy-sync runs and what its log says",
+    )
+
+
+def secrets_unreadable(detail: str) -> Failure:
+    return Failure(
+        reason="secrets-unreadable",
+        detail=f"the variables of this deployment can't be opened: {detail}",
+        hint="set the secret variables again; if many are concerned, the master key was changed",
+    )
+
+
+def refused(detail: str) -> Failure:
+    return Failure(
+        reason="engine-refused",
+        detail=f"the engine refused the release: {detail}",
+        hint="check the limits, the command and the port",
+    )
+
+
+def with_lines(failure: Failure, lines: Sequence[str]) -> Failure:
+    return failure.model_copy(update={"lines": tuple(lines[-20:])})

@@ -1,0 +1,218 @@
+"""The next step of a rollout, from what the log says and what the engine has. Pure.
+
+One step at a time: it is carried out, and everything is looked at again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from slipway.contracts.rollout import Pending, Release, Task
+from slipway.contracts.values import Failure
+
+from deployer.rollout import explain
+from deployer.rollout.view import ServiceView, TaskView, View
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    pending: Pending
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A waiting deployment that will not start: it was asked to stop, or a later one started."""
+
+    pending: Pending
+    superseded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    release: Release
+    replicas: int
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Succeed:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    service: ServiceView
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    service: ServiceView
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoteScaled:
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoteStopped:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Nothing of a deleted application is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Look again when something happens, at the latest in `seconds`."""
+
+    seconds: float
+
+
+type Step = (
+    Start | Drop | Create | Ready | Succeed | Fail | Cancel | Remove | Scale
+    | NoteScaled | NoteStopped | Finish | Wait
+)  # fmt: skip
+
+OPEN = 0.1
+IDLE = 30.0
+
+
+def next_step(view: View) -> Step:
+    if view.rollout.removed:
+        return Wait(IDLE)
+    if view.deleting:
+        return _delete(view)
+    if view.rollout.wanted is not None:
+        return _roll_out(view, view.rollout.wanted)
+    if view.rollout.queue:
+        return _take(view)
+    return _keep(view)
+
+
+def _take(view: View) -> Step:
+    pending = min(view.rollout.queue, key=lambda item: item.sequence)
+    if pending.deployment in view.stops:
+        return Drop(pending, superseded=False)
+    if pending.sequence <= view.rollout.highest:
+        return Drop(pending, superseded=True)
+    return Start(pending)
+
+
+def _roll_out(view: View, wanted: Release) -> Step:
+    mine = view.route_of == wanted.deployment and view.route.attempt == wanted.attempt
+    if mine and view.route_event == "route.activated":
+        return Succeed()
+    if wanted.deployment in view.stops:
+        return Cancel()
+    if view.impossible is not None:
+        return Fail(_failure(view.impossible))
+    service = view.services.get(wanted.deployment)
+    replicas = 0 if view.stopped else view.replicas
+    if service is None:
+        return Create(wanted, max(1, replicas))
+    ended = next((task for task in service.tasks if task.phase == "ended"), None)
+    if ended is not None:
+        return Fail(explain.task(ended, ready=view.rollout.ready))
+    if mine and view.route_event == "route.failed":
+        return Fail(_failure(view.route_failure))
+    if view.unhealthy:
+        return Fail(explain.unhealthy(view.unhealthy))
+    if service.replicas != max(1, replicas):
+        return Scale(service, max(1, replicas))
+    if _late(view):
+        return Fail(_timeout(view, service))
+    running = _running(service)
+    if not view.rollout.ready and len(running) >= service.replicas:
+        return Ready(tuple(Task(id=task.id, address=task.address) for task in running))
+    return _serve(view) or _clear(view) or Wait(OPEN)
+
+
+def _late(view: View) -> bool:
+    deadline = view.rollout.deadline
+    return deadline is not None and view.now > datetime.fromisoformat(deadline)
+
+
+def _timeout(view: View, service: ServiceView) -> Failure:
+    if view.rollout.ready:
+        return explain.no_route()
+    return explain.never_ready(service.tasks)
+
+
+def _running(service: ServiceView) -> list[TaskView]:
+    return [task for task in service.tasks if task.phase == "running" and task.address]
+
+
+def _keep(view: View) -> Step:
+    """Nothing is being rolled out: the world is made equal to the log."""
+    return _serve(view) or _clear(view) or Wait(IDLE)
+
+
+def _serve(view: View) -> Step | None:
+    serving = view.rollout.serving
+    if serving is None:
+        return None
+    service = view.services.get(serving.deployment)
+    if view.stopped:
+        # Only once the proxy names nothing of it: callers must not meet what is going away.
+        if view.route_event != "route.withdrawn" and view.route.releases:
+            return Wait(OPEN)
+        if service is not None and service.replicas != 0:
+            return Scale(service, 0)
+        return None if view.rollout.stopped else NoteStopped()
+    if view.rollout.stopped:
+        return None  # started again by a deployment, which replaces it
+    if service is None:
+        return Create(serving, view.replicas, repair=True)
+    if service.replicas != view.replicas:
+        return Scale(service, view.replicas)
+    if view.rollout.replicas != view.replicas:
+        return NoteScaled(view.replicas)
+    return None
+
+
+def _clear(view: View) -> Step | None:
+    """A release goes once it neither serves nor is wanted, and the proxy no longer names it."""
+    kept = set(view.route.releases)
+    for release in (view.rollout.serving, view.rollout.wanted):
+        if release is not None:
+            kept.add(release.deployment)
+    for deployment, service in sorted(view.services.items()):
+        if deployment not in kept:
+            return Remove(service)
+    return None
+
+
+def _delete(view: View) -> Step:
+    if view.rollout.wanted is not None:
+        return Cancel()
+    if view.rollout.queue:
+        return Drop(view.rollout.queue[0], superseded=False)
+    if view.route_event != "route.withdrawn":
+        return Wait(0.5)
+    for _, service in sorted(view.services.items()):
+        return Remove(service)
+    return Finish()
+
+
+def _failure(value: object) -> Failure:
+    if isinstance(value, Failure):
+        return value
+    return Failure(reason="rollout-failed", detail="the rollout failed")

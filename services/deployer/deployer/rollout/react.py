@@ -1,0 +1,457 @@
+"""Rollouts: each application has an actor that makes the engine equal to the log, step by step.
+
+Whatever comes (an event of the log, of the engine, the clock) only wakes it. What it knows it
+reads from the heads each time, so that it may die anywhere and begin anew.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from slipway.contracts import labels
+from slipway.contracts.application import (
+    ApplicationDeletionRequested,
+    ApplicationScaled,
+    ApplicationStarted,
+    ApplicationStopped,
+)
+from slipway.contracts.build import BuildSucceeded
+from slipway.contracts.deployment import DeploymentRequested
+from slipway.contracts.event import Event
+from slipway.contracts.rollout import (
+    DriftRepaired,
+    NetworkCreated,
+    Pending,
+    Release,
+    RolloutCancelled,
+    RolloutEvent,
+    RolloutFailed,
+    RolloutQueued,
+    RolloutReady,
+    RolloutRemoved,
+    RolloutScaled,
+    RolloutStarted,
+    RolloutState,
+    RolloutStopped,
+    RolloutSucceeded,
+    RolloutSuperseded,
+)
+from slipway.contracts.route import RouteEvent, RouteFailed
+from slipway.contracts.values import Failure
+from slipway.contracts.variables import UnknownReference, resolve
+from slipway.eventstore.logs import Lease
+from slipway.eventstore.store import Commit, EventStore
+from slipway.kernel.clock import Clock
+from slipway.kernel.envelope import Subject
+from slipway.runtime import failpoints
+from slipway.runtime.append import Appender
+from slipway.runtime.clock import iso
+from slipway.runtime.logging import logger
+from slipway.sealing import CannotOpen, Opener
+
+from deployer.adapters.engine import Engine, EngineAway, EngineRefused
+from deployer.rollout import explain, facts, render
+from deployer.rollout.plan import (
+    Cancel,
+    Create,
+    Drop,
+    Fail,
+    Finish,
+    NoteScaled,
+    NoteStopped,
+    Ready,
+    Remove,
+    Scale,
+    Start,
+    Step,
+    Succeed,
+    Wait,
+    next_step,
+)
+from deployer.rollout.view import ServiceView, View
+from deployer.settings import DeployerSettings
+
+failpoints.register(
+    "deployer.started.appended",
+    "deployer.create.before",
+    "deployer.create.after",
+    "deployer.ready.appended",
+    "deployer.succeeded.appended",
+    "deployer.remove.after",
+)
+_UNHEALTHY = 10.0
+"""A release that listens and answers its health check badly for so many seconds has failed."""
+
+
+class Rollouts:
+    def __init__(
+        self,
+        store: EventStore,
+        engine: Engine,
+        opener: Opener,
+        clock: Clock,
+        lease: Lease,
+        settings: DeployerSettings,
+    ) -> None:
+        self._store, self._engine, self._opener = store, engine, opener
+        self._clock, self._lease, self._settings = clock, lease, settings
+        self._appender = Appender(store, clock, "deployer")
+        self._wakes: dict[str, asyncio.Event] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._requests: dict[str, Commit] = {}
+        self._unhealthy: dict[str, datetime] = {}
+        self._impossible: dict[str, Failure] = {}
+
+    # -- what wakes an actor ------------------------------------------------------------------
+
+    async def queue(self, commit: Commit, event: BuildSucceeded) -> None:
+        """Stored before the message is acknowledged: from then on the head alone tells."""
+        organization, deployment = commit.subject.organization, commit.subject.id
+        requested = await self._requested(organization, deployment)
+        subject = Subject(organization, "rollout", event.application)
+        pending = Pending(deployment=deployment, sequence=requested.sequence)
+
+        def decide(head: Commit | None) -> tuple[Event, ...]:
+            state = facts.queued(_state(head), pending, event.environment)
+            if state is None or (pending.sequence <= state.highest and _done(head, deployment)):
+                return ()
+            return (RolloutQueued(deployment=deployment, state=state),)
+
+        await self._appender.append(
+            subject, "queued", decide, cause=commit.meta.commit, correlation=deployment
+        )
+
+    def wake(self, application: str) -> None:
+        if application in self._wakes:
+            self._wakes[application].set()
+
+    def ensure(self, organization: str, application: str) -> None:
+        """Let there be an actor, and wake it."""
+        if application not in self._wakes and self._group is not None:
+            self._wakes[application] = asyncio.Event()
+            self._group.create_task(
+                self._act(organization, application), name=f"rollout:{application}"
+            )
+        self.wake(application)
+
+    async def run(self) -> None:
+        """For ever: actors of everything that the log knows, then of what comes."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for head in await self._store.heads("*", "rollout"):
+                if not _state(head).removed:
+                    self.ensure(head.subject.organization, head.subject.id)
+            for head in await self._store.heads("*", "application"):
+                if isinstance(head.events[-1], ApplicationDeletionRequested):
+                    self.ensure(head.subject.organization, head.subject.id)
+            while True:
+                try:
+                    async for application in self._engine.events():
+                        self.wake(application)
+                except EngineAway as error:
+                    logger().warning("the engine is away; trying again", error=str(error))
+                    await self._clock.sleep(1.0)
+
+    # -- one actor ----------------------------------------------------------------------------
+
+    async def _act(self, organization: str, application: str) -> None:
+        log = logger(application=application)
+        wake = self._wakes[application]
+        trouble = 0
+        while True:
+            wake.clear()
+            try:
+                view = await self._look(organization, application)
+                if view.rollout.removed:
+                    del self._wakes[application]
+                    return
+                step = next_step(view)
+                wait = step.seconds if isinstance(step, Wait) else 0.0
+                if wait == 0.0 and self._lease.held:
+                    await self._perform(organization, application, view, step)
+                trouble = 0
+            except (EngineAway, EngineRefused, KeyError) as error:
+                log.warning("the engine; trying again", error=repr(error)[:300])
+                trouble += 1
+                wait = min(10.0, 0.2 * 2**trouble)
+            except Exception:
+                log.exception("rollout step failed; trying again")
+                trouble += 1
+                wait = min(30.0, 0.5 * 2**trouble)
+            if wait or not self._lease.held:
+                try:
+                    async with asyncio.timeout(wait or 0.5):
+                        await wake.wait()
+                except TimeoutError:
+                    continue
+
+    async def _look(self, organization: str, application: str) -> View:
+        head = await self._store.head(Subject(organization, "rollout", application))
+        state = _state(head)
+        replicas, stopped, deleting = 1, False, False
+        created = None
+        for commit in await self._store.load(Subject(organization, "application", application)):
+            for event in commit.events:
+                created = created or event
+                match event:
+                    case ApplicationScaled():
+                        replicas = event.replicas
+                    case ApplicationStopped():
+                        stopped = True
+                    case ApplicationStarted():
+                        stopped = False
+                    case ApplicationDeletionRequested():
+                        deleting = True
+                    case _:
+                        pass
+        environment = state.environment or getattr(created, "environment", "")
+        stops = set()
+        waiting = [item.deployment for item in state.queue]
+        for deployment in [*waiting, *([state.wanted.deployment] if state.wanted else [])]:
+            requested = await self._requested(organization, deployment)
+            if await self._store.load(requested.subject, requested.sequence):
+                stops.add(deployment)
+        route = await self._store.head(Subject(organization, "route", application))
+        last = route.events[-1] if route else None
+        network = labels.network(self._settings.instance, environment)
+        services = await self._engine.services(application, network)
+        view = View(
+            now=self._clock.now(),
+            rollout=state,
+            services=services,
+            replicas=replicas,
+            stopped=stopped,
+            deleting=deleting,
+            stops=frozenset(stops),
+            impossible=self._impossible.get(state.wanted.deployment) if state.wanted else None,
+            unhealthy=await self._answers(state, services),
+        )
+        if isinstance(last, RouteEvent):
+            return _with_route(view, last)
+        return view
+
+    async def _answers(self, state: RolloutState, services: Mapping[str, ServiceView]) -> str:
+        """What a wanted release that listens has answered badly for too long."""
+        wanted = state.wanted
+        service = services.get(wanted.deployment) if wanted else None
+        if wanted is None or service is None or state.ready:
+            return ""
+        for task in service.tasks:
+            if task.phase == "starting" and task.container:
+                output, failures = await self._engine.health_answers(task.container)
+                if "answered" in output and failures:
+                    since = self._unhealthy.setdefault(wanted.deployment, self._clock.now())
+                    if (self._clock.now() - since).total_seconds() >= _UNHEALTHY:
+                        return f"{output}, {failures} times in a row"
+                    return ""
+        self._unhealthy.pop(wanted.deployment, None)
+        return ""
+
+    # -- the steps ----------------------------------------------------------------------------
+
+    async def _perform(self, organization: str, application: str, view: View, step: Step) -> None:
+        state, wanted = view.rollout, view.rollout.wanted
+        subject = Subject(organization, "rollout", application)
+        match step:
+            case Start(pending):
+                await self._start(subject, state, step)
+            case Drop(pending, superseded):
+                kind = RolloutSuperseded if superseded else RolloutCancelled
+                event = kind(deployment=pending.deployment, state=facts.dropped(state, step))
+                await self._append(subject, event, "dropped")
+            case Create(release, replicas, repair):
+                await self._create(subject, state, release, replicas)
+                if repair:
+                    what = f"the release of {release.deployment} was missing and was made again"
+                    await self._drift(subject, what)
+            case Ready(tasks) if wanted is not None:
+                limits = (await self._request_of(organization, wanted.deployment)).limits
+                deadline = iso(self._clock.now() + timedelta(seconds=limits.route))
+                after = facts.ready(state, tasks, deadline)
+                event = RolloutReady(deployment=wanted.deployment, state=after)
+                await self._append(subject, event, "ready")
+                await failpoints.hit("deployer.ready.appended")
+            case Succeed() if wanted is not None:
+                after = facts.succeeded(state, view.replicas)
+                event = RolloutSucceeded(deployment=wanted.deployment, state=after)
+                await self._append(subject, event, "succeeded")
+                await failpoints.hit("deployer.succeeded.appended")
+            case Fail(failure) if wanted is not None:
+                failure = await self._with_lines(failure, view.services.get(wanted.deployment))
+                event = RolloutFailed(
+                    deployment=wanted.deployment, state=facts.given_up(state), failure=failure
+                )
+                await self._append(subject, event, "failed")
+                self._impossible.pop(wanted.deployment, None)
+                self._unhealthy.pop(wanted.deployment, None)
+            case Cancel() if wanted is not None:
+                event = RolloutCancelled(deployment=wanted.deployment, state=facts.given_up(state))
+                await self._append(subject, event, "cancelled")
+            case Remove(service):
+                await self._engine.remove(service)
+                await failpoints.hit("deployer.remove.after")
+            case Scale(service, replicas):
+                await self._engine.scale(service, replicas)
+            case NoteScaled(replicas):
+                after = state.model_copy(update={"replicas": replicas})
+                await self._append(subject, RolloutScaled(state=after), f"scaled.{replicas}")
+            case NoteStopped():
+                after = state.model_copy(update={"stopped": True})
+                await self._append(subject, RolloutStopped(state=after), "stopped")
+            case Finish():
+                await self._engine.remove_images(application)
+                after = RolloutState(
+                    environment=state.environment, highest=state.highest, removed=True
+                )
+                await self._append(subject, RolloutRemoved(state=after), "removed")
+            case _:
+                pass
+
+    async def _start(self, subject: Subject, state: RolloutState, step: Start) -> None:
+        organization, deployment = subject.organization, step.pending.deployment
+        requested = await self._request_of(organization, deployment)
+        build = await self._store.head(Subject(organization, "build", deployment))
+        built = build.events[-1] if build else None
+        if not isinstance(built, BuildSucceeded):
+            raise RuntimeError(f"{deployment} is queued without an image")
+        specification = requested.specification
+        runtime = specification.runtime
+        release = Release(
+            deployment=deployment,
+            sequence=step.pending.sequence,
+            service=labels.release(self._settings.instance, specification.name, deployment),
+            image=built.image,
+            specification=specification.digest(),
+            port=render.port_of(specification, built.image.ports),
+            settle_seconds=runtime.settle_seconds,
+            drain_seconds=runtime.drain_seconds,
+            health_path=runtime.health_check.path if runtime.health_check else None,
+            commit=built.commit,
+        )
+        deadline = iso(self._clock.now() + timedelta(seconds=requested.limits.rollout))
+        event = RolloutStarted(
+            deployment=deployment, state=facts.started(state, step, release, deadline)
+        )
+        await self._append(subject, event, "started")
+        await failpoints.hit("deployer.started.appended")
+
+    async def _create(
+        self, subject: Subject, state: RolloutState, release: Release, replicas: int
+    ) -> None:
+        organization = subject.organization
+        requested = await self._request_of(organization, release.deployment)
+        wanted = state.wanted is not None and state.wanted.deployment == release.deployment
+        try:
+            unseal = await self._opener.for_organization(organization)
+            variables = resolve(requested.specification.variables, unseal)
+        except (CannotOpen, UnknownReference) as error:
+            if wanted:
+                failure = explain.secrets_unreadable(str(error))
+                self._impossible[release.deployment] = failure
+            raise
+        config = await self._engine.image_config(release.image.reference)
+        network = await self._network(organization, requested.environment)
+        body = render.service(
+            instance=self._settings.instance,
+            organization=organization,
+            project=requested.project,
+            environment=requested.environment,
+            application=requested.application,
+            network=network,
+            release=release,
+            specification=requested.specification,
+            variables=variables,
+            image_config=config or {},
+            replicas=replicas,
+            start_interval=await self._engine.knows_start_interval(),
+        )
+        await failpoints.hit("deployer.create.before")
+        try:
+            await self._engine.create(body)
+        except EngineRefused as error:
+            if wanted:
+                self._impossible[release.deployment] = explain.refused(str(error))
+                return
+            raise
+        await failpoints.hit("deployer.create.after")
+
+    async def _network(self, organization: str, environment: str) -> str:
+        name = labels.network(self._settings.instance, environment)
+        marks = {labels.ORGANIZATION: organization, labels.ENVIRONMENT: environment}
+        await self._engine.ensure_network(name, marks)
+        subject = Subject(organization, "network", environment)
+
+        def decide(head: Commit | None) -> tuple[Event, ...]:
+            there = head is not None and isinstance(head.events[-1], NetworkCreated)
+            return () if there else (NetworkCreated(name=name),)
+
+        await self._appender.append(
+            subject, "created", decide, cause=environment, correlation=environment
+        )
+        return name
+
+    async def _drift(self, subject: Subject, what: str) -> None:
+        logger().info("drift repaired", what=what)
+        drift = Subject(subject.organization, "drift", subject.id)
+        at = iso(self._clock.now())
+        await self._appender.append(
+            drift, "repaired", lambda _: (DriftRepaired(what=what),), cause=at, correlation=at
+        )
+
+    async def _with_lines(self, failure: Failure, service: ServiceView | None) -> Failure:
+        for task in service.tasks if service else ():
+            lines = await self._engine.lines(task.container)
+            if lines:
+                return explain.with_lines(failure, lines)
+        return failure
+
+    async def _append(self, subject: Subject, event: RolloutEvent, step: str) -> None:
+        """Only on the state that it was planned from: somebody else's fact makes it plan again."""
+        head = await self._store.head(subject)
+        planned = head.sequence if head else 0
+        correlation = event.deployment or subject.id
+
+        def decide(now: Commit | None) -> tuple[Event, ...]:
+            return (event,) if (now.sequence if now else 0) == planned else ()
+
+        await self._appender.append(
+            subject, step, decide, cause=f"{correlation}/{planned}", correlation=correlation
+        )
+
+    async def _requested(self, organization: str, deployment: str) -> Commit:
+        """The commit that holds `deployment.requested`; it never changes."""
+        if deployment not in self._requests:
+            commits = await self._store.load(Subject(organization, "deployment", deployment))
+            if len(self._requests) > 2000:
+                self._requests.clear()
+            self._requests[deployment] = commits[0]
+        return self._requests[deployment]
+
+    async def _request_of(self, organization: str, deployment: str) -> DeploymentRequested:
+        event = (await self._requested(organization, deployment)).events[0]
+        if not isinstance(event, DeploymentRequested):
+            raise RuntimeError(f"{deployment} does not begin with a request")
+        return event
+
+
+def _state(head: Commit | None) -> RolloutState:
+    event: Any = head.events[-1] if head else None
+    return event.state if isinstance(event, RolloutEvent) else RolloutState()
+
+
+def _done(head: Commit | None, deployment: str) -> bool:
+    """The rollout of this deployment ended just now: an old message came again."""
+    event = head.events[-1] if head else None
+    return isinstance(event, RolloutEvent) and event.deployment == deployment
+
+
+def _with_route(view: View, event: RouteEvent) -> View:
+    return replace(
+        view,
+        route=event.state,
+        route_event=event.type,
+        route_of=event.deployment,
+        route_failure=event.failure if isinstance(event, RouteFailed) else None,
+    )

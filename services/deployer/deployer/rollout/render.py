@@ -1,0 +1,127 @@
+"""A release as Swarm's service specification. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slipway.contracts import labels
+from slipway.contracts.rollout import Release
+from slipway.contracts.values import HealthCheck, Specification
+
+LIFELINE = "/.slipway/lifeline"
+_NANO = 1_000_000_000
+
+
+def port_of(specification: Specification, exposed: Sequence[int]) -> int | None:
+    """The wanted port, else the only one that the image exposes."""
+    if specification.runtime.port is not None:
+        return specification.runtime.port
+    return exposed[0] if len(exposed) == 1 else None
+
+
+def service(
+    *,
+    instance: str,
+    organization: str,
+    project: str,
+    environment: str,
+    application: str,
+    network: str,
+    release: Release,
+    specification: Specification,
+    variables: Mapping[str, str],
+    image_config: Mapping[str, Any],
+    replicas: int,
+    start_interval: bool,
+) -> dict[str, Any]:
+    """The body for the engine's `POST /services/create`. `image_config` is the image's own
+    `Config`; `start_interval`: the engine knows it (API 1.44)."""
+    runtime = specification.runtime
+    marks = {
+        labels.INSTANCE: instance,
+        labels.ORGANIZATION: organization,
+        labels.PROJECT: project,
+        labels.ENVIRONMENT: environment,
+        labels.SERVICE: application,
+        labels.DEPLOYMENT: release.deployment,
+        labels.SPECIFICATION: release.specification,
+        labels.ATTEMPT: str(release.attempt),
+    }
+    env = dict(variables)
+    if release.port is not None:
+        env.setdefault("PORT", str(release.port))
+    program = [*(image_config.get("Entrypoint") or [])]
+    program += runtime.command if runtime.command is not None else image_config.get("Cmd") or []
+    drain = runtime.drain_seconds if release.port is not None else 0.0
+    container: dict[str, Any] = {
+        "Image": release.image.reference,
+        "Labels": marks,
+        "Env": [f"{name}={value}" for name, value in sorted(env.items())],
+        "Command": [LIFELINE, "run", "--drain", f"{drain:g}", "--", *program],
+        "StopGracePeriod": int((drain + 30) * _NANO),
+        "Init": False,
+        "Mounts": [
+            {
+                "Type": "volume",
+                "Source": f"{instance}_lifeline",
+                "Target": "/.slipway",
+                "ReadOnly": True,
+            }
+        ],
+    }
+    health = _health(runtime.health_check, release.port, image_config, start_interval)
+    if health is not None:
+        container["HealthCheck"] = health
+    constraints = [f"node.id=={release.image.node}"] if release.image.node else []
+    limits: dict[str, int] = {}
+    if runtime.cpu_limit is not None:
+        limits["NanoCPUs"] = int(runtime.cpu_limit * _NANO)
+    if runtime.memory_limit is not None:
+        limits["MemoryBytes"] = runtime.memory_limit
+    return {
+        "Name": release.service,
+        "Labels": marks,
+        "TaskTemplate": {
+            "ContainerSpec": container,
+            "Resources": {"Limits": limits} if limits else {},
+            "RestartPolicy": {"Condition": "any", "Delay": _NANO},
+            "Placement": {"Constraints": constraints},
+            "Networks": [{"Target": network, "Aliases": [specification.name]}],
+            "LogDriver": {
+                "Name": "json-file",
+                "Options": {"max-size": "10m", "max-file": "3"},
+            },
+        },
+        "Mode": {"Replicated": {"Replicas": replicas}},
+        "EndpointSpec": {"Mode": "dnsrr"},
+    }
+
+
+def _health(
+    wanted: HealthCheck | None,
+    port: int | None,
+    image_config: Mapping[str, Any],
+    start_interval: bool,
+) -> dict[str, Any] | None:
+    """The application's own; else the image's (None: it is left as it is); else, with a port,
+    one that asks the port, so that a name leads only to tasks that listen."""
+    if wanted is None and image_config.get("Healthcheck"):
+        return None
+    if wanted is not None and wanted.command:
+        test = ["CMD", *wanted.command]
+    elif port is not None:
+        path = [wanted.path] if wanted is not None and wanted.path else []
+        test = ["CMD", LIFELINE, "check", str(port), *path]
+    else:
+        return None
+    check = wanted or HealthCheck()
+    interval = check.interval if start_interval else min(check.interval, 1.0)
+    found = {
+        "Test": test,
+        "Interval": int(interval * _NANO),
+        "Timeout": int(check.timeout * _NANO),
+        "Retries": check.retries,
+        "StartPeriod": int(check.start_period * _NANO),
+    }
+    if start_interval:
+        found["StartInterval"] = _NANO // 4
+    return found

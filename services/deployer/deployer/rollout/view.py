@@ -1,0 +1,58 @@
+"""What a plan looks at: the log's heads of one application, and what the engine has of it. Plain
+values."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from slipway.contracts.rollout import RolloutState
+from slipway.contracts.route import RouteState
+
+type Phase = Literal["starting", "running", "ended", "stopping"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task of a release. `phase` running means healthy as well, if it has a health check;
+    `ended` has an `exit_code` or an `error`; `stopping` is one that Swarm takes away."""
+
+    id: str
+    phase: Phase
+    address: str = ""
+    exit_code: int | None = None
+    error: str = ""
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """A release on the engine."""
+
+    id: str
+    name: str
+    deployment: str
+    replicas: int
+    version: int
+    tasks: tuple[TaskView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`stops`: deployments that were asked to stop or have ended. `route_event`: the last event
+    of the route; `route_of`: which deployment it was about."""
+
+    now: datetime
+    rollout: RolloutState
+    services: dict[str, ServiceView] = field(default_factory=dict)
+    replicas: int = 1
+    stopped: bool = False
+    deleting: bool = False
+    stops: frozenset[str] = frozenset()
+    route: RouteState = field(default_factory=RouteState)
+    route_event: str = ""
+    route_of: str | None = None
+    route_failure: object | None = None
+    unhealthy: str = ""
+    """What the wanted release has answered to its health check for too long; empty otherwise."""
+    impossible: object | None = None
+    """Why the wanted release can't be created, a Failure."""

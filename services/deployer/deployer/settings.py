@@ -1,0 +1,15 @@
+"""What the deployer is told."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from slipway.runtime.settings import Settings
+
+
+class DeployerSettings(Settings):
+    nats_user: str = "deployer"
+    master_private: SecretStr = SecretStr("")
+    lifeline: Path = Path("/usr/lib/slipway/lifeline")
+    """The program that is mounted into releases."""
+    lifeline_volume: Path = Path("/var/lib/slipway/lifeline")
+    """Where the volume `<instance>_lifeline` is mounted here."""
