@@ -16,6 +16,15 @@ class Binding(Value):
     port: int
 
 
+class Refusal(Value):
+    """A release that did not come to be routed, and why. It stays in the state until another one
+    is activated: whoever reads the last event alone must not miss it."""
+
+    deployment: str
+    attempt: int
+    failure: Failure
+
+
 class RouteState(Value):
     """`deployment` is the release that serves; `releases` are all the deployments whose tasks the
     proxy's configuration names, so a release outside it may be removed. `addresses` are
@@ -27,6 +36,7 @@ class RouteState(Value):
     releases: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    refused: Refusal | None = None
 
 
 class RouteEvent(Event):

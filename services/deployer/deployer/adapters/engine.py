@@ -210,9 +210,14 @@ class Engine:
         return log[-1]["Output"].strip()[:300], health.get("FailingStreak", 0)
 
     async def events(self) -> AsyncIterator[str]:
-        """Applications whose containers did something. Raises EngineAway when it ends."""
+        """Applications whose containers did something, but for what their health checks do all
+        the time. Raises EngineAway when it ends."""
         filters = json.dumps(
-            {"type": ["container"], "label": [f"{labels.INSTANCE}={self._instance}"]}
+            {
+                "type": ["container"],
+                "event": ["start", "kill", "die", "destroy", "health_status"],
+                "label": [f"{labels.INSTANCE}={self._instance}"],
+            }
         )
         try:
             async with self._docker._query(  # noqa: SLF001

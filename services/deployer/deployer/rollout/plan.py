@@ -117,13 +117,12 @@ def _take(view: View) -> Step:
 
 
 def _roll_out(view: View, wanted: Release) -> Step:
-    mine = view.route_of == wanted.deployment and view.route.attempt == wanted.attempt
-    if mine and view.route_event == "route.activated":
+    if (view.route.deployment, view.route.attempt) == (wanted.deployment, wanted.attempt):
         return Succeed()
     if wanted.deployment in view.stops:
         return Cancel()
     if view.impossible is not None:
-        return Fail(_failure(view.impossible))
+        return Fail(view.impossible)
     service = view.services.get(wanted.deployment)
     replicas = 0 if view.stopped else view.replicas
     if service is None:
@@ -131,8 +130,11 @@ def _roll_out(view: View, wanted: Release) -> Step:
     ended = next((task for task in service.tasks if task.phase == "ended"), None)
     if ended is not None:
         return Fail(explain.task(ended, ready=view.rollout.ready))
-    if mine and view.route_event == "route.failed":
-        return Fail(_failure(view.route_failure))
+    refused = view.route.refused
+    if refused is not None and (refused.deployment, refused.attempt) == (
+        wanted.deployment, wanted.attempt,
+    ):  # fmt: skip
+        return Fail(refused.failure)
     if view.unhealthy:
         return Fail(explain.unhealthy(view.unhealthy))
     if service.replicas != max(1, replicas):
@@ -210,9 +212,3 @@ def _delete(view: View) -> Step:
     for _, service in sorted(view.services.items()):
         return Remove(service)
     return Finish()
-
-
-def _failure(value: object) -> Failure:
-    if isinstance(value, Failure):
-        return value
-    return Failure(reason="rollout-failed", detail="the rollout failed")

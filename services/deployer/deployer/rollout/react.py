@@ -38,7 +38,7 @@ from slipway.contracts.rollout import (
     RolloutSucceeded,
     RolloutSuperseded,
 )
-from slipway.contracts.route import RouteEvent, RouteFailed
+from slipway.contracts.route import RouteEvent
 from slipway.contracts.values import Failure
 from slipway.contracts.variables import UnknownReference, resolve
 from slipway.eventstore.logs import Lease
@@ -220,6 +220,7 @@ class Rollouts:
         view = View(
             now=self._clock.now(),
             rollout=state,
+            sequence=head.sequence if head else 0,
             services=services,
             replicas=replicas,
             stopped=stopped,
@@ -253,14 +254,14 @@ class Rollouts:
 
     async def _perform(self, organization: str, application: str, view: View, step: Step) -> None:
         state, wanted = view.rollout, view.rollout.wanted
-        subject = Subject(organization, "rollout", application)
+        subject, planned = Subject(organization, "rollout", application), view.sequence
         match step:
-            case Start(pending):
-                await self._start(subject, state, step)
+            case Start():
+                await self._start(subject, planned, state, step)
             case Drop(pending, superseded):
                 kind = RolloutSuperseded if superseded else RolloutCancelled
                 event = kind(deployment=pending.deployment, state=facts.dropped(state, step))
-                await self._append(subject, event, "dropped")
+                await self._append(subject, planned, event, "dropped")
             case Create(release, replicas, repair):
                 await self._create(subject, state, release, replicas)
                 if repair:
@@ -271,24 +272,24 @@ class Rollouts:
                 deadline = iso(self._clock.now() + timedelta(seconds=limits.route))
                 after = facts.ready(state, tasks, deadline)
                 event = RolloutReady(deployment=wanted.deployment, state=after)
-                await self._append(subject, event, "ready")
+                await self._append(subject, planned, event, "ready")
                 await failpoints.hit("deployer.ready.appended")
             case Succeed() if wanted is not None:
                 after = facts.succeeded(state, view.replicas)
                 event = RolloutSucceeded(deployment=wanted.deployment, state=after)
-                await self._append(subject, event, "succeeded")
+                await self._append(subject, planned, event, "succeeded")
                 await failpoints.hit("deployer.succeeded.appended")
             case Fail(failure) if wanted is not None:
                 failure = await self._with_lines(failure, view.services.get(wanted.deployment))
                 event = RolloutFailed(
                     deployment=wanted.deployment, state=facts.given_up(state), failure=failure
                 )
-                await self._append(subject, event, "failed")
+                await self._append(subject, planned, event, "failed")
                 self._impossible.pop(wanted.deployment, None)
                 self._unhealthy.pop(wanted.deployment, None)
             case Cancel() if wanted is not None:
                 event = RolloutCancelled(deployment=wanted.deployment, state=facts.given_up(state))
-                await self._append(subject, event, "cancelled")
+                await self._append(subject, planned, event, "cancelled")
             case Remove(service):
                 await self._engine.remove(service)
                 await failpoints.hit("deployer.remove.after")
@@ -296,20 +297,23 @@ class Rollouts:
                 await self._engine.scale(service, replicas)
             case NoteScaled(replicas):
                 after = state.model_copy(update={"replicas": replicas})
-                await self._append(subject, RolloutScaled(state=after), f"scaled.{replicas}")
+                event = RolloutScaled(state=after)
+                await self._append(subject, planned, event, f"scaled.{replicas}")
             case NoteStopped():
                 after = state.model_copy(update={"stopped": True})
-                await self._append(subject, RolloutStopped(state=after), "stopped")
+                await self._append(subject, planned, RolloutStopped(state=after), "stopped")
             case Finish():
                 await self._engine.remove_images(application)
                 after = RolloutState(
                     environment=state.environment, highest=state.highest, removed=True
                 )
-                await self._append(subject, RolloutRemoved(state=after), "removed")
+                await self._append(subject, planned, RolloutRemoved(state=after), "removed")
             case _:
                 pass
 
-    async def _start(self, subject: Subject, state: RolloutState, step: Start) -> None:
+    async def _start(
+        self, subject: Subject, planned: int, state: RolloutState, step: Start
+    ) -> None:
         organization, deployment = subject.organization, step.pending.deployment
         requested = await self._request_of(organization, deployment)
         build = await self._store.head(Subject(organization, "build", deployment))
@@ -334,7 +338,7 @@ class Rollouts:
         event = RolloutStarted(
             deployment=deployment, state=facts.started(state, step, release, deadline)
         )
-        await self._append(subject, event, "started")
+        await self._append(subject, planned, event, "started")
         await failpoints.hit("deployer.started.appended")
 
     async def _create(
@@ -407,10 +411,9 @@ class Rollouts:
                 return explain.with_lines(failure, lines)
         return failure
 
-    async def _append(self, subject: Subject, event: RolloutEvent, step: str) -> None:
-        """Only on the state that it was planned from: somebody else's fact makes it plan again."""
-        head = await self._store.head(subject)
-        planned = head.sequence if head else 0
+    async def _append(self, subject: Subject, planned: int, event: RolloutEvent, step: str) -> None:
+        """Only behind the state that it was planned from: whatever came meanwhile, such as one
+        more in the queue, makes it plan again."""
         correlation = event.deployment or subject.id
 
         def decide(now: Commit | None) -> tuple[Event, ...]:
@@ -448,10 +451,4 @@ def _done(head: Commit | None, deployment: str) -> bool:
 
 
 def _with_route(view: View, event: RouteEvent) -> View:
-    return replace(
-        view,
-        route=event.state,
-        route_event=event.type,
-        route_of=event.deployment,
-        route_failure=event.failure if isinstance(event, RouteFailed) else None,
-    )
+    return replace(view, route=event.state, route_event=event.type)

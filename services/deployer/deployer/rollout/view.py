@@ -7,6 +7,7 @@ from typing import Literal
 
 from slipway.contracts.rollout import RolloutState
 from slipway.contracts.route import RouteState
+from slipway.contracts.values import Failure
 
 type Phase = Literal["starting", "running", "ended", "stopping"]
 
@@ -38,11 +39,13 @@ class ServiceView:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`stops`: deployments that were asked to stop or have ended. `route_event`: the last event
-    of the route; `route_of`: which deployment it was about."""
+    """`sequence`: of the rollout's last event, behind which alone anything planned from this may
+    be appended. `stops`: deployments that were asked to stop or have ended. `route_event`: the
+    last event of the route."""
 
     now: datetime
     rollout: RolloutState
+    sequence: int = 0
     services: dict[str, ServiceView] = field(default_factory=dict)
     replicas: int = 1
     stopped: bool = False
@@ -50,9 +53,7 @@ class View:
     stops: frozenset[str] = frozenset()
     route: RouteState = field(default_factory=RouteState)
     route_event: str = ""
-    route_of: str | None = None
-    route_failure: object | None = None
     unhealthy: str = ""
     """What the wanted release has answered to its health check for too long; empty otherwise."""
-    impossible: object | None = None
-    """Why the wanted release can't be created, a Failure."""
+    impossible: Failure | None = None
+    """Why the wanted release can't be created."""

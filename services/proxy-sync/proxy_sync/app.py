@@ -1,0 +1,70 @@
+"""Everything of proxy-sync, built by hand."""
+
+import asyncio
+import socket
+
+from slipway.contracts.application import ApplicationScaled
+from slipway.contracts.project import EnvironmentDeletionRequested
+from slipway.eventstore.jetstream import connect
+from slipway.eventstore.store import Commit
+from slipway.runtime.clock import SystemClock
+from slipway.runtime.process import until
+from slipway.runtime.reactor import Reactor
+
+from proxy_sync.adapters.engine import Engine
+from proxy_sync.adapters.traefik import Traefik
+from proxy_sync.edge.react import Edge
+from proxy_sync.routing.react import Routes
+from proxy_sync.settings import ProxySettings
+
+
+def key(commit: Commit) -> str | None:
+    """Hosts are followed by the fold of all of them."""
+    return None if commit.subject.category in ("host", "network") else commit.subject.id
+
+
+async def main(stopping: asyncio.Event) -> None:
+    settings = ProxySettings()
+    clock = SystemClock()
+    connection = await connect(
+        settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
+    )
+    engine = Engine(settings.instance)
+    traefik = Traefik(
+        settings.configuration,
+        settings.traefik_password.get_secret_value(),
+        settings.probe_key.get_secret_value(),
+    )
+    await traefik.open()
+    lease = connection.lease("proxy-sync", socket.gethostname(), clock)
+    store = connection.store
+    edge = Edge(store, engine, traefik, clock, lease, settings)
+    routes = Routes(store, engine, traefik, edge, clock, lease, settings)
+
+    async def react(commit: Commit) -> None:
+        organization, id_ = commit.subject.organization, commit.subject.id
+        for event in commit.events:
+            match event:
+                case EnvironmentDeletionRequested():
+                    edge.leave(organization, id_)
+                case ApplicationScaled():
+                    routes.scaling()
+                    routes.ensure(organization, id_)
+                case _ if commit.subject.category in ("rollout", "application"):
+                    routes.ensure(organization, id_)
+                case _:
+                    pass
+
+    await lease.acquire()
+    try:
+        await until(
+            stopping,
+            edge.run(),
+            routes.run(),
+            Reactor(store, "proxy-sync", key, react).run(),
+        )
+    finally:
+        await lease.release()
+        await traefik.close()
+        await engine.close()
+        await connection.close()

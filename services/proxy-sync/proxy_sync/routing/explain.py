@@ -1,0 +1,44 @@
+"""Why a release was not routed to. Pure."""
+
+from slipway.contracts.values import Failure
+
+
+def no_port() -> Failure:
+    return Failure(
+        reason="port-unknown",
+        detail="the application has a domain, but it is not known on which port it listens",
+        hint="set port on the application or on the domain, or let the image EXPOSE exactly one",
+    )
+
+
+def never_answered(seconds: float, last: str) -> Failure:
+    return Failure(
+        reason="no-answer",
+        detail=f"it gave no good answer through the proxy within {seconds:.0f} s"
+        + (f"; the last one: {last}" if last else ""),
+        hint="look at the log of the application, at its port, and at the path of its health check",
+    )
+
+
+def stopped_answering(last: str) -> Failure:
+    return Failure(
+        reason="stopped-answering",
+        detail=f"it answered at first and then no longer: {last}",
+        hint="look at the log of the application",
+    )
+
+
+def not_public(host: str, last: str) -> Failure:
+    return Failure(
+        reason="switch-failed",
+        detail=f"after the switch {host} did not answer: {last}",
+        hint="look at the log of the application, and of proxy-sync",
+    )
+
+
+def not_loaded() -> Failure:
+    return Failure(
+        reason="proxy-silent",
+        detail="the proxy did not load the new routes in time",
+        hint="look at the log of the proxy's container and of proxy-sync",
+    )

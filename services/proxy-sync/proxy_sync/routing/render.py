@@ -1,0 +1,86 @@
+"""An application's part of Traefik's configuration. Pure."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from proxy_sync.routing.model import Routing
+
+PROBE = "X-Slipway-Probe"
+ATTEMPT = "X-Slipway-Attempt"
+
+
+def _rule(host: str, path: str) -> str:
+    rule = f"Host(`{host}`)"
+    if path != "/":
+        rule += f" && (Path(`{path}`) || PathPrefix(`{path}/`))"
+    return rule
+
+
+def application(routing: Routing, secret: str) -> dict[str, Any]:
+    """Routers and services; empty when nothing of it is routed or probed. A binding without an
+    address stays a router: it answers 503, and no other application's."""
+    routers: dict[str, Any] = {}
+    services: dict[str, Any] = {}
+    middlewares: dict[str, Any] = {}
+    for binding in routing.bindings:
+        name = f"d-{binding.domain}"
+        routers[name] = {
+            "entryPoints": ["web"],
+            "rule": _rule(binding.host, binding.path),
+            "priority": 1000 + len(binding.path),
+            "service": name,
+        }
+        services[name] = _balancer(routing.addresses, binding.port)
+    for probe in routing.probes:
+        name = f"p-{probe.task}-{probe.port}"
+        routers[name] = {
+            "entryPoints": ["web"],
+            "rule": f"Header(`{PROBE}`, `{secret}.{probe.task}.{probe.port}`)",
+            "priority": 1_000_000,
+            "service": name,
+            "middlewares": [f"{name}-mark"],
+        }
+        middlewares[f"{name}-mark"] = {
+            "headers": {
+                "customRequestHeaders": {PROBE: ""},
+                "customResponseHeaders": {ATTEMPT: probe.attempt},
+            }
+        }
+        services[name] = _balancer((probe.address,), probe.port)
+    found = {"routers": routers, "services": services, "middlewares": middlewares}
+    filled = {kind: entries for kind, entries in found.items() if entries}
+    if not filled:
+        return {}
+    # Traefik's API shows it: this is how one sees that this very file is loaded.
+    mark = fingerprint(filled)
+    marked = {**middlewares, f"f-{routing.application}-{mark}": _seen(mark)}
+    return {"http": {**filled, "middlewares": marked}}
+
+
+def _seen(mark: str) -> dict[str, Any]:
+    return {"headers": {"customRequestHeaders": {"X-Slipway-Loaded": mark}}}
+
+
+def _balancer(addresses: tuple[str, ...], port: int) -> dict[str, Any]:
+    return {
+        "loadBalancer": {
+            "passHostHeader": True,
+            "servers": [{"url": f"http://{address}:{port}"} for address in addresses],
+        }
+    }
+
+
+def fingerprint(document: Mapping[str, Any]) -> str:
+    body = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+def marker(document: Mapping[str, Any], application: str) -> str | None:
+    """The name by which Traefik's API tells that the document is loaded; None for an empty one."""
+    for name in document.get("http", {}).get("middlewares", {}):
+        if name.startswith(f"f-{application}-"):
+            return name
+    return None
