@@ -22,6 +22,7 @@ async def pin(url: str, *, allow_private: bool, control: Sequence[str]) -> str:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     address = ipaddress.ip_address(found[0][4][0])
+    address = getattr(address, "ipv4_mapped", None) or address
     networks = [ipaddress.ip_network(subnet) for subnet in control]
     if any(address in network for network in networks):
         if not (allow_private and host == OWN_REPOSITORIES):

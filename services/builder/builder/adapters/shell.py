@@ -17,7 +17,7 @@ async def run(
     on_line: Callable[[str], None] | None = None,
 ) -> tuple[int, str]:
     """(exit code, output); with `on_line` each line is handed over and not kept. When cancelled
-    the whole group is ended first: asked at once, forced a second later."""
+    the whole group is ended first."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     process = await asyncio.create_subprocess_exec(
         *argv,
@@ -39,16 +39,16 @@ async def run(
                 on_line(line)
         return await process.wait(), "\n".join(output)
     finally:
-        if process.returncode is None:
-            await asyncio.shield(_end(process))
+        await asyncio.shield(_end(process))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    for name in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, name)
-        with contextlib.suppress(TimeoutError):
+    """The program is asked, and forced a second later; what else is of its group goes with it."""
+    with contextlib.suppress(ProcessLookupError, TimeoutError):
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGTERM)
             async with asyncio.timeout(1.0):
                 await process.wait()
-                return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

@@ -9,6 +9,8 @@ from slipway.contracts.values import Failure
 _EXIT = re.compile(r"exit code: (\d+)")
 _LINE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)", re.MULTILINE)
 _PARSE = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.IGNORECASE)
+_EOF = re.compile(r"unexpected eof|: eof$", re.MULTILINE)
+_HTTP = re.compile(r"returned error: (\d+)")
 _PULL = (
     "failed to resolve source metadata", "pull access denied", "manifest unknown",
     "not found: manifest", "failed to do request",
@@ -51,6 +53,7 @@ def git(url: str, branch: str, output: str, there: Sequence[str]) -> Failure:
     """`there` are the branches that exist, empty when they can't be listed."""
     lines = tuple(output.strip().splitlines()[-10:])
     low = output.lower()
+    status = int((_HTTP.search(low) or ("", "0"))[1])
     if "remote branch" in low and "not found" in low:
         near = difflib.get_close_matches(branch, there, 3, 0.4) or list(there[:5])
         return Failure(
@@ -59,21 +62,21 @@ def git(url: str, branch: str, output: str, there: Sequence[str]) -> Failure:
             hint=f"branches there: {', '.join(near)}" if near else "the repository has no branch",
             lines=lines,
         )
-    if "authentication failed" in low or "could not read username" in low or "403" in low:
+    if "authentication failed" in low or "could not read username" in low or status in (401, 403):
         return Failure(
             reason="git-authentication",
             detail=f"{url} asks for a sign-in",
             hint="only public repositories can be cloned; check the address",
             lines=lines,
         )
-    if "not found" in low or "does not appear to be a git repository" in low or "404" in low:
+    if "not found" in low or "does not appear to be a git repository" in low or status == 404:
         return Failure(
             reason="git-repository-not-found",
             detail=f"there is no git repository at {url}",
             hint="check the address of the source",
             lines=lines,
         )
-    if "redirect" in low:
+    if 300 <= status < 400:
         return Failure(
             reason="git-redirected",
             detail=f"{url} redirects to another address",
@@ -142,7 +145,7 @@ def build(step: tuple[str, str, list[str]] | None, text: Sequence[str]) -> Failu
             detail=f"{at}: an image that it builds on can't be pulled: {error.strip()[-300:]}",
             hint="check its name and tag, and that the server reaches the registry",
         )
-    if "cannot connect to the docker daemon" in both.lower() or "eof" in both.lower():
+    if "cannot connect to the docker daemon" in both.lower() or _EOF.search(error.lower()):
         return engine_away(words.strip()[-200:])
     return Failure(
         reason="build-failed",

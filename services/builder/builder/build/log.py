@@ -1,6 +1,7 @@
 """A deployment's build log: line by line to whoever watches, whole into the archive."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 
 from slipway.contracts.logs import LogLine, build_subject
@@ -26,6 +27,7 @@ class BuildLog:
         self._waiting: list[LogLine] = []
         self._all: list[bytes] = []
         self._writer: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def hide(self, secrets: Sequence[str]) -> None:
         self._redact = redactor(secrets)
@@ -45,21 +47,26 @@ class BuildLog:
             self._writer = asyncio.create_task(self._write_soon())
 
     async def _write_soon(self) -> None:
-        await asyncio.sleep(_EVERY)
-        self._writer = None
-        await self._write()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_EVERY):
+                await self._closing.wait()
+        try:
+            await self._write()
+        finally:
+            self._writer = None
 
     async def _write(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:500], self._waiting[500:]
+            batch = self._waiting[:500]
+            await self._logs.write(self._subject, batch)
+            del self._waiting[: len(batch)]
             if len(self._all) < _KEPT:
                 self._all += [line.model_dump_json().encode() for line in batch]
-            await self._logs.write(self._subject, batch)
 
     async def close(self) -> None:
         """Everything is stored when this returns; before the outcome is appended."""
+        self._closing.set()
         if self._writer is not None:
-            self._writer.cancel()
-            self._writer = None
+            await self._writer
         await self._write()
         await self._archive.put(self._deployment, b"\n".join(self._all))

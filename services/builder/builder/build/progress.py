@@ -1,6 +1,7 @@
 """BuildKit's progress (`--progress rawjson`: one status a line) into lines and steps. Pure."""
 
 import base64
+import codecs
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,9 @@ class _Vertex:
     cached: bool = False
     error: str = ""
     rest: str = ""
+    letters: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")(errors="replace")
+    )
     announced: bool = False
     lines: list[str] = field(default_factory=list)
 
@@ -54,7 +58,8 @@ class Progress:
     def _vertex(self, given: dict[str, object], now: str) -> list[LogLine]:
         digest = str(given["digest"])
         vertex = self.vertices.setdefault(digest, _Vertex(str(given.get("name", ""))))
-        vertex.started = _utc(str(given["started"])) if given.get("started") else vertex.started
+        if given.get("started") and vertex.started is None:  # BuildKit may begin it anew
+            vertex.started = _utc(str(given["started"]))
         vertex.cached = bool(given.get("cached")) or vertex.cached
         vertex.error = str(given.get("error") or vertex.error)
         done = given.get("completed")
@@ -63,8 +68,10 @@ class Progress:
         if vertex.started and not vertex.announced and not quiet:
             vertex.announced = True
             out.append(LogLine(at=now, stream="system", step=vertex.name, text=vertex.name))
-        if done and vertex.ended is None:
+        first = vertex.ended is None
+        if done:
             vertex.ended = _utc(str(done))
+        if done and first:
             if vertex.rest:
                 out.append(LogLine(at=now, step=vertex.name, text=vertex.rest))
                 vertex.lines.append(vertex.rest)
@@ -77,7 +84,7 @@ class Progress:
 
     def _log(self, given: dict[str, object]) -> list[LogLine]:
         vertex = self.vertices.setdefault(str(given["vertex"]), _Vertex(""))
-        data = base64.b64decode(str(given.get("data") or "")).decode(errors="replace")
+        data = vertex.letters.decode(base64.b64decode(str(given.get("data") or "")))
         *whole, vertex.rest = (vertex.rest + data).split("\n")
         at = _utc(str(given["timestamp"]))
         stream = "stderr" if given.get("stream") == 2 else "stdout"
@@ -91,7 +98,7 @@ class Progress:
     def steps(self) -> tuple[Step, ...]:
         return tuple(
             Step(name=vertex.name, started=vertex.started, ended=vertex.ended, cached=vertex.cached)
-            for vertex in self.vertices.values()
+            for vertex in sorted(self.vertices.values(), key=lambda vertex: vertex.started or "")
             if vertex.started and not vertex.name.startswith("[internal]")
         )
 

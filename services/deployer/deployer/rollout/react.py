@@ -5,20 +5,14 @@ reads from the heads each time, so that it may die anywhere and begin anew.
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from slipway.contracts import labels
 from slipway.contracts.application import (
     ApplicationDeletionRequested,
-    ApplicationScaled,
-    ApplicationStarted,
-    ApplicationStopped,
 )
 from slipway.contracts.build import BuildSucceeded
-from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import (
     DriftRepaired,
@@ -38,7 +32,6 @@ from slipway.contracts.rollout import (
     RolloutSucceeded,
     RolloutSuperseded,
 )
-from slipway.contracts.route import RouteEvent
 from slipway.contracts.values import Failure
 from slipway.contracts.variables import UnknownReference, resolve
 from slipway.eventstore.logs import Lease
@@ -53,6 +46,7 @@ from slipway.sealing import CannotOpen, Opener
 
 from deployer.adapters.engine import Engine, EngineAway, EngineRefused
 from deployer.rollout import explain, facts, render
+from deployer.rollout.observe import Observer, state_of
 from deployer.rollout.plan import (
     Cancel,
     Create,
@@ -81,8 +75,6 @@ failpoints.register(
     "deployer.succeeded.appended",
     "deployer.remove.after",
 )
-_UNHEALTHY = 10.0
-"""A release that listens and answers its health check badly for so many seconds has failed."""
 
 
 class Rollouts:
@@ -100,8 +92,7 @@ class Rollouts:
         self._appender = Appender(store, clock, "deployer")
         self._wakes: dict[str, asyncio.Event] = {}
         self._group: asyncio.TaskGroup | None = None
-        self._requests: dict[str, Commit] = {}
-        self._unhealthy: dict[str, datetime] = {}
+        self._observer = Observer(store, engine, clock, settings.instance)
         self._impossible: dict[str, Failure] = {}
 
     # -- what wakes an actor ------------------------------------------------------------------
@@ -109,18 +100,30 @@ class Rollouts:
     async def queue(self, commit: Commit, event: BuildSucceeded) -> None:
         """Stored before the message is acknowledged: from then on the head alone tells."""
         organization, deployment = commit.subject.organization, commit.subject.id
-        requested = await self._requested(organization, deployment)
+        requested = await self._observer.requested(organization, deployment)
         subject = Subject(organization, "rollout", event.application)
         pending = Pending(deployment=deployment, sequence=requested.sequence)
+        if await self._rolled_out_before(subject, requested):
+            return
 
         def decide(head: Commit | None) -> tuple[Event, ...]:
-            state = facts.queued(_state(head), pending, event.environment)
-            if state is None or (pending.sequence <= state.highest and _done(head, deployment)):
-                return ()
-            return (RolloutQueued(deployment=deployment, state=state),)
+            state = facts.queued(state_of(head), pending, event.environment)
+            return () if state is None else (RolloutQueued(deployment=deployment, state=state),)
 
         await self._appender.append(
             subject, "queued", decide, cause=commit.meta.commit, correlation=deployment
+        )
+
+    async def _rolled_out_before(self, subject: Subject, requested: Commit) -> bool:
+        """An old message came again, long after this deployment had its turn."""
+        head = await self._store.head(subject)
+        later = await self._store.load(requested.subject, requested.sequence)
+        if not later and requested.sequence > state_of(head).highest:
+            return False
+        return any(
+            isinstance(event, RolloutEvent) and event.deployment == requested.subject.id
+            for past in await self._store.load(subject)
+            for event in past.events
         )
 
     def wake(self, application: str) -> None:
@@ -141,7 +144,7 @@ class Rollouts:
         async with asyncio.TaskGroup() as group:
             self._group = group
             for head in await self._store.heads("*", "rollout"):
-                if not _state(head).removed:
+                if not state_of(head).removed:
                     self.ensure(head.subject.organization, head.subject.id)
             for head in await self._store.heads("*", "application"):
                 if isinstance(head.events[-1], ApplicationDeletionRequested):
@@ -163,7 +166,10 @@ class Rollouts:
         while True:
             wake.clear()
             try:
-                view = await self._look(organization, application)
+                view = await self._observer.look(organization, application)
+                if view.rollout.wanted is not None:
+                    why_not = self._impossible.get(view.rollout.wanted.deployment)
+                    view = replace(view, impossible=why_not)
                 if view.rollout.removed:
                     del self._wakes[application]
                     return
@@ -187,69 +193,6 @@ class Rollouts:
                 except TimeoutError:
                     continue
 
-    async def _look(self, organization: str, application: str) -> View:
-        head = await self._store.head(Subject(organization, "rollout", application))
-        state = _state(head)
-        replicas, stopped, deleting = 1, False, False
-        created = None
-        for commit in await self._store.load(Subject(organization, "application", application)):
-            for event in commit.events:
-                created = created or event
-                match event:
-                    case ApplicationScaled():
-                        replicas = event.replicas
-                    case ApplicationStopped():
-                        stopped = True
-                    case ApplicationStarted():
-                        stopped = False
-                    case ApplicationDeletionRequested():
-                        deleting = True
-                    case _:
-                        pass
-        environment = state.environment or getattr(created, "environment", "")
-        stops = set()
-        waiting = [item.deployment for item in state.queue]
-        for deployment in [*waiting, *([state.wanted.deployment] if state.wanted else [])]:
-            requested = await self._requested(organization, deployment)
-            if await self._store.load(requested.subject, requested.sequence):
-                stops.add(deployment)
-        route = await self._store.head(Subject(organization, "route", application))
-        last = route.events[-1] if route else None
-        network = labels.network(self._settings.instance, environment)
-        services = await self._engine.services(application, network)
-        view = View(
-            now=self._clock.now(),
-            rollout=state,
-            sequence=head.sequence if head else 0,
-            services=services,
-            replicas=replicas,
-            stopped=stopped,
-            deleting=deleting,
-            stops=frozenset(stops),
-            impossible=self._impossible.get(state.wanted.deployment) if state.wanted else None,
-            unhealthy=await self._answers(state, services),
-        )
-        if isinstance(last, RouteEvent):
-            return _with_route(view, last)
-        return view
-
-    async def _answers(self, state: RolloutState, services: Mapping[str, ServiceView]) -> str:
-        """What a wanted release that listens has answered badly for too long."""
-        wanted = state.wanted
-        service = services.get(wanted.deployment) if wanted else None
-        if wanted is None or service is None or state.ready:
-            return ""
-        for task in service.tasks:
-            if task.phase == "starting" and task.container:
-                output, failures = await self._engine.health_answers(task.container)
-                if "answered" in output and failures:
-                    since = self._unhealthy.setdefault(wanted.deployment, self._clock.now())
-                    if (self._clock.now() - since).total_seconds() >= _UNHEALTHY:
-                        return f"{output}, {failures} times in a row"
-                    return ""
-        self._unhealthy.pop(wanted.deployment, None)
-        return ""
-
     # -- the steps ----------------------------------------------------------------------------
 
     async def _perform(self, organization: str, application: str, view: View, step: Step) -> None:
@@ -268,7 +211,7 @@ class Rollouts:
                     what = f"the release of {release.deployment} was missing and was made again"
                     await self._drift(subject, what)
             case Ready(tasks) if wanted is not None:
-                limits = (await self._request_of(organization, wanted.deployment)).limits
+                limits = (await self._observer.request_of(organization, wanted.deployment)).limits
                 deadline = iso(self._clock.now() + timedelta(seconds=limits.route))
                 after = facts.ready(state, tasks, deadline)
                 event = RolloutReady(deployment=wanted.deployment, state=after)
@@ -286,7 +229,6 @@ class Rollouts:
                 )
                 await self._append(subject, planned, event, "failed")
                 self._impossible.pop(wanted.deployment, None)
-                self._unhealthy.pop(wanted.deployment, None)
             case Cancel() if wanted is not None:
                 event = RolloutCancelled(deployment=wanted.deployment, state=facts.given_up(state))
                 await self._append(subject, planned, event, "cancelled")
@@ -315,7 +257,7 @@ class Rollouts:
         self, subject: Subject, planned: int, state: RolloutState, step: Start
     ) -> None:
         organization, deployment = subject.organization, step.pending.deployment
-        requested = await self._request_of(organization, deployment)
+        requested = await self._observer.request_of(organization, deployment)
         build = await self._store.head(Subject(organization, "build", deployment))
         built = build.events[-1] if build else None
         if not isinstance(built, BuildSucceeded):
@@ -345,7 +287,7 @@ class Rollouts:
         self, subject: Subject, state: RolloutState, release: Release, replicas: int
     ) -> None:
         organization = subject.organization
-        requested = await self._request_of(organization, release.deployment)
+        requested = await self._observer.request_of(organization, release.deployment)
         wanted = state.wanted is not None and state.wanted.deployment == release.deployment
         try:
             unseal = await self._opener.for_organization(organization)
@@ -422,33 +364,3 @@ class Rollouts:
         await self._appender.append(
             subject, step, decide, cause=f"{correlation}/{planned}", correlation=correlation
         )
-
-    async def _requested(self, organization: str, deployment: str) -> Commit:
-        """The commit that holds `deployment.requested`; it never changes."""
-        if deployment not in self._requests:
-            commits = await self._store.load(Subject(organization, "deployment", deployment))
-            if len(self._requests) > 2000:
-                self._requests.clear()
-            self._requests[deployment] = commits[0]
-        return self._requests[deployment]
-
-    async def _request_of(self, organization: str, deployment: str) -> DeploymentRequested:
-        event = (await self._requested(organization, deployment)).events[0]
-        if not isinstance(event, DeploymentRequested):
-            raise RuntimeError(f"{deployment} does not begin with a request")
-        return event
-
-
-def _state(head: Commit | None) -> RolloutState:
-    event: Any = head.events[-1] if head else None
-    return event.state if isinstance(event, RolloutEvent) else RolloutState()
-
-
-def _done(head: Commit | None, deployment: str) -> bool:
-    """The rollout of this deployment ended just now: an old message came again."""
-    event = head.events[-1] if head else None
-    return isinstance(event, RolloutEvent) and event.deployment == deployment
-
-
-def _with_route(view: View, event: RouteEvent) -> View:
-    return replace(view, route=event.state, route_event=event.type)

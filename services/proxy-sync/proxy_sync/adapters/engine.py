@@ -162,6 +162,8 @@ class Engine:
         try:
             await self._query(f"networks/{network}/connect", "POST", data={"Container": name})
         except EngineRefused as error:
+            if "not found" in str(error):
+                raise KeyError(network) from error
             if "already exists" not in str(error):
                 raise
 

@@ -35,7 +35,8 @@ from proxy_sync.adapters.traefik import NotLoaded, Traefik
 from proxy_sync.edge.react import Edge
 from proxy_sync.routing import explain, plan, render
 from proxy_sync.routing.domain import Hosts
-from proxy_sync.routing.model import Asked, Probe, Routing, TaskAddress, View
+from proxy_sync.routing.model import Asked, Probe, Routing, View
+from proxy_sync.routing.tasks import OPEN, Tasks
 from proxy_sync.settings import ProxySettings
 
 failpoints.register(
@@ -43,9 +44,7 @@ failpoints.register(
     "proxy-sync.switch.after",
     "proxy-sync.activated.appended",
 )
-OPEN, QUIET, IDLE = 0.1, 2.0, 30.0
-_SCALING = 20.0
-"""Seconds for which the tasks are watched closely after a scale was asked for."""
+IDLE = 30.0
 
 
 @dataclass(slots=True)
@@ -78,10 +77,7 @@ class Routes:
         self._secret = settings.probe_key.get_secret_value()
         self._actors: dict[str, _Memory] = {}
         self._hosts = Hosts()
-        self._tasks: dict[str, tuple[TaskAddress, ...]] = {}
-        self._open: set[str] = set()
-        self._closely_until = 0.0
-        self._poke = asyncio.Event()
+        self._tasks = Tasks(engine, clock, self._wake, edge.look)
         self._group: asyncio.TaskGroup | None = None
 
     # -- what wakes an actor ------------------------------------------------------------------
@@ -96,9 +92,8 @@ class Routes:
         self._wake(application)
 
     def scaling(self) -> None:
-        """Tasks will come and go: look closely for a while."""
-        self._closely_until = self._now() + _SCALING
-        self._poke.set()
+        """Tasks will come and go."""
+        self._tasks.closely()
 
     def _wake(self, application: str) -> None:
         if application in self._actors:
@@ -113,7 +108,7 @@ class Routes:
         end = await self._store.last_sequence()
         async for commit in self._store.read(0, end, "evt._.host.*"):
             self._fold_hosts(commit)
-        while not await self._look_at_tasks():
+        while not await self._tasks.look():
             await self._clock.sleep(0.5)
         await self._edge.up.wait()
         async with asyncio.TaskGroup() as group:
@@ -128,8 +123,8 @@ class Routes:
             for name in self._traefik.names() - self._actors.keys() - {"platform"}:
                 self._traefik.write(name, {})
             group.create_task(self._follow_hosts(end))
-            group.create_task(self._watch_tasks())
-            group.create_task(self._watch_events())
+            group.create_task(self._tasks.watch())
+            group.create_task(self._tasks.follow_events())
 
     def _fold_hosts(self, commit: Commit) -> None:
         for event in commit.events:
@@ -140,44 +135,6 @@ class Routes:
     async def _follow_hosts(self, after: int) -> None:
         async for commit in self._store.follow(after, "evt._.host.*"):
             self._fold_hosts(commit)
-
-    async def _look_at_tasks(self) -> bool:
-        try:
-            found = {a: tuple(tasks) for a, tasks in (await self._engine.tasks()).items()}
-        except (EngineAway, EngineRefused) as error:
-            logger().warning("the engine is away; routes stay as they are", error=str(error))
-            return False
-        for application in found.keys() | self._tasks.keys():
-            if found.get(application) != self._tasks.get(application):
-                self._wake(application)
-        self._tasks = found
-        return True
-
-    async def _watch_tasks(self) -> None:
-        """Swarm has no events of tasks: they are listed, often while something goes on."""
-        while True:
-            closely = self._open or self._now() < self._closely_until
-            try:
-                async with asyncio.timeout(OPEN if closely else QUIET):
-                    await self._poke.wait()
-                await self._clock.sleep(0.02)  # what comes together is looked at once
-            except TimeoutError:
-                pass
-            self._poke.clear()
-            if not await self._look_at_tasks():
-                await self._clock.sleep(1.0)
-
-    async def _watch_events(self) -> None:
-        while True:
-            try:
-                async for application in self._engine.events():
-                    if application:
-                        self._poke.set()
-                    else:
-                        self._edge.look()
-            except EngineAway as error:
-                logger().warning("the engine is away; trying again", error=str(error))
-                await self._clock.sleep(1.0)
 
     # -- one actor ----------------------------------------------------------------------------
 
@@ -191,7 +148,7 @@ class Routes:
                 view, head, rollout = await self._look(organization, application, memory)
                 if view.rollout.removed and view.route_event in ("", "route.withdrawn"):
                     self._traefik.write(application, {})
-                    self._open.discard(application)
+                    self._tasks.open.discard(application)
                     del self._actors[application]
                     return
                 wait = 0.5
@@ -244,7 +201,7 @@ class Routes:
             if state.refused
             else None,
             bound=self._hosts.of(application),
-            tasks=self._tasks.get(application, ()),
+            tasks=self._tasks.of(application),
             stopped=stopped,
             deleting=deleting,
             loaded=memory.loaded,
@@ -275,9 +232,9 @@ class Routes:
         busy = plan.candidate(view) is not None or view.rollout.wanted is not None
         wanted = plan.routing(view)
         if busy or wanted.probes:
-            self._open.add(application)
+            self._tasks.open.add(application)
         else:
-            self._open.discard(application)
+            self._tasks.open.discard(application)
         await self._join(view, needed=bool(wanted.addresses or wanted.probes))
         if wanted != memory.loaded:
             await self._load(view, wanted)

@@ -1,0 +1,83 @@
+"""The tasks that Swarm wants to run, as the engine lists them. Swarm has no events of tasks: they
+are listed often while something goes on, seldom else, and whenever a container does something."""
+
+import asyncio
+from collections.abc import Callable
+
+from slipway.kernel.clock import Clock
+from slipway.runtime.logging import logger
+
+from proxy_sync.adapters.engine import Engine, EngineAway, EngineRefused
+from proxy_sync.routing.model import TaskAddress
+
+OPEN, QUIET = 0.1, 2.0
+_CLOSELY = 20.0
+"""Seconds for which they are listed often after a scale was asked for."""
+
+
+class Tasks:
+    """`changed` is told the application whose tasks are others now, `edge` that something happened
+    to the proxy's own container."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        changed: Callable[[str], None],
+        edge: Callable[[], None],
+    ) -> None:
+        self._engine, self._clock = engine, clock
+        self._changed, self._edge = changed, edge
+        self._tasks: dict[str, tuple[TaskAddress, ...]] = {}
+        self._closely_until = 0.0
+        self._poke = asyncio.Event()
+        self.open: set[str] = set()
+        """Applications for which something goes on."""
+
+    def of(self, application: str) -> tuple[TaskAddress, ...]:
+        return self._tasks.get(application, ())
+
+    def closely(self) -> None:
+        """Tasks will come and go: look often for a while."""
+        self._closely_until = asyncio.get_running_loop().time() + _CLOSELY
+        self._poke.set()
+
+    async def look(self) -> bool:
+        """False while the engine is away: then they stay as they were."""
+        try:
+            found = {name: tuple(tasks) for name, tasks in (await self._engine.tasks()).items()}
+        except (EngineAway, EngineRefused) as error:
+            logger().warning("the engine is away; routes stay as they are", error=str(error))
+            return False
+        before, self._tasks = self._tasks, found
+        for application in found.keys() | before.keys():
+            if found.get(application) != before.get(application):
+                self._changed(application)
+        return True
+
+    async def watch(self) -> None:
+        while True:
+            now = asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(
+                    OPEN if self.open or now < self._closely_until else QUIET
+                ):
+                    await self._poke.wait()
+                await self._clock.sleep(0.02)  # what comes together is looked at once
+            except TimeoutError:
+                pass
+            self._poke.clear()
+            if not await self.look():
+                await self._clock.sleep(1.0)
+
+    async def follow_events(self) -> None:
+        while True:
+            try:
+                async for application in self._engine.events():
+                    if application:
+                        self._poke.set()
+                    else:
+                        self._edge()
+            except EngineAway as error:
+                logger().warning("the engine is away; trying again", error=str(error))
+                await self._clock.sleep(1.0)
