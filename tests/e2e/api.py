@@ -2,12 +2,17 @@
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 
 ENDED = {"live", "replaced", "failed", "cancelled", "superseded", "expired"}
+ENDS = {
+    f"deployment.{end}" for end in ("succeeded", "failed", "cancelled", "superseded", "expired")
+}
+"""Types of the events that end a deployment; it has exactly one of them."""
 
 
 class Api:
@@ -52,22 +57,43 @@ class Api:
                 return
             cursor = f"&cursor={page['next']}"
 
+    def ready(self, seconds: float = 90) -> None:
+        """Until the API answers and its views are at the log's end."""
+        deadline = time.monotonic() + seconds
+        while self._patiently("/readyz") is None:
+            assert time.monotonic() < deadline, f"{self.url} is not ready after {seconds} s"
+            time.sleep(0.2)
+
+    def _patiently(self, path: str) -> Any:
+        """None while the gateway is away."""
+        try:
+            answer = self.call("GET", path)
+        except httpx2.HTTPError:
+            return None
+        return answer.json() if answer.is_success else None
+
+    # -- deployments --------------------------------------------------------------------------
+
     def deploy(self, application: str, **body: Any) -> str:
         return self.post(f"/v1/applications/{application}/deployments", body)["id"]
 
     def deployment(self, id_: str) -> dict[str, Any]:
         return self.get(f"/v1/deployments/{id_}")
 
-    def until(self, id_: str, *statuses: str, seconds: float = 120) -> dict[str, Any]:
-        """The deployment once it has one of the statuses; fails when it ended otherwise."""
+    def until(
+        self, id_: str, *statuses: str, seconds: float = 120, patient: bool = False
+    ) -> dict[str, Any]:
+        """The deployment once it has one of the statuses; fails when it ended otherwise.
+        `patient`: the gateway may be away meanwhile."""
         deadline = time.monotonic() + seconds
         while True:
-            seen = self.deployment(id_)
-            if seen["status"] in statuses:
+            seen = self._patiently(f"/v1/deployments/{id_}") if patient else self.deployment(id_)
+            status = seen["status"] if seen else "unknown: nothing answers"
+            if seen and status in statuses:
                 return seen
-            logs = self.logs(id_) if seen["status"] in ENDED else ""
-            assert seen["status"] not in ENDED, f"{seen['status']}: {seen.get('error')}\n{logs}"
-            assert time.monotonic() < deadline, f"still {seen['status']}: {json.dumps(seen)[:2000]}"
+            if seen and status in ENDED:
+                raise AssertionError(f"{status}: {seen.get('error')}\n{self.logs(id_)}")
+            assert time.monotonic() < deadline, f"still {status}: {json.dumps(seen)[:2000]}"
             time.sleep(0.1)
 
     def ended(self, id_: str, seconds: float = 120) -> dict[str, Any]:
@@ -76,15 +102,56 @@ class Api:
     def live(self, application: str, **body: Any) -> dict[str, Any]:
         return self.until(self.deploy(application, **body), "live")
 
+    def rollback(self, id_: str) -> str:
+        return self.post(f"/v1/deployments/{id_}/rollback")["id"]
+
+    def lines(self, path: str) -> list[dict[str, Any]]:
+        """The log lines there are by now."""
+        headers = {"Accept": "application/x-ndjson"}
+        answer = self.http.get(f"{path}/logs?follow=false", headers=headers)
+        assert answer.status_code == 200, f"{path}/logs: {answer.status_code} {answer.text}"
+        return [json.loads(line) for line in answer.text.splitlines() if line.strip()]
+
     def logs(self, id_: str) -> str:
-        answer = self.http.get(
-            f"/v1/deployments/{id_}/logs?follow=false", headers={"Accept": "application/x-ndjson"}
-        )
-        lines = (json.loads(line) for line in answer.text.splitlines() if line.strip())
-        return "\n".join(line.get("text", "") for line in lines)
+        return "\n".join(line["text"] for line in self.lines(f"/v1/deployments/{id_}"))
 
     def gone(self, path: str, seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
-        while self.call("GET", path).status_code != 404:
-            assert time.monotonic() < deadline, f"{path} is still there: {self.get(path)}"
+        while (answer := self.call("GET", path)).status_code != 404:
+            assert time.monotonic() < deadline, f"{path} is still there: {answer.text}"
             time.sleep(0.2)
+
+    # -- streams ------------------------------------------------------------------------------
+
+    def stream(self, path: str, last: str = "") -> Iterator[tuple[str, str, str]]:
+        """(id, event, data) of server-sent events, behind the id `last`."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
+        with self.http.stream("GET", path, headers=headers) as answer:
+            assert answer.status_code == 200, f"GET {path}: {answer.status_code}"
+            assert answer.headers["content-type"].startswith("text/event-stream"), answer.headers
+            fields: dict[str, str] = {}
+            for line in answer.iter_lines():
+                name, _, value = line.partition(":")
+                if line and name:
+                    fields[name] = value.removeprefix(" ")
+                elif not line:
+                    if "data" in fields:
+                        yield fields.get("id", ""), fields.get("event", ""), fields["data"]
+                    fields = {}
+
+    def history(self, deployment: str) -> list[dict[str, Any]]:
+        """All events so far that are about the deployment. A rename of its project, which is of
+        no other consequence, marks the end of what is read."""
+        shown = self.deployment(deployment)
+        self.patch(f"/v1/projects/{shown['project']}", {"name": f"e2e {uuid.uuid4().hex[:6]}"})
+        end, found = int(self.sequence), []
+        for id_, _, data in self.stream(f"/v1/events?after={shown['sequence'] - 1}"):
+            if int(id_.partition(".")[0]) >= end:
+                break
+            event = json.loads(data)
+            if deployment in (event["subject"], event["data"].get("deployment")):
+                found.append(event)
+        return found
+
+    def types(self, deployment: str) -> list[str]:
+        return [event["type"] for event in self.history(deployment)]

@@ -3,7 +3,13 @@
 import json
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from tests.e2e.api import Api
+from tests.e2e.instance import service
 
 
 def docker(*argv: str, input_: str | None = None, check: bool = True, seconds: float = 120) -> str:
@@ -23,27 +29,6 @@ def inspect(kind: str, name: str) -> dict[str, Any]:
     return json.loads(docker(kind, "inspect", name))[0]
 
 
-def services(label: str) -> list[str]:
-    """Names of the Swarm services with `label` (name=value)."""
-    return docker("service", "ls", "-q", "--filter", f"label={label}", "--format", "{{.Name}}").split()
-
-
-def containers(*filters: str) -> list[str]:
-    flags = [flag for item in filters for flag in ("--filter", item)]
-    return docker("ps", "-q", "--no-trunc", *flags).split()
-
-
-def container_of(service: str, seconds: float = 60) -> str:
-    """The id of the running container of a Swarm service."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = containers(f"label=com.docker.swarm.service.name={service}")
-        if found:
-            return found[0]
-        assert time.monotonic() < deadline, f"no container of {service} runs"
-        time.sleep(0.1)
-
-
 def eventually(what: str, check: Any, seconds: float = 60, every: float = 0.2) -> Any:
     """The first true result of `check()`; fails with its last one after `seconds`."""
     deadline = time.monotonic() + seconds
@@ -52,3 +37,110 @@ def eventually(what: str, check: Any, seconds: float = 60, every: float = 0.2) -
             return result
         assert time.monotonic() < deadline, f"not in {seconds} s: {what} (last: {result!r})"
         time.sleep(every)
+
+
+# -- what there is ----------------------------------------------------------------------------
+
+
+def services(label: str) -> list[str]:
+    """Names of the Swarm services with `label` (name=value)."""
+    filters = ("--filter", f"label={label}")
+    return docker("service", "ls", *filters, "--format", "{{.Name}}").split()
+
+
+def containers(*filters: str, all_: bool = False) -> list[str]:
+    flags = [flag for item in filters for flag in ("--filter", item)]
+    return docker("ps", "-q", "--no-trunc", *(["--all"] if all_ else []), *flags).split()
+
+
+def images(label: str) -> list[str]:
+    return docker("image", "ls", "-q", "--no-trunc", "--filter", f"label={label}").split()
+
+
+def releases(application: str) -> list[str]:
+    """The Swarm services of an application: one for each of its releases."""
+    return services(f"slipway.service={application}")
+
+
+def tasks(application: str) -> list[str]:
+    """Its containers that run."""
+    return containers(f"label=slipway.service={application}")
+
+
+def settled(application: str, replicas: int = 1, seconds: float = 60) -> list[str]:
+    """The containers, once one release and no container of a former one is left."""
+
+    def only() -> list[str] | None:
+        running = tasks(application)
+        return running if len(releases(application)) == 1 and len(running) == replicas else None
+
+    return eventually(f"{replicas} containers of one release", only, seconds)
+
+
+def address_of(container: str, network: str) -> str:
+    return inspect("container", container)["NetworkSettings"]["Networks"][network]["IPAddress"]
+
+
+def running_programs(marker: str) -> list[str]:
+    """Command lines of this machine that hold `marker`; those of containers are among them."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if marker in line:
+            found.append(line)
+    return found
+
+
+def half_made(deployment: str) -> dict[str, list[str]]:
+    """What a deployment that failed may not leave: kind → what is there."""
+    label = f"slipway.deployment={deployment}"
+    folders = docker("exec", container_of(service("builder")), "ls", "/var/lib/slipway/builder")
+    found = {
+        "services": services(label),
+        "containers": containers(f"label={label}"),
+        "images": images(label),
+        "folders": [name for name in folders.split() if deployment in name],
+    }
+    return {kind: names for kind, names in found.items() if names}
+
+
+# -- the control plane ------------------------------------------------------------------------
+
+
+def container_of(name: str, seconds: float = 60) -> str:
+    """The id of the running container of a Swarm service."""
+    label = f"label=com.docker.swarm.service.name={name}"
+    return eventually(f"a container of {name}", lambda: containers(label), seconds, 0.1)[0]
+
+
+def kill(name: str) -> str:
+    """Kill a service of the control plane; the engine starts it again. The former container."""
+    container = container_of(service(name))
+    docker("kill", "--signal", "KILL", container)
+    return container
+
+
+@contextmanager
+def away(api: Api, *names: str) -> Iterator[None]:
+    """Services that don't run meanwhile. At the end they do, whatever happened."""
+
+    def scale(replicas: int) -> None:
+        wanted = [f"{service(name)}={replicas}" for name in names]
+        docker("service", "scale", "--detach", *wanted)
+
+    def there() -> list[str]:
+        found = (f"label=com.docker.swarm.service.name={service(name)}" for name in names)
+        return [id_ for label in found for id_ in containers(label)]
+
+    scale(0)
+    try:
+        eventually(f"{names} are away", lambda: not there())
+        yield
+    finally:
+        scale(1)
+        for name in names:
+            container_of(service(name))
+        api.ready()

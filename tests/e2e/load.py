@@ -3,15 +3,19 @@ runs on the host and, by standard input, in a container of an environment.
 
     python load.py --address 127.0.0.1:80 --host app.localhost --rate 200 --seconds 60
 
-Half of the requests open a connection of their own, the others share kept-alive ones. It ends
-after `--seconds`, or as soon as its standard input closes (with `--until-eof`), and prints one
-JSON object: requests, failed, failures (the first 20, with the time), rate, and for each version
-that answered the number of answers and when the last request that it answered was sent.
+Half of the requests open a connection of their own, the others share kept-alive ones (with
+`--only-new` none is kept). It prints `{"begun": …}` after its first answer. It ends after
+`--seconds`, or as soon as its standard input closes (with `--until-eof`), and prints one JSON
+object: requests, failed, failures (the first 20, with the time), rate, connections (new, reused),
+and for each version and each host that answered the number of answers and when the first and the
+last request that it answered were sent.
 """
 
 import argparse
 import asyncio
 import json
+import os
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -25,7 +29,14 @@ class Connection:
 
     @classmethod
     async def open(cls, host: str, port: int) -> "Connection":
-        return cls(*await asyncio.open_connection(host, port))
+        """To the first address of the name: trying the next one would be a retry."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
+        return cls(*await asyncio.open_connection(str(found[0][4][0]), port))
+
+    @property
+    def open_still(self) -> bool:
+        return not (self.reader.at_eof() or self.reader.exception() or self.writer.is_closing())
 
     async def get(self, path: str, host: str, *, keep: bool) -> tuple[int, bytes, bool]:
         """(status, body, whether the server keeps the connection)."""
@@ -53,25 +64,42 @@ class Load:
         self.idle: list[Connection] = []
         self.requests = self.failed = 0
         self.failures: list[dict[str, object]] = []
+        self.connections = {"new": 0, "reused": 0}
         self.versions: dict[str, dict[str, float]] = {}
+        self.hosts: dict[str, dict[str, float]] = {}
+
+    def kept(self) -> Connection | None:
+        """One that the other side has not closed, as any client would look before it writes."""
+        while self.idle:
+            connection = self.idle.pop()
+            if connection.open_still:
+                return connection
+            connection.close()
+        return None
+
+    def heard(self, sent: float, body: dict[str, str]) -> None:
+        if not self.versions:
+            print(json.dumps({"begun": sent}), flush=True)
+        for seen, name in ((self.versions, body["version"]), (self.hosts, body["host"])):
+            one = seen.setdefault(name, {"answers": 0, "first": sent, "last": sent})
+            one["answers"] += 1
+            one["first"], one["last"] = min(one["first"], sent), max(one["last"], sent)
 
     async def one(self, keep: bool) -> None:
         sent, connection, reused = time.time(), None, False
         self.requests += 1
         try:
             async with asyncio.timeout(self.timeout):
-                if keep and self.idle:
-                    connection, reused = self.idle.pop(), True
-                else:
+                connection = self.kept() if keep else None
+                reused = connection is not None
+                if connection is None:
                     connection = await Connection.open(self.to, self.port)
+                self.connections["reused" if reused else "new"] += 1
                 sent = time.time()
                 status, body, kept = await connection.get(self.path, self.host, keep=keep)
             if status != 200:
                 raise OSError(f"status {status}: {body[:120]!r}")
-            version = json.loads(body)["version"]
-            seen = self.versions.setdefault(version, {"answers": 0, "first": sent, "last": sent})
-            seen["answers"] += 1
-            seen["last"] = max(seen["last"], sent)
+            self.heard(sent, json.loads(body))
             if kept:
                 self.idle.append(connection)
                 connection = None
@@ -84,7 +112,9 @@ class Load:
             if connection is not None:
                 connection.close()
 
-    async def run(self, rate: float, seconds: float, stop: asyncio.Event) -> dict[str, object]:
+    async def run(
+        self, rate: float, seconds: float, stop: asyncio.Event, *, keep: bool
+    ) -> dict[str, object]:
         begin = time.monotonic()
         number = 0
         async with asyncio.TaskGroup() as group:
@@ -94,9 +124,9 @@ class Load:
                     break
                 if (wait := due - time.monotonic()) > 0:
                     await asyncio.sleep(wait)
-                group.create_task(self.one(keep=number % 2 == 0))
+                group.create_task(self.one(keep=keep and number % 2 == 0))
                 number += 1
-        elapsed = time.monotonic() - begin
+            elapsed = time.monotonic() - begin  # the last answers may take their time
         for connection in self.idle:
             connection.close()
         return {
@@ -104,7 +134,9 @@ class Load:
             "failed": self.failed,
             "failures": self.failures,
             "rate": round(self.requests / elapsed, 1),
+            "connections": self.connections,
             "versions": self.versions,
+            "hosts": self.hosts,
         }
 
 
@@ -116,6 +148,7 @@ async def main() -> None:
     parser.add_argument("--rate", type=float, default=220.0)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--timeout", type=float, default=10.0)
+    parser.add_argument("--only-new", action="store_true")
     parser.add_argument("--until-eof", action="store_true")
     given = parser.parse_args()
     stop = asyncio.Event()
@@ -124,13 +157,14 @@ async def main() -> None:
 
         def read() -> None:
             with suppress(OSError):
-                if not sys.stdin.buffer.read1(1):
+                if not os.read(sys.stdin.fileno(), 1):
                     loop.remove_reader(sys.stdin)
                     stop.set()
 
         loop.add_reader(sys.stdin, read)
     load = Load(given.address, given.host, given.path, given.timeout)
-    print(json.dumps(await load.run(given.rate, given.seconds, stop)))
+    report = await load.run(given.rate, given.seconds, stop, keep=not given.only_new)
+    print(json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":

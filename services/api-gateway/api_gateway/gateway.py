@@ -1,6 +1,7 @@
 """The one way to change anything: load, fold, decide, append, and show it at once."""
 
 import hashlib
+import hmac
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,10 +17,12 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.decider import Decider
 from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject
 from slipway.kernel.errors import Invalid, PreconditionFailed, Refused, Unavailable
-from slipway.readmodel.model import Away, Documents
+from slipway.readmodel.model import Away, Document, Documents
 from slipway.readmodel.projector import Projector
 
-from api_gateway.projections import document_of, key_of
+from api_gateway.credentials import Credentials
+from api_gateway.projections import SHOWN, document_of, key_of
+from api_gateway.projects.tree import Trees
 from api_gateway.settings import GatewaySettings
 
 _TRIES = 5
@@ -29,7 +32,8 @@ _CACHED = 5000
 @dataclass(slots=True)
 class RequestContext:
     """Who asks for what. `id` is derived from the Idempotency-Key where there is one; `digest`
-    is of the body. `sequence` becomes the highest sequence that the request appended."""
+    is of the body then. `sequence` becomes the highest sequence that the request appended, or
+    found that nothing was left to append."""
 
     id: str
     actor: Actor
@@ -48,19 +52,35 @@ class RequestContext:
         return f"{self.id}:{self.digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome[S]:
-    state: S
-    head: Head
-    commit: Commit | None
-    """What was appended, or what the same request appended before; None when nothing was."""
-
-
 @dataclass(slots=True)
 class _Entry:
+    """An aggregate as far as it is known here."""
+
     state: Any
+    head: Head = NOTHING
+    first: Commit | None = None
+    last: Commit | None = None
+    requests: dict[str, str | None] = field(default_factory=dict)
+    """Commit → the request that it was appended for."""
+
+    def followed_by(self, commits: list[Commit], decider: Decider[Any, Any, Any]) -> "_Entry":
+        return replace(
+            self,
+            state=decider.fold((e for c in commits for e in c.events), self.state),
+            head=commits[-1].head,
+            first=self.first or commits[0],
+            last=commits[-1],
+            requests={**self.requests, **{c.meta.commit: c.meta.request for c in commits}},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome[S]:
+    """`document` is what is read of the aggregate from now on."""
+
+    state: S
     head: Head
-    commits: dict[str, Commit] = field(default_factory=dict)
+    document: Document
 
 
 @dataclass(slots=True)
@@ -74,26 +94,49 @@ class Gateway:
     clock: Clock
     settings: GatewaySettings
     ready: Callable[[], bool] = lambda: True
+    credentials: Credentials = field(init=False)
+    trees: Trees = field(init=False)
     _cache: OrderedDict[Subject, _Entry] = field(default_factory=OrderedDict)
 
+    def __post_init__(self) -> None:
+        self.credentials = Credentials(self.documents, self.projector)
+        self.trees = Trees(self.documents, self.projector)
+        self.projector.listeners += [self.credentials.changed, self.trees.changed]
+
     async def _entry(self, subject: Subject, decider: Decider[Any, Any, Any]) -> _Entry:
+        known = self._cache.get(subject) or _Entry(decider.initial)
+        fresh = await self.store.load(subject, known.head.sequence)
+        return self._keep(subject, known.followed_by(fresh, decider)) if fresh else known
+
+    def _keep(self, subject: Subject, entry: _Entry) -> _Entry:
         known = self._cache.get(subject)
-        entry = replace(known) if known else _Entry(decider.initial, NOTHING)
-        fresh = await self.store.load(subject, entry.head.sequence)
-        if fresh:
-            entry.commits = {**entry.commits, **{c.meta.commit: c for c in fresh}}
-            entry.head = fresh[-1].head
-            entry.state = decider.fold((e for c in fresh for e in c.events), entry.state)
+        if known is None or known.head.sequence < entry.head.sequence:
             self._cache[subject] = entry
-            self._cache.move_to_end(subject)
-            if len(self._cache) > _CACHED:
-                self._cache.popitem(last=False)
+        self._cache.move_to_end(subject)
+        if len(self._cache) > _CACHED:
+            self._cache.popitem(last=False)
         return entry
 
-    async def state[S](self, decider: Decider[S, Any, Any], organization: str, id_: str) -> S:
+    async def load[S](
+        self, decider: Decider[S, Any, Any], organization: str, id_: str
+    ) -> tuple[S, Head]:
         """The aggregate as the log has it now (not as the views have it)."""
-        subject = Subject(organization, decider.category, id_)
-        return (await self._entry(subject, decider)).state
+        entry = await self._entry(Subject(organization, decider.category, id_), decider)
+        return entry.state, entry.head
+
+    async def state[S](self, decider: Decider[S, Any, Any], organization: str, id_: str) -> S:
+        return (await self.load(decider, organization, id_))[0]
+
+    async def begin[S](
+        self, ctx: RequestContext, decider: Decider[S, Any, Any], id_: str
+    ) -> tuple[S, Head]:
+        """The aggregate that a request is about, before anything else is done for it. Raises
+        PreconditionFailed, unless it is a repeat of a request that was carried out."""
+        subject = Subject(ctx.organization, decider.category, id_)
+        entry = await self._entry(subject, decider)
+        if ids.commit_id(ctx.id, str(subject)) not in entry.requests:
+            self.precondition(ctx, entry.head)
+        return entry.state, entry.head
 
     async def handle[S, C](
         self,
@@ -114,18 +157,15 @@ class Gateway:
         commit_id = ids.commit_id(ctx.id, str(subject), step)
         for _ in range(_TRIES):
             entry = await self._entry(subject, decider)
-            if (done := entry.commits.get(commit_id)) is not None:
-                self._same_body(ctx, done)
-                await self._show(ctx, done, decider, entry)
-                return Outcome(entry.state, entry.head, done)
-            if ctx.if_match is not None and not step and ctx.if_match != entry.head.version:
-                raise PreconditionFailed(
-                    f"it is at version {entry.head.version} by now, not {ctx.if_match}",
-                    hint="read it again and send its ETag",
-                )
+            if commit_id in entry.requests:
+                self._same_body(ctx, entry.requests[commit_id])
+                return await self._shown(ctx, subject, entry)
+            if not step:
+                self.precondition(ctx, entry.head)
             events: tuple[Event, ...] = decider.decide(command, entry.state)
             if not events:
-                return Outcome(entry.state, entry.head, None)
+                ctx.sequence = max(ctx.sequence, entry.head.sequence)
+                return self._outcome(subject, entry)
             meta = Meta(
                 commit=commit_id,
                 at=ctx.at,
@@ -134,7 +174,7 @@ class Gateway:
                 request=ctx.request,
             )
             try:
-                await self.store.append(subject, entry.head, events, meta)
+                commit = await self.store.append(subject, entry.head, events, meta)
             except Conflict:
                 continue
             except TooLarge as error:
@@ -144,15 +184,25 @@ class Gateway:
                     "the log did not answer; it is not known whether this was stored",
                     hint="send the same request with the same Idempotency-Key again",
                 ) from error
-            entry = await self._entry(subject, decider)
-            commit = entry.commits[commit_id]
-            await self._show(ctx, commit, decider, entry)
-            return Outcome(entry.state, entry.head, commit)
+            if commit.prev == entry.head.hash and commit.head.version == entry.head.version + 1:
+                entry = self._keep(subject, entry.followed_by([commit], decider))
+            else:
+                entry = await self._entry(subject, decider)  # an earlier try of this commit
+            return await self._shown(ctx, subject, entry)
         raise Refused("others keep changing the same thing", hint="try again")
 
     @staticmethod
-    def _same_body(ctx: RequestContext, done: Commit) -> None:
-        if ctx.keyed and done.meta.request not in (None, ctx.request):
+    def precondition(ctx: RequestContext, head: Head) -> None:
+        """Raises PreconditionFailed when If-Match names another version."""
+        if ctx.if_match is not None and ctx.if_match != head.version:
+            raise PreconditionFailed(
+                f"it is at version {head.version} by now, not {ctx.if_match}",
+                hint="read it again and send its ETag",
+            )
+
+    @staticmethod
+    def _same_body(ctx: RequestContext, request: str | None) -> None:
+        if ctx.keyed and request not in (None, ctx.request):
             raise KeyReused("this Idempotency-Key was used for another request body")
 
     async def replayed(self, ctx: RequestContext, subject: Subject) -> bool:
@@ -160,26 +210,39 @@ class Gateway:
         if not ctx.keyed:
             return False
         found = await self.store.load(subject)
-        if not found:
+        if not found or found[0].meta.correlation != ctx.id:
             return False
-        self._same_body(ctx, found[0])
+        self._same_body(ctx, found[0].meta.request)
         ctx.sequence = max(ctx.sequence, found[0].sequence)
         return True
 
-    async def _show(
-        self, ctx: RequestContext, commit: Commit, decider: Decider[Any, Any, Any], entry: _Entry
-    ) -> None:
+    @staticmethod
+    def _outcome(subject: Subject, entry: _Entry) -> Outcome[Any]:
+        if entry.first is None or entry.last is None:
+            return Outcome(entry.state, entry.head, {})
+        document = document_of(subject, entry.state, entry.first, entry.last)
+        numbered = {**document, "_id": key_of(subject), "_seq": entry.head.sequence}
+        return Outcome(entry.state, entry.head, numbered)
+
+    async def _shown(self, ctx: RequestContext, subject: Subject, entry: _Entry) -> Outcome[Any]:
         """The writer's own view of its write does not wait for the projector."""
-        ctx.sequence = max(ctx.sequence, commit.sequence)
-        commits = list(entry.commits.values())
-        document = document_of(commit.subject, entry.state, commits)
+        ctx.sequence = max(ctx.sequence, entry.head.sequence)
+        outcome = self._outcome(subject, entry)
         try:
-            await self.documents.put(
-                decider.category,
-                [{**document, "_id": key_of(commit.subject), "_seq": entry.head.sequence}],
-            )
+            if subject.category in SHOWN:
+                await self.documents.put(subject.category, [outcome.document])
         except Away:
-            return  # the log has it, the projector will bring it
+            pass  # the log has it, the projector will bring it
+        self.trees.put(subject, outcome.document)
+        if entry.last is not None:
+            self.credentials.changed(entry.last)
+        return outcome
+
+    async def views_hold(self, cause: Commit) -> None:
+        """A reaction that looks for what there is must not miss what was there before its cause.
+        Raises Away when the views are too far behind; the reaction is tried again."""
+        if not await self.projector.wait_for(cause.sequence, 30):
+            raise Away("the views are behind")
 
     def service_context(self, cause: Commit, step: str = "") -> RequestContext:
         """For what the gateway does of itself in consequence of a commit."""
@@ -191,10 +254,11 @@ class Gateway:
             organization=cause.subject.organization,
         )
 
+    def digest(self, body: bytes) -> str:
+        """Tells bodies apart, and tells nothing of what stands in them to who reads the log."""
+        key = self.settings.gateway_key.get_secret_value().encode()
+        return hmac.new(key, body, hashlib.sha256).hexdigest()[:32]
+
 
 class KeyReused(Invalid):
     slug = "idempotency-key-reused"
-
-
-def digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()[:32]

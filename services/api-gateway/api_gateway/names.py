@@ -1,23 +1,26 @@
 """Unique names in a scope: an aggregate whose id is the value, claimed before its owner is made.
 
-A claim whose owner never came to be may be taken over after a minute.
+A claim whose owner never came to be, or has another name by now, may be taken over after a minute.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slipway.contracts.event import Event, Value
 from slipway.contracts.project import NameClaimed, NameReleased
 from slipway.kernel.decider import Decider
 from slipway.kernel.envelope import Subject
-from slipway.kernel.errors import Refused
+from slipway.kernel.errors import DomainError, Refused, Unavailable
 from slipway.kernel.ids import value_id
 
 if TYPE_CHECKING:
     from api_gateway.gateway import Gateway, RequestContext
 
 _ABANDONED = timedelta(seconds=60)
+type _Named = Decider[Any, Any, Any]
 
 
 class NameState(Value):
@@ -74,9 +77,9 @@ def name_id(scope: str, name: str) -> str:
 
 
 async def claim(
-    gateway: "Gateway", ctx: "RequestContext", scope: str, name: str, category: str, owner: str
+    gateway: "Gateway", ctx: "RequestContext", scope: str, name: str, decider: _Named, owner: str
 ) -> None:
-    """Raises NameTaken. `category` and `owner` say what will have the name."""
+    """Raises NameTaken. `decider` and `owner` say what will have the name."""
     id_ = name_id(scope, name)
     command = Claim(scope, name, owner)
     try:
@@ -86,7 +89,30 @@ async def claim(
         former = (await gateway.state(NAME, ctx.organization, id_)).owner
         if head is None or former is None or ctx.at - head.meta.at < _ABANDONED:
             raise
-        if await gateway.store.head(Subject(ctx.organization, category, former)) is not None:
+        holder = await gateway.state(decider, ctx.organization, former)
+        if holder.phase in ("active", "deleting") and name_id(scope, holder.name) == id_:
             raise
         over = Claim(scope, name, owner, over=former)
         await gateway.handle(ctx, NAME, id_, over, step="claim-over")
+
+
+@asynccontextmanager
+async def moved(
+    gateway: "Gateway", ctx: "RequestContext",
+    scope: str, former: str, name: str, decider: _Named, owner: str,
+) -> AsyncIterator[None]:  # fmt: skip
+    """The new name is claimed before its owner is renamed, the former one released afterwards;
+    when the renaming is refused, the new one is released. Raises NameTaken."""
+    old, new = name_id(scope, former), name_id(scope, name)
+    if old == new:
+        yield
+        return
+    await claim(gateway, ctx, scope, name, decider, owner)
+    try:
+        yield
+    except Unavailable:
+        raise  # it may have been renamed
+    except DomainError:
+        await gateway.handle(ctx, NAME, new, Release(owner), step="release")
+        raise
+    await gateway.handle(ctx, NAME, old, Release(owner), step="release")

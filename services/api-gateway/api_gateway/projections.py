@@ -1,5 +1,6 @@
-"""What is read, by collection: one document per aggregate by the same `evolve` that decides, and
-the timeline of each deployment.
+"""What is read, by collection: one document per aggregate by the same `evolve` that decides, the
+timeline of each deployment, and the newest deployment of each application. What nobody reads
+(names, addresses, the installation) has no document: the log alone decides on it.
 
 `{_id, _seq, org, version, created_at, updated_at, created_by, first, state}`; `first` is the
 sequence of the aggregate's first commit. Times are ISO 8601.
@@ -13,6 +14,7 @@ from typing import Any
 import slipway.contracts
 from pydantic import BaseModel
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
+from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import RolloutEvent, RolloutFailed
 from slipway.contracts.route import RouteEvent, RouteFailed
@@ -25,8 +27,7 @@ from slipway.runtime.clock import iso
 from api_gateway.applications.domain import APPLICATION
 from api_gateway.deployments.domain import DEPLOYMENT
 from api_gateway.domains.domain import HOST
-from api_gateway.identity.domain import EMAIL, INSTALLATION, SESSION, TOKEN, USER
-from api_gateway.names import NAME
+from api_gateway.identity.domain import SESSION, TOKEN, USER
 from api_gateway.organizations.domain import MEMBER, ORGANIZATION
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT
 
@@ -38,9 +39,8 @@ def key_of(subject: Subject) -> str:
     return subject.id
 
 
-def document_of(subject: Subject, state: BaseModel, commits: Sequence[Commit]) -> Document:
-    """The document of an aggregate whose commits these are, first to last."""
-    first, last = commits[0], commits[-1]
+def document_of(subject: Subject, state: BaseModel, first: Commit, last: Commit) -> Document:
+    """The document of an aggregate whose first and last commit these are."""
     return {
         "org": subject.organization,
         "version": last.head.version,
@@ -68,7 +68,7 @@ class Aggregates:
         state = self._model.model_validate(document["state"]) if document else None
         folded = self._decider.fold(commit.events, state)
         if document is None:
-            return document_of(commit.subject, folded, [commit])
+            return document_of(commit.subject, folded, commit, commit)
         return {
             **document,
             "version": commit.head.version,
@@ -139,28 +139,38 @@ def _deployment(event: Event) -> str | None:
     return event.deployment if isinstance(event, RolloutEvent | RouteEvent) else None
 
 
+class Newest:
+    """The newest deployment that was requested of each application."""
+
+    collection = "newest"
+    indexes: Sequence[str] = ()
+
+    def keys(self, commit: Commit) -> Iterable[str]:
+        return [e.application for e in commit.events if isinstance(e, DeploymentRequested)]
+
+    def apply(self, document: Document | None, commit: Commit, key: str) -> Document:
+        return {"org": commit.subject.organization, "deployment": commit.subject.id}
+
+
 PROJECTIONS: tuple[Projection, ...] = (
     Aggregates(USER, ["state.email_id"]),
-    Aggregates(EMAIL),
     Aggregates(SESSION, ["state.token_hash"]),
-    Aggregates(INSTALLATION),
     Aggregates(ORGANIZATION),
     Aggregates(MEMBER, ["state.user"]),
     Aggregates(TOKEN, ["state.hash"]),
     Aggregates(PROJECT, ["created_at"]),
     Aggregates(ENVIRONMENT, ["state.project"]),
-    Aggregates(NAME),
     Aggregates(
         APPLICATION, ["state.environment", "state.project", "state.webhook_hash", "created_at"]
     ),
     Aggregates(HOST, ["state.routes.application", "state.routes.domain"]),
     Aggregates(DEPLOYMENT, ["state.application", "state.phase", "first"]),
-    Heads("build"),
     Heads("rollout"),
     Heads("route"),
-    Heads("network"),
     Timeline(),
+    Newest(),
 )
+SHOWN = frozenset(projection.collection for projection in PROJECTIONS)
 
 
 def version() -> str:
@@ -169,6 +179,6 @@ def version() -> str:
     hashed = hashlib.sha256()
     for folder in folders:
         for file in sorted(folder.rglob("*.py")):
-            if file.name in ("domain.py", "projections.py", "names.py") or folder is folders[1]:
+            if file.name in ("domain.py", "projections.py") or folder is folders[1]:
                 hashed.update(file.read_bytes())
     return hashed.hexdigest()[:16]

@@ -1,6 +1,6 @@
 """The application under test. Its behaviour is in `behaviour.json` beside it: `version`,
 `listen_after`, `answer_after`, `die_after` (seconds), `exit_code`, `health_status`, `on_term`
-(`die` at once, or `drain`)."""
+(`die` at once, or `drain`: what is open is answered and then closed, nothing new is accepted)."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+STOPPING = asyncio.Event()
 WANTED = json.loads((Path(__file__).parent / "behaviour.json").read_text())
 
 
@@ -25,12 +26,11 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             else:
                 await asyncio.sleep(WANTED.get("answer_after", 0))
             data = json.dumps(body).encode()
-            close = "connection: close" in head.lower()
-            writer.write(
-                f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(data)}\r\n{'Connection: close' if close else 'X-A: b'}\r\n\r\n".encode()
-                + data
-            )
+            close = "connection: close" in head.lower() or STOPPING.is_set()
+            fields = ["Content-Type: application/json", f"Content-Length: {len(data)}"]
+            fields += ["Connection: close"] if close else []
+            lines = [f"HTTP/1.1 {status} X", *fields, "", ""]
+            writer.write("\r\n".join(lines).encode() + data)
             await writer.drain()
             if close:
                 return
@@ -43,11 +43,10 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 async def main() -> None:
     print(f"version {WANTED['version']} starts", flush=True)
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
     if WANTED.get("on_term", "die") == "die":
         loop.add_signal_handler(signal.SIGTERM, os._exit, 0)
     else:
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(signal.SIGTERM, STOPPING.set)
     if "exit_code" in WANTED:
         print("cannot find the configuration", file=sys.stderr, flush=True)
         os._exit(WANTED["exit_code"])
@@ -58,9 +57,9 @@ async def main() -> None:
         await asyncio.sleep(WANTED["die_after"])
         print("lost the database", file=sys.stderr, flush=True)
         os._exit(7)
-    await stop.wait()
+    await STOPPING.wait()
     server.close()
-    await asyncio.sleep(WANTED.get("answer_after", 0) + 0.5)
+    await asyncio.sleep(WANTED.get("answer_after", 0) + 1.0)
 
 
 asyncio.run(main())

@@ -1,12 +1,15 @@
 """Applications: what is wanted of them. What runs is the deployer's to say."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
 
 from slipway.contracts.application import (
     ApplicationCreated,
     ApplicationDeleted,
     ApplicationDeletionRequested,
+    ApplicationRenamed,
     ApplicationScaled,
     ApplicationStarted,
     ApplicationStopped,
@@ -17,13 +20,11 @@ from slipway.contracts.application import (
     WebhookSecretSet,
 )
 from slipway.contracts.event import Event, Value
-from slipway.contracts.values import Build, Runtime, Sealed, Source, Variable
+from slipway.contracts.values import Build, ImageSource, Runtime, Sealed, Source, Variable
 from slipway.kernel.decider import Decider
-from slipway.kernel.errors import NotFound, Refused
+from slipway.kernel.errors import Invalid, NotFound
 
-
-class BeingDeleted(Refused):
-    slug = "being-deleted"
+from api_gateway.projects.domain import BeingDeleted
 
 
 class ApplicationState(Value):
@@ -54,15 +55,25 @@ class Create:
     webhook_hash: str
 
 
+class Keep(Enum):
+    """Told apart from None, which takes away what may be absent."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
+
+
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """None leaves a part as it is."""
+    """Only what is given changes. `runtime` holds the changed fields of Runtime."""
 
-    source: Source | None = None
-    build: Build | None = None
-    runtime: Runtime | None = None
-    replicas: int | None = None
-    webhook_secret: Sealed | None = None
+    name: str | Keep = KEEP
+    source: Source | Keep = KEEP
+    build: Build | Keep | None = KEEP
+    runtime: Mapping[str, Any] = field(default_factory=dict)
+    replicas: int | Keep = KEEP
+    webhook_secret: Sealed | Keep | None = KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,14 @@ class FinishDeletion:
 type Command = Create | Configure | Stop | Start | SetVariables | RequestDeletion | FinishDeletion
 
 
+def present(state: ApplicationState) -> None:
+    """Raises NotFound for what is not there, BeingDeleted for what soon will not be."""
+    if state.phase in ("none", "deleted"):
+        raise NotFound("there is no such application")
+    if state.phase == "deleting":
+        raise BeingDeleted(f"the application {state.name} is being deleted")
+
+
 def decide(command: Command, state: ApplicationState) -> tuple[Event, ...]:
     match command, state.phase:
         case Create(), "none":
@@ -110,43 +129,53 @@ def decide(command: Command, state: ApplicationState) -> tuple[Event, ...]:
             )
         case Create(), _:
             return ()
-        case _, "none" | "deleted":
-            if isinstance(command, FinishDeletion):
-                return ()
-            raise NotFound("there is no such application")
         case RequestDeletion(), "deleting":
             return ()
         case FinishDeletion(), "deleting":
             return (ApplicationDeleted(project=state.project, environment=state.environment),)
         case FinishDeletion(), _:
             return ()
-        case _, "deleting":
-            raise BeingDeleted(f"the application {state.name} is being deleted")
-        case RequestDeletion(), _:
+    present(state)
+    match command:
+        case RequestDeletion():
             return (
                 ApplicationDeletionRequested(project=state.project, environment=state.environment),
             )
-        case Configure(), _:
+        case Configure():
             return _configured(command, state)
-        case Stop(), _:
+        case Stop():
             return () if state.stopped else (ApplicationStopped(),)
-        case Start(), _:
+        case Start():
             return (ApplicationStarted(),) if state.stopped else ()
-        case SetVariables(items), _:
+        case SetVariables(items):
             return () if items == state.variables else (ApplicationVariablesSet(items=items),)
 
 
+def buildable(source: Source | None, build: Build | None) -> None:
+    """Raises Invalid."""
+    if build is not None and isinstance(source, ImageSource):
+        raise Invalid("an image is not built; leave build away", pointer="/build")
+
+
 def _configured(command: Configure, state: ApplicationState) -> tuple[Event, ...]:
+    source = state.source if command.source is KEEP else command.source
+    build = command.build
+    if build is KEEP:
+        build = None if isinstance(source, ImageSource) else state.build
+    buildable(source, build)
+    runtime = state.runtime.model_copy(update=dict(command.runtime))
     facts: list[Event] = []
-    if command.source is not None and command.source != state.source:
-        facts.append(SourceSet(source=command.source))
-    if command.build is not None and command.build != state.build:
-        facts.append(BuildSet(build=command.build))
-    if command.runtime is not None and command.runtime != state.runtime:
-        facts.append(RuntimeSet(runtime=command.runtime))
-    if command.replicas is not None and command.replicas != state.replicas:
+    if command.name not in (KEEP, state.name):
+        facts.append(ApplicationRenamed(name=command.name))
+    if source is not None and source != state.source:
+        facts.append(SourceSet(source=source))
+    if build != state.build:
+        facts.append(BuildSet(build=build))
+    if runtime != state.runtime:
+        facts.append(RuntimeSet(runtime=runtime))
+    if command.replicas not in (KEEP, state.replicas):
         facts.append(ApplicationScaled(replicas=command.replicas))
-    if command.webhook_secret is not None:
+    if command.webhook_secret is not KEEP and command.webhook_secret != state.webhook_secret:
         facts.append(WebhookSecretSet(secret=command.webhook_secret))
     return tuple(facts)
 
@@ -165,6 +194,8 @@ def evolve(state: ApplicationState, event: Event) -> ApplicationState:
                 webhook_token=event.webhook_token,
                 webhook_hash=event.webhook_hash,
             )
+        case ApplicationRenamed():
+            return state.model_copy(update={"name": event.name})
         case SourceSet():
             return state.model_copy(update={"source": event.source})
         case BuildSet():

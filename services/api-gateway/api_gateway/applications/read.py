@@ -1,13 +1,66 @@
 """Applications as they are shown: what is wanted, and what was observed of it."""
 
+import asyncio
+from collections import defaultdict
 from typing import Any
 
 from slipway import sealing
-from slipway.contracts.values import Sealed
+from slipway.contracts.values import Build, HealthCheck, Sealed, Source
 from slipway.readmodel.model import Document
 
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import everything
+from api_gateway.http.schema import Shown
+from api_gateway.projects.tree import service_status
+
+
+class Domain(Shown):
+    id: str
+    host: str
+    path: str
+    port: int | None
+    https: bool
+    application: str
+
+
+class Observed(Shown):
+    """What is known of the world: by whom, and when it was said last."""
+
+    source: str
+    at: str | None
+    replicas: int | None
+    addresses: int
+
+
+class Webhook(Shown):
+    url: str | None
+    has_secret: bool
+
+
+class Application(Shown):
+    id: str
+    kind: str
+    name: str
+    project: str
+    environment: str
+    source: Source
+    build: Build | None
+    port: int | None
+    command: list[str] | None
+    health_check: HealthCheck | None
+    cpu_limit: float | None
+    memory_limit: int | None
+    settle_seconds: float
+    drain_seconds: float
+    replicas: int
+    status: str
+    live_deployment: str | None
+    latest_deployment: str | None
+    observed: Observed
+    webhook: Webhook
+    domains: list[Domain]
+    created_at: str
+    updated_at: str
 
 
 def webhook_path(gateway: Gateway, document: Document) -> str:
@@ -17,10 +70,10 @@ def webhook_path(gateway: Gateway, document: Document) -> str:
     return f"/v1/webhooks/git/{token}"
 
 
-def domain(host: Document, route: dict[str, Any]) -> dict[str, Any]:
+def domain(host: str, route: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": route["domain"],
-        "host": host["state"]["host"],
+        "host": host,
         "path": route["path"],
         "port": route["port"],
         "https": False,
@@ -28,38 +81,36 @@ def domain(host: Document, route: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def domains_of(gateway: Gateway, application: str) -> list[dict[str, Any]]:
-    hosts = await everything(gateway, "host", {"state.routes.application": application})
-    return [
-        domain(host, route)
-        for host in sorted(hosts, key=lambda item: item["created_at"])
-        for route in host["state"]["routes"]
-        if route["application"] == application
-    ]
+async def domains_of(
+    gateway: Gateway, applications: list[str]
+) -> defaultdict[str, list[dict[str, Any]]]:
+    """Application → its domains, ordered by host and path."""
+    hosts = await everything(gateway, "host", {"state.routes.application": applications})
+    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for host in sorted(hosts, key=lambda item: item["state"]["host"]):
+        for route in sorted(host["state"]["routes"], key=lambda item: item["path"]):
+            if route["application"] in applications:
+                name = host["state"]["host"]
+                found[route["application"]].append(domain(name, route))
+    return found
 
 
-def status(document: Document, rollout: Document | None) -> str:
-    state = document["state"]
-    serving = (rollout or {}).get("state", {}).get("serving")
-    if state["phase"] == "deleting":
-        return "deleting"
-    if state["stopped"]:
-        return "stopped"
-    return "running" if serving else "not deployed"
-
-
-async def application(gateway: Gateway, document: Document, *, hook: bool) -> dict[str, Any]:
+def shown(
+    gateway: Gateway,
+    document: Document,
+    *,
+    hook: bool,
+    rollout: Document | None = None,
+    route: Document | None = None,
+    newest: Document | None = None,
+    domains: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """`hook`: with the webhook's address, which is a secret: not for viewers."""
-    state, id_ = document["state"], document["_id"]
-    rollout = await gateway.documents.get("rollout", id_)
-    route = await gateway.documents.get("route", id_)
-    newest = await gateway.documents.find(
-        "deployment", {"state.application": id_}, sort="first", descending=True, limit=1
-    )
+    state = document["state"]
     observed = rollout["state"] if rollout else {}
     serving = observed.get("serving")
     return {
-        "id": id_,
+        "id": document["_id"],
         "kind": "application",
         "name": state["name"],
         "project": state["project"],
@@ -68,9 +119,9 @@ async def application(gateway: Gateway, document: Document, *, hook: bool) -> di
         "build": state["build"],
         **state["runtime"],
         "replicas": state["replicas"],
-        "status": status(document, rollout),
+        "status": service_status(state, serving=bool(serving)),
         "live_deployment": serving["deployment"] if serving else None,
-        "latest_deployment": newest.items[0]["_id"] if newest.items else None,
+        "latest_deployment": newest["deployment"] if newest else None,
         "observed": {
             "source": "deployer",
             "at": rollout["updated_at"] if rollout else None,
@@ -81,7 +132,27 @@ async def application(gateway: Gateway, document: Document, *, hook: bool) -> di
             "url": webhook_path(gateway, document) if hook else None,
             "has_secret": state["webhook_secret"] is not None,
         },
-        "domains": await domains_of(gateway, id_),
+        "domains": domains or [],
         "created_at": document["created_at"],
         "updated_at": document["updated_at"],
     }
+
+
+async def applications(
+    gateway: Gateway, documents: list[Document], *, hook: bool
+) -> list[dict[str, Any]]:
+    ids = [document["_id"] for document in documents]
+    rollouts, routes, newest, domains = await asyncio.gather(
+        gateway.documents.get_many("rollout", ids),
+        gateway.documents.get_many("route", ids),
+        gateway.documents.get_many("newest", ids),
+        domains_of(gateway, ids),
+    )
+    return [
+        shown(
+            gateway, document, hook=hook,
+            rollout=rollouts.get(id_), route=routes.get(id_),
+            newest=newest.get(id_), domains=domains[id_],
+        )
+        for id_, document in zip(ids, documents, strict=True)
+    ]  # fmt: skip

@@ -2,113 +2,128 @@
 
 import secrets
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 from slipway import sealing
-from slipway.contracts.values import GitSource, Runtime
+from slipway.contracts.values import Runtime, Sealed
 from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
-from slipway.kernel.errors import Invalid
+from slipway.readmodel.model import Document
 
 from api_gateway import names
 from api_gateway.applications import domain, read, schema
+from api_gateway.applications.domain import APPLICATION
 from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.http.answers import Cursor, Limit, answer, listed, owned, page
+from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, page
 from api_gateway.http.context import Ctx, Gate, hashed
+from api_gateway.http.routing import router as feature
+from api_gateway.http.schema import Deleting, Listed, given
 from api_gateway.projects.domain import ENVIRONMENT, alive
-from api_gateway.roles import PERMISSIONS, require
+from api_gateway.roles import may
 
-router = APIRouter(tags=["applications"])
-
-
-def _build_fits(source: object, build: object) -> None:
-    if build is not None and not isinstance(source, GitSource):
-        raise Invalid("an image is not built; leave build away", pointer="/build")
+router = feature("applications")
 
 
-async def show(gateway: Gateway, ctx: RequestContext, id_: str, status: int = 200) -> Response:
-    document = await owned(gateway, ctx, "application", id_, "application")
-    hook = ctx.role is not None and "write" in PERMISSIONS[ctx.role]
-    shown = await read.application(gateway, document, hook=hook)
+async def show(
+    gateway: Gateway, ctx: RequestContext, document: Document, status: int = 200
+) -> Response:
+    hook = may(ctx.role, "write")
+    shown = (await read.applications(gateway, [document], hook=hook))[0]
     return answer(ctx, shown, status, version=document["version"])
 
 
-@router.post("/v1/environments/{id_}/applications", status_code=201)
-async def create(id_: str, body: schema.NewApplication, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "write")
-    environment = await owned(gateway, ctx, "environment", id_, "environment")
-    application = ids.derived(ctx.id, "application")
-    if await gateway.replayed(ctx, Subject(ctx.organization, "application", application)):
-        return await show(gateway, ctx, application, 201)
-    parent = await gateway.state(ENVIRONMENT, ctx.organization, id_)
-    alive("environment", parent.phase)
-    source, build = schema.source_of(body.source), schema.build_of(body.build)
-    _build_fits(source, build)
-    token = secrets.token_urlsafe(24)
+def _seal(gateway: Gateway, secret: str, place: str) -> Sealed:
     public = sealing.public_of(gateway.settings.gateway_key.get_secret_value())
+    return sealing.seal(public, "gateway", secret, place)
+
+
+@router.post(
+    "/v1/environments/{id}/applications", status_code=201, response_model=read.Application
+)
+async def create_application(
+    id_: Id, body: schema.NewApplication, gateway: Gate, ctx: Ctx
+) -> Response:
+    application = ids.derived(ctx.id, "application")
+    parent, head = await gateway.load(ENVIRONMENT, ctx.organization, ours(id_, "environment"))
+    if await gateway.replayed(ctx, Subject(ctx.organization, "application", application)):
+        return await show(gateway, ctx, await _document(gateway, ctx, application), 201)
+    alive("environment", parent.phase)
+    gateway.precondition(ctx, head)
+    allow_private = gateway.settings.allow_private_sources
+    source = schema.source_of(body.source, allow_private=allow_private)
+    build, runtime = schema.build_of(body.build), Runtime(**schema.runtime_of(body))
+    domain.buildable(source, build)
+    schema.not_too_large(source, build, runtime)
+    token = secrets.token_urlsafe(24)
     command = domain.Create(
-        project=environment["state"]["project"],
+        project=parent.project,
         environment=id_,
         name=body.name,
         source=source,
         build=build,
-        runtime=schema.runtime_of(body, Runtime()),
-        webhook_token=sealing.seal(public, "gateway", token, f"application/{application}/webhook"),
+        runtime=runtime,
+        webhook_token=_seal(gateway, token, f"application/{application}/webhook"),
         webhook_hash=hashed(token),
     )
-    await names.claim(gateway, ctx, id_, body.name, "application", application)
-    await gateway.handle(ctx, domain.APPLICATION, application, command)
-    return await show(gateway, ctx, application, 201)
+    await names.claim(gateway, ctx, id_, body.name, APPLICATION, application)
+    outcome = await gateway.handle(ctx, APPLICATION, application, command, step="create")
+    shown = read.shown(gateway, outcome.document, hook=True)
+    return answer(ctx, shown, 201, version=outcome.head.version)
 
 
-@router.get("/v1/environments/{id_}/applications")
-async def applications(
-    id_: str, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
+async def _document(gateway: Gateway, ctx: RequestContext, id_: str) -> Document:
+    return await owned(gateway, ctx, "application", id_, "application")
+
+
+@router.get("/v1/environments/{id}/applications", response_model=Listed[read.Application])
+async def list_applications(
+    id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    require(ctx.role, "read")
     await owned(gateway, ctx, "environment", id_, "environment")
     where = {"state.environment": id_, "state.phase": ["active", "deleting"]}
     found = await page(gateway, "application", where, cursor, limit)
-    hook = ctx.role is not None and "write" in PERMISSIONS[ctx.role]
-    items = [await read.application(gateway, item, hook=hook) for item in found.items]
+    items = await read.applications(gateway, found.items, hook=may(ctx.role, "write"))
     return answer(ctx, listed(items, found.next))
 
 
-@router.get("/v1/applications/{id_}")
-async def application(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "read")
-    return await show(gateway, ctx, id_)
+@router.get("/v1/applications/{id}", response_model=read.Application)
+async def get_application(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+    return await show(gateway, ctx, await _document(gateway, ctx, id_))
 
 
-@router.patch("/v1/applications/{id_}")
-async def change(id_: str, body: schema.ChangedApplication, gateway: Gate, ctx: Ctx) -> Response:
+@router.patch("/v1/applications/{id}", response_model=read.Application)
+async def change_application(
+    id_: Id, body: schema.ChangedApplication, gateway: Gate, ctx: Ctx
+) -> Response:
     """`replicas` act at once, everything else with the next deployment."""
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "application", id_, "application")
-    state = await gateway.state(domain.APPLICATION, ctx.organization, id_)
-    source = schema.source_of(body.source) if body.source else None
-    build = schema.build_of(body.build)
-    _build_fits(source or state.source, build)
-    secret = None
-    if body.webhook_secret is not None:
-        public = sealing.public_of(gateway.settings.gateway_key.get_secret_value())
-        place = f"application/{id_}/webhook-secret"
-        secret = sealing.seal(public, "gateway", body.webhook_secret, place)
-    command = domain.Configure(
-        source=source,
-        build=build,
-        runtime=schema.runtime_of(body, state.runtime),
-        replicas=body.replicas,
-        webhook_secret=secret,
-    )
-    await gateway.handle(ctx, domain.APPLICATION, id_, command)
-    return await show(gateway, ctx, id_)
+    state, _ = await gateway.begin(ctx, APPLICATION, ours(id_, "application"))
+    command = _changes(gateway, id_, body)
+    after = APPLICATION.fold(APPLICATION.decide(command, state), state)
+    schema.not_too_large(after.source, after.build, after.runtime)
+    place = (state.environment, state.name, after.name)
+    async with names.moved(gateway, ctx, *place, APPLICATION, id_):
+        outcome = await gateway.handle(ctx, APPLICATION, id_, command)
+    return await show(gateway, ctx, outcome.document)
 
 
-@router.delete("/v1/applications/{id_}", status_code=202)
-async def delete(id_: str, gateway: Gate, ctx: Ctx) -> Response:
+def _changes(
+    gateway: Gateway, id_: str, body: schema.ChangedApplication
+) -> domain.Configure:
+    """Of the fields that were sent; null takes away what may be absent."""
+    changes = given(body, "name", "replicas")
+    if body.source is not None:
+        allow_private = gateway.settings.allow_private_sources
+        changes["source"] = schema.source_of(body.source, allow_private=allow_private)
+    if "build" in body.model_fields_set:
+        changes["build"] = schema.build_of(body.build)
+    if "webhook_secret" in body.model_fields_set:
+        place, secret = f"application/{id_}/webhook-secret", body.webhook_secret
+        changes["webhook_secret"] = _seal(gateway, secret, place) if secret else None
+    return domain.Configure(**changes, runtime=schema.runtime_of(body))
+
+
+@router.delete("/v1/applications/{id}", status_code=202, response_model=Deleting)
+async def delete_application(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """Begins; it is shown as deleting until nothing of it is left."""
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "application", id_, "application")
-    await gateway.handle(ctx, domain.APPLICATION, id_, domain.RequestDeletion())
+    ours(id_, "application")
+    await gateway.handle(ctx, APPLICATION, id_, domain.RequestDeletion())
     return answer(ctx, {"id": id_, "status": "deleting"}, 202)

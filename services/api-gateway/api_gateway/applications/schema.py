@@ -1,11 +1,13 @@
 """What a client says of an application."""
 
+import ipaddress
 import re
 import shlex
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+import orjson
+from pydantic import Field, StringConstraints, field_validator, model_validator
 from slipway.contracts.values import (
     Build,
     DockerfileBuild,
@@ -16,31 +18,40 @@ from slipway.contracts.values import (
     Source,
     StaticBuild,
 )
+from slipway.kernel.errors import Invalid
 
-from api_gateway.http.answers import Body
+from api_gateway.http.schema import PRINTABLE, Body, Text, given
 
-_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _BRANCH = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?")
-_SIZE = re.compile(r"(\d+)\s*([kmg]i?b?)?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,15})\s*([kmg]i?b?)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_SMALLEST, _LARGEST = 6 * 1024**2, 1 << 44
+LARGEST = 32 * 1024
+"""Of source, build and runtime as JSON. With the most that four levels of variables may hold a
+specification stays below 256 KiB, so nothing is refused only when it is deployed."""
 
 
 def inside(path: str) -> str:
     """A path inside the repository."""
-    if path.startswith("/") or ".." in path.split("/") or "\x00" in path:
+    if path.startswith("/") or ".." in path.split("/"):
         raise ValueError("has to be a path inside the repository, without ..")
     return path
 
 
-Path = Annotated[str, Field(max_length=400)]
+Path = Annotated[str, StringConstraints(max_length=400, pattern=PRINTABLE)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(ge=0, le=3600, strict=False)]
+Seconds = Annotated[float, Field(ge=0, le=3600)]
+Word = Annotated[Text, Field(max_length=4000)]
+Label = Annotated[
+    str, StringConstraints(max_length=63, pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
+]
+"""A DNS label. It begins with a letter: resolvers take `0x7f` and `127` for addresses."""
 
 
 class Git(Body):
     kind: Literal["git"]
-    url: Annotated[str, Field(max_length=2000)]
+    url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[\x21-\x7e]*$")]
     branch: Annotated[str, Field(max_length=200)] = "main"
     path: Path = ""
 
@@ -50,9 +61,9 @@ class Git(Body):
     @classmethod
     def address(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError("has to be an http or https address")
-        if parts.username or parts.password:
+        if parts.username is not None or parts.password is not None:
             raise ValueError("must not hold credentials")
         return value
 
@@ -77,11 +88,19 @@ class Image(Body):
 
 
 class Dockerfile(Body):
-    kind: Literal["dockerfile"] = "dockerfile"
+    kind: Literal["dockerfile"]
     file: Path = "Dockerfile"
     context: Path = "."
-    target: Annotated[str | None, Field(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")] = None
-    args: Annotated[dict[str, str], Field(max_length=100)] = Field(default_factory=dict)
+    target: Annotated[
+        str | None, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
+    ] = None
+    args: Annotated[
+        dict[
+            Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")],
+            Word,
+        ],
+        Field(max_length=100),
+    ] = Field(default_factory=dict)
 
     _inside = field_validator("file", "context")(inside)
 
@@ -95,74 +114,103 @@ class Static(Body):
 
 
 class Health(Body):
-    path: Annotated[str | None, Field(max_length=500, pattern=r"^/[\x21-\x7e]*$")] = None
-    command: Annotated[list[str] | None, Field(min_length=1, max_length=50)] = None
-    interval: Annotated[float, Field(ge=1, le=3600, strict=False)] = 5.0
-    timeout: Annotated[float, Field(ge=1, le=600, strict=False)] = 5.0
+    """`path` or `command`."""
+
+    path: Annotated[
+        str | None, StringConstraints(max_length=500, pattern=r"^/[\x21-\x7e]*$")
+    ] = None
+    command: Annotated[list[Word] | None, Field(min_length=1, max_length=50)] = None
+    interval: Annotated[float, Field(ge=1, le=3600)] = 5.0
+    timeout: Annotated[float, Field(ge=1, le=600)] = 5.0
     retries: Annotated[int, Field(ge=1, le=100)] = 3
     start_period: Seconds = 60.0
+
+    @model_validator(mode="after")
+    def one(self) -> Self:
+        if self.path is not None and self.command is not None:
+            raise ValueError("has a path or a command, not both")
+        return self
 
 
 type AnySource = Annotated[Git | Image, Field(discriminator="kind")]
 type AnyBuild = Annotated[Dockerfile | Static, Field(discriminator="kind")]
+type Size = Annotated[int, Field(ge=_SMALLEST, le=_LARGEST)] | Annotated[str, Field(max_length=20)]
 
 
 class RuntimeFields(Body):
     port: Port | None = None
-    command: Annotated[str | list[str] | None, Field(max_length=2000)] = None
+    command: Word | Annotated[list[Word], Field(min_length=1, max_length=200)] | None = None
     health_check: Health | None = None
-    cpu_limit: Annotated[float | None, Field(gt=0, le=512, strict=False)] = None
-    memory_limit: Annotated[int | str | None, Field()] = None
+    cpu_limit: Annotated[float | None, Field(ge=0.01, le=512)] = None
+    memory_limit: Size | None = None
     settle_seconds: Seconds = 5.0
-    drain_seconds: Annotated[float, Field(ge=0, le=600, strict=False)] = 5.0
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 5.0
 
     @field_validator("memory_limit")
     @classmethod
     def size(cls, value: int | str | None) -> int | None:
-        if value is None:
-            return None
-        match = _SIZE.fullmatch(str(value).strip())
+        if not isinstance(value, str):
+            return value
+        match = _SIZE.fullmatch(value.strip())
         if match is None:
             raise ValueError("has to be a number of bytes, or such as 512m")
         found = int(match[1]) * _UNITS[(match[2] or "").lower()[:1]]
-        if not 6 * 1024**2 <= found <= 1 << 44:
-            raise ValueError("has to be at least 6 MiB")
+        if not _SMALLEST <= found <= _LARGEST:
+            raise ValueError("has to be from 6 MiB to 16 TiB")
         return found
 
     @field_validator("command")
     @classmethod
     def words(cls, value: str | list[str] | None) -> list[str] | None:
         """A line is split into words as a shell would; no shell ever runs it."""
-        return shlex.split(value) if isinstance(value, str) else value
+        return (shlex.split(value) or None) if isinstance(value, str) else value
 
 
 class NewApplication(RuntimeFields):
-    name: Annotated[str, Field(min_length=1, max_length=40)]
+    name: Label
     source: AnySource
     build: AnyBuild | None = None
 
-    @field_validator("name")
-    @classmethod
-    def label(cls, value: str) -> str:
-        if not _NAME.fullmatch(value):
-            raise ValueError("has to be a DNS label: lower-case letters, digits, dashes")
-        return value
-
 
 class ChangedApplication(RuntimeFields):
+    name: Label | None = None
     source: AnySource | None = None
     build: AnyBuild | None = None
     replicas: Annotated[int | None, Field(ge=0, le=50)] = None
-    webhook_secret: Annotated[str | None, Field(min_length=8, max_length=200)] = None
+    webhook_secret: Annotated[Text | None, Field(min_length=8, max_length=200)] = None
+
+    @field_validator("name", "source", "replicas")
+    @classmethod
+    def there(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("has a value always; leave it away to keep it")
+        return value
 
 
 _RUNTIME = tuple(RuntimeFields.model_fields)
 
 
-def source_of(given: Git | Image) -> Source:
-    if isinstance(given, Git):
-        return GitSource(url=given.url, branch=given.branch, path=given.path.strip("/"))
-    return ImageSource(image=given.image)
+def source_of(given: Git | Image, *, allow_private: bool) -> Source:
+    """Raises Invalid for an address that is not cloned from."""
+    if isinstance(given, Image):
+        return ImageSource(image=given.image)
+    if not allow_private and _is_private(urlsplit(given.url).hostname or ""):
+        raise Invalid(
+            "repositories at private addresses are not allowed here",
+            pointer="/source/url",
+            hint="the operator can allow them: SLIPWAY_ALLOW_PRIVATE_SOURCES",
+        )
+    return GitSource(url=given.url, branch=given.branch, path=given.path.strip("/"))
+
+
+def _is_private(host: str) -> bool:
+    """As far as the name tells; what it resolves to is judged when it is cloned."""
+    if host.rstrip(".").rpartition(".")[2] in ("localhost", "local", "internal"):
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 def build_of(given: Dockerfile | Static | None) -> Build | None:
@@ -175,15 +223,22 @@ def build_of(given: Dockerfile | Static | None) -> Build | None:
             return StaticBuild.model_validate(given.model_dump())
 
 
-def runtime_of(given: RuntimeFields, before: Runtime) -> Runtime:
-    """`before` with the fields that were sent."""
-    changed: dict[str, Any] = {
-        name: getattr(given, name) for name in _RUNTIME if name in given.model_fields_set
-    }
+def runtime_of(body: RuntimeFields) -> dict[str, Any]:
+    """The fields of Runtime that were sent."""
+    changed = given(body, *_RUNTIME)
     if isinstance(health := changed.get("health_check"), Health):
-        changed["health_check"] = HealthCheck.model_validate(
-            {**health.model_dump(), "command": tuple(health.command) if health.command else None}
-        )
+        words = tuple(health.command) if health.command else None
+        changed["health_check"] = HealthCheck(**{**health.model_dump(), "command": words})
     if isinstance(command := changed.get("command"), list):
         changed["command"] = tuple(command)
-    return Runtime.model_validate({**dict(before), **changed})
+    return changed
+
+
+def not_too_large(source: Source | None, build: Build | None, runtime: Runtime) -> None:
+    """Raises Invalid."""
+    parts = [part.model_dump() if part else None for part in (source, build, runtime)]
+    if (size := len(orjson.dumps(parts))) > LARGEST:
+        raise Invalid(
+            f"source, build and command have {size} bytes together, {LARGEST} at most",
+            hint="put long commands and arguments into a file of the repository",
+        )

@@ -97,7 +97,7 @@ async def _supersede_earlier(
     gateway: Gateway, commit: Commit, requested: DeploymentRequested
 ) -> None:
     """A push takes the place of those that wait; a rollback, start or restart of all earlier."""
-    await gateway.projector.wait_for(commit.sequence, 30)
+    await gateway.views_hold(commit)
     ctx = gateway.service_context(commit)
     for document in await _open_of(gateway, requested.application):
         if document["first"] >= commit.sequence:
@@ -113,7 +113,7 @@ async def stop_all(
     gateway: Gateway, cause: Commit, application: str, reason: StopReason = "cancelled"
 ) -> None:
     """Every open deployment of an application is asked to stop."""
-    await gateway.projector.wait_for(cause.sequence, 30)
+    await gateway.views_hold(cause)
     ctx = gateway.service_context(cause, "stop")
     for document in await _open_of(gateway, application):
         organization, id_ = document["org"], document["_id"]

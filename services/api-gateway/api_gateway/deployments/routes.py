@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from fastapi import Body as Given
 from fastapi.responses import Response
 from slipway.contracts.deployment import Trigger
 from slipway.contracts.values import Specification
+from slipway.readmodel.model import Document
 
-from api_gateway.applications.domain import APPLICATION, Start, Stop
+from api_gateway.applications.domain import APPLICATION, Start, Stop, present
+from api_gateway.applications.read import Application
 from api_gateway.applications.routes import show as show_application
 from api_gateway.deployments import domain, read
 from api_gateway.deployments.request import (
@@ -21,45 +22,48 @@ from api_gateway.deployments.request import (
     specification,
 )
 from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.http.answers import Body, Cursor, Limit, answer, listed, owned, page
+from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, page
 from api_gateway.http.context import Ctx, Gate
-from api_gateway.roles import require
+from api_gateway.http.routing import router as feature
+from api_gateway.http.schema import Body, Listed
 
-router = APIRouter(tags=["deployments"])
+router = feature("deployments")
 
 
 class NewDeployment(Body):
     build: bool = True
+    """False: the newest image again, as the application is configured now."""
 
 
-async def _accepted(gateway: Gateway, ctx: RequestContext, id_: str) -> Response:
-    document = await owned(gateway, ctx, "deployment", id_, "deployment")
+async def _accepted(gateway: Gateway, ctx: RequestContext, document: Document) -> Response:
     found = (await read.shown(gateway, [document]))[0]
     return answer(ctx, found, 202, version=document["version"])
 
 
-@router.post("/v1/applications/{id_}/deployments", status_code=202)
+@router.post(
+    "/v1/applications/{id}/deployments", status_code=202, response_model=read.Deployment
+)
 async def deploy(
-    id_: str, gateway: Gate, ctx: Ctx, body: Annotated[NewDeployment | None, Given()] = None
+    id_: Id, gateway: Gate, ctx: Ctx, body: Annotated[NewDeployment | None, Given()] = None
 ) -> Response:
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "application", id_, "application")
-    state = await living(gateway, ctx.organization, id_)
+    """Of the application as it is configured now. One that was stopped is started by it."""
+    state = await living(gateway, ctx, id_)
     wanted = await specification(gateway, ctx.organization, id_, state)
     image, commit = (None, None)
     if body is not None and not body.build:
         image, commit = await newest_image(gateway, id_)
-    deployment, _ = await request(
+    made = await request(
         gateway, ctx, id_, state, wanted, Trigger(kind="manual"), image=image, commit=commit
     )
-    return await _accepted(gateway, ctx, deployment)
+    await gateway.handle(ctx, APPLICATION, id_, Start(), step="start")
+    return await _accepted(gateway, ctx, made.document)
 
 
-@router.get("/v1/applications/{id_}/deployments")
-async def deployments(
-    id_: str, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
+@router.get("/v1/applications/{id}/deployments", response_model=Listed[read.Deployment])
+async def list_deployments(
+    id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    require(ctx.role, "read")
+    """Newest first."""
     await owned(gateway, ctx, "application", id_, "application")
     found = await page(
         gateway, "deployment", {"state.application": id_}, cursor, limit,
@@ -68,74 +72,27 @@ async def deployments(
     return answer(ctx, listed(await read.shown(gateway, found.items), found.next))
 
 
-@router.get("/v1/deployments/{id_}")
-async def deployment(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "read")
+@router.get("/v1/deployments/{id}", response_model=read.Deployment)
+async def get_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     document = await owned(gateway, ctx, "deployment", id_, "deployment")
     found = (await read.shown(gateway, [document]))[0]
     return answer(ctx, found, version=document["version"])
 
 
-@router.post("/v1/deployments/{id_}/cancel", status_code=202)
-async def cancel(id_: str, gateway: Gate, ctx: Ctx) -> Response:
+@router.post("/v1/deployments/{id}/cancel", status_code=202, response_model=read.Deployment)
+async def cancel_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """One that still waits ends at once; otherwise whoever does the work stops it."""
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "deployment", id_, "deployment")
     stop = domain.RequestStop("cancelled", strict=True)
-    await gateway.handle(ctx, domain.DEPLOYMENT, id_, stop)
-    return await _accepted(gateway, ctx, id_)
+    outcome = await gateway.handle(ctx, domain.DEPLOYMENT, ours(id_, "deployment"), stop)
+    return await _accepted(gateway, ctx, outcome.document)
 
 
-@router.post("/v1/deployments/{id_}/rollback", status_code=202)
-async def rollback(id_: str, gateway: Gate, ctx: Ctx) -> Response:
+@router.post("/v1/deployments/{id}/rollback", status_code=202, response_model=read.Deployment)
+async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """That whole specification again (variables, limits, image), without a build."""
-    require(ctx.role, "write")
+    state, head = await gateway.load(
+        domain.DEPLOYMENT, ctx.organization, ours(id_, "deployment")
+    )
+    gateway.precondition(ctx, head)
     document = await owned(gateway, ctx, "deployment", id_, "deployment")
-    image, commit = await image_of(gateway, document)
-    if image is None:
-        raise NothingToRunAgain(
-            f"this deployment never had an image: it {document['state']['phase']}",
-            hint="roll back to one that was live",
-        )
-    application = document["state"]["application"]
-    state = await living(gateway, ctx.organization, application)
-    wanted = Specification.model_validate(document["state"]["specification"])
-    made, _ = await request(
-        gateway, ctx, application, state, wanted, Trigger(kind="rollback", of=id_),
-        image=image, commit=commit,
-    )  # fmt: skip
-    await gateway.handle(ctx, APPLICATION, application, Start(), step="start")
-    return await _accepted(gateway, ctx, made)
-
-
-async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigger) -> Response:
-    state = await living(gateway, ctx.organization, id_)
-    document = await last_live(gateway, id_)
-    image, commit = await image_of(gateway, document)
-    wanted = Specification.model_validate(document["state"]["specification"])
-    made, _ = await request(gateway, ctx, id_, state, wanted, trigger, image=image, commit=commit)
-    await gateway.handle(ctx, APPLICATION, id_, Start(), step="start")
-    return await _accepted(gateway, ctx, made)
-
-
-@router.post("/v1/applications/{id_}/restart", status_code=202)
-async def restart(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    """The live specification and image in new containers, without a gap."""
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "application", id_, "application")
-    return await _again(gateway, ctx, id_, Trigger(kind="restart"))
-
-
-@router.post("/v1/applications/{id_}/start", status_code=202)
-async def start(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "application", id_, "application")
-    return await _again(gateway, ctx, id_, Trigger(kind="start"))
-
-
-@router.post("/v1/applications/{id_}/stop")
-async def stop(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "application", id_, "application")
-    await gateway.handle(ctx, APPLICATION, id_, Stop())
-    return await show_application(gateway, ctx, id_)
+    if state.image is not None: ...

@@ -1,24 +1,18 @@
-"""Answers and what all requests share: bodies, pages, documents scoped to an organization."""
+"""Answers and what all requests share: pages, documents scoped to an organization."""
 
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Query
+from fastapi import Path, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict
 from slipway.kernel.errors import Invalid, NotFound
 from slipway.kernel.ids import is_uuid
+from slipway.readmodel import cursor as cursors
 from slipway.readmodel.model import Document, Page
 
 from api_gateway.gateway import Gateway, RequestContext
 
-
-class Body(BaseModel):
-    """A request's body: unknown fields and wrong types are refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, str_strip_whitespace=True)
-
-
+Id = Annotated[str, Path(alias="id")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=400)]
 
@@ -26,6 +20,7 @@ Cursor = Annotated[str | None, Query(max_length=400)]
 def answer(
     ctx: RequestContext | None, body: Any, status: int = 200, *, version: int | None = None
 ) -> Response:
+    """`body` is encoded, unless it is bytes; None: there is nothing to say."""
     headers = {}
     if version is not None:
         headers["ETag"] = f'"{version}"'
@@ -33,7 +28,8 @@ def answer(
         headers["Slipway-Sequence"] = str(ctx.sequence)
     if body is None:
         return Response(status_code=204, headers=headers)
-    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+    content = body if isinstance(body, bytes) else orjson.dumps(body)
+    return Response(content, status, headers, media_type="application/json")
 
 
 async def owned(
@@ -50,16 +46,34 @@ async def owned(
     return document
 
 
+def ours(id_: str, what: str) -> str:
+    """An id as aggregates have it. Raises NotFound for any other text."""
+    if not is_uuid(id_):
+        raise NotFound(f"there is no such {what}")
+    return id_
+
+
+def place(cursor: str | None, kind: type[str] | type[int] = str) -> tuple[Any, str] | None:
+    """Where the last page ended. Raises Invalid for a cursor that none of ours is."""
+    if cursor is None:
+        return None
+    try:
+        value, id_ = cursors.decode(cursor)
+    except (ValueError, TypeError):
+        value, id_ = None, ""
+    if type(value) is not kind:
+        raise Invalid("this cursor is none of ours", pointer="?cursor")
+    return value, id_
+
+
 async def page(
     gateway: Gateway, collection: str, where: dict[str, Any], cursor: str | None, limit: int,
     *, sort: str = "created_at", descending: bool = False,
 ) -> Page:  # fmt: skip
-    try:
-        return await gateway.documents.find(
-            collection, where, sort=sort, descending=descending, cursor=cursor, limit=limit
-        )
-    except ValueError as error:
-        raise Invalid("this cursor is none of ours", pointer="?cursor") from error
+    place(cursor, int if sort == "first" else str)
+    return await gateway.documents.find(
+        collection, where, sort=sort, descending=descending, cursor=cursor, limit=limit
+    )
 
 
 async def everything(gateway: Gateway, collection: str, where: dict[str, Any]) -> list[Document]:

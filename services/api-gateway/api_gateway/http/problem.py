@@ -1,5 +1,6 @@
 """Every refusal as RFC 9457 problem+json: a stable `type`, and JSON pointers to what is wrong."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -12,11 +13,15 @@ from slipway.readmodel.model import Away
 from slipway.runtime.logging import logger
 from starlette.exceptions import HTTPException
 
-_TITLES = {
+TITLES = {
     400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found",
     405: "Method not allowed", 409: "Conflict", 412: "Precondition failed", 413: "Too large",
     422: "Invalid", 429: "Too many requests", 500: "Internal error", 503: "Not available now",
 }  # fmt: skip
+_HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "60"}, 503: {"Retry-After": "2"},
+}  # fmt: skip
+_SLUGS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
 def problem(
@@ -30,7 +35,7 @@ def problem(
 ) -> Response:
     body: dict[str, Any] = {
         "type": f"/problems/{slug}",
-        "title": _TITLES.get(status, "Error"),
+        "title": TITLES.get(status, "Error"),
         "status": status,
         "detail": detail,
     }
@@ -41,20 +46,37 @@ def problem(
     return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")
 
 
-def pointer(location: tuple[int | str, ...]) -> str:
-    """`("body", "items", 0, "name")` → `/items/0/name`; a query parameter → `?limit`."""
+def pointer(location: Sequence[int | str], body: Any = None, *, missing: bool = False) -> str:
+    """`("body", "items", 0, "name")` → `/items/0/name`; a query parameter → `?limit`.
+
+    A location also names the branches of unions, which are nowhere in the body; so it is walked
+    along the body that was sent.
+    """
     where, *rest = location
-    if where in ("query", "header", "path"):
+    if where != "body":
         return f"{'?' if where == 'query' else ''}{'/'.join(map(str, rest))}"
-    tagged = [part for part in rest if part not in ("git", "image", "dockerfile", "static")]
-    return "".join(f"/{part}" for part in tagged)
+    found, node = "", body
+    for index, part in enumerate(rest):
+        last = index == len(rest) - 1
+        if isinstance(node, dict):
+            if not last and part == node.get("kind"):
+                continue  # the tag of a union, even where a field is called the same
+            if part not in node and not (last and missing):
+                continue
+            node = node.get(str(part))
+        elif isinstance(node, list) and isinstance(part, int) and part < len(node):
+            node = node[part]
+        else:
+            continue
+        found += "/" + str(part).replace("~", "~0").replace("/", "~1")
+    return found
 
 
 def install(app: FastAPI) -> None:
     @app.exception_handler(DomainError)
     async def domain(_request: Request, error: DomainError) -> Response:
         errors = [{"pointer": error.pointer, "detail": error.detail}] if error.pointer else None
-        headers = {"Retry-After": "2"} if error.status in (429, 503) else None
+        headers = _HEADERS.get(error.status)
         return problem(
             error.status, error.slug, error.detail, errors=errors, hint=error.hint, headers=headers
         )
@@ -64,14 +86,20 @@ def install(app: FastAPI) -> None:
         found = error.errors()
         if any(item["type"] == "json_invalid" for item in found):
             return problem(400, "malformed", "the body is not valid JSON")
-        errors = [{"pointer": pointer(item["loc"]), "detail": item["msg"]} for item in found]
-        named = ", ".join(sorted({item["pointer"] for item in errors}))
         if all(item["loc"][0] == "path" for item in found):
             return problem(404, "not-found", "there is nothing at this address")
-        return problem(422, "invalid", f"not valid: {named}", errors=errors)
+        errors = [
+            {
+                "pointer": pointer(item["loc"], error.body, missing=item["type"] == "missing"),
+                "detail": item["msg"],
+            }
+            for item in found
+        ]
+        named = ", ".join(sorted({item["pointer"] or "the body" for item in errors}))
+        return problem(422, "invalid", f"not valid: {named}"[:1000], errors=errors[:100])
 
     @app.exception_handler(Away)
-    async def away(_request: Request, error: Away) -> Response:
+    async def away(_request: Request, _error: Away) -> Response:
         return problem(
             503,
             "views-unavailable",
@@ -82,7 +110,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> Response:
-        slug = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "error")
+        slug = _SLUGS.get(error.status_code, "error")
         return problem(
             error.status_code, slug, str(error.detail), headers=dict(error.headers or {})
         )

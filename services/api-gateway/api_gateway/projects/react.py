@@ -1,12 +1,16 @@
-"""The sagas of deleting: applications, then their environment's network, then the project. And a
-project's first environment, when its making was cut off."""
+"""The sagas of deleting: applications, then their environment's network, then the project. What is
+made in a parent that is already going, goes with it."""
 
-from slipway.contracts.application import ApplicationDeleted, ApplicationDeletionRequested
+from slipway.contracts.application import (
+    ApplicationCreated,
+    ApplicationDeleted,
+    ApplicationDeletionRequested,
+)
 from slipway.contracts.event import Event
 from slipway.contracts.project import (
+    EnvironmentCreated,
     EnvironmentDeleted,
     EnvironmentDeletionRequested,
-    ProjectCreated,
     ProjectDeletionRequested,
 )
 from slipway.contracts.rollout import NetworkRemoved, RolloutRemoved
@@ -24,10 +28,11 @@ from api_gateway.http.answers import everything
 from api_gateway.projects.domain import (
     ENVIRONMENT,
     PROJECT,
-    CreateEnvironment,
     FinishDeletion,
     RequestDeletion,
 )
+
+_GOING = ("deleting", "deleted")
 
 
 async def react(gateway: Gateway, commit: Commit) -> None:
@@ -38,8 +43,10 @@ async def react(gateway: Gateway, commit: Commit) -> None:
 async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
     id_ = commit.subject.id
     match event:
-        case ProjectCreated():
-            await _first_environment(gateway, commit, event)
+        case EnvironmentCreated():
+            await _late_environment(gateway, commit, event)
+        case ApplicationCreated():
+            await _late_application(gateway, commit, event)
         case ApplicationDeletionRequested():
             await stop_all(gateway, commit, id_)
             await _remove_domains(gateway, commit, id_)
@@ -61,15 +68,18 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
             pass
 
 
-async def _first_environment(gateway: Gateway, commit: Commit, event: ProjectCreated) -> None:
-    organization = commit.subject.organization
-    state = await gateway.state(ENVIRONMENT, organization, event.environment)
-    if state.phase == "none":
-        ctx = gateway.service_context(commit)
-        project = commit.subject.id
-        await names.claim(gateway, ctx, project, "Production", "environment", event.environment)
-        command = CreateEnvironment(project, "Production")
-        await gateway.handle(ctx, ENVIRONMENT, event.environment, command, step="environment")
+async def _late_environment(gateway: Gateway, commit: Commit, event: EnvironmentCreated) -> None:
+    project = await gateway.state(PROJECT, commit.subject.organization, event.project)
+    if project.phase in _GOING:
+        ctx = gateway.service_context(commit, "late")
+        await gateway.handle(ctx, ENVIRONMENT, commit.subject.id, RequestDeletion(), step="d")
+
+
+async def _late_application(gateway: Gateway, commit: Commit, event: ApplicationCreated) -> None:
+    environment = await gateway.state(ENVIRONMENT, commit.subject.organization, event.environment)
+    if environment.phase in _GOING:
+        ctx = gateway.service_context(commit, "late")
+        await gateway.handle(ctx, APPLICATION, commit.subject.id, DeleteApplication(), step="d")
 
 
 async def _remove_domains(gateway: Gateway, commit: Commit, application: str) -> None:
@@ -91,6 +101,7 @@ async def _application_gone(gateway: Gateway, commit: Commit, application: str) 
     state = await gateway.state(APPLICATION, organization, application)
     if state.phase != "deleting":
         return
+    await _remove_domains(gateway, commit, application)  # one may have been added meanwhile
     ctx = gateway.service_context(commit, "gone")
     name = names.name_id(state.environment, state.name)
     await gateway.handle(ctx, names.NAME, name, names.Release(application), step="release")
@@ -98,7 +109,7 @@ async def _application_gone(gateway: Gateway, commit: Commit, application: str) 
 
 
 async def _delete_applications(gateway: Gateway, commit: Commit, environment: str) -> None:
-    await gateway.projector.wait_for(commit.sequence, 30)
+    await gateway.views_hold(commit)
     ctx = gateway.service_context(commit, "applications")
     for document in await everything(gateway, "application", {"state.environment": environment}):
         if document["state"]["phase"] == "active":
@@ -111,7 +122,7 @@ async def _environment_gone(gateway: Gateway, commit: Commit, environment: str) 
     state = await gateway.state(ENVIRONMENT, organization, environment)
     if state.phase != "deleting":
         return
-    await gateway.projector.wait_for(commit.sequence, 30)
+    await gateway.views_hold(commit)
     for document in await everything(gateway, "application", {"state.environment": environment}):
         if document["state"]["phase"] != "deleted":
             return
@@ -125,7 +136,7 @@ async def _environment_gone(gateway: Gateway, commit: Commit, environment: str) 
 
 
 async def _delete_environments(gateway: Gateway, commit: Commit, project: str) -> None:
-    await gateway.projector.wait_for(commit.sequence, 30)
+    await gateway.views_hold(commit)
     ctx = gateway.service_context(commit, "environments")
     for document in await everything(gateway, "environment", {"state.project": project}):
         if document["state"]["phase"] == "active":
@@ -136,7 +147,7 @@ async def _project_gone(gateway: Gateway, commit: Commit, project: str) -> None:
     state = await gateway.state(PROJECT, commit.subject.organization, project)
     if state.phase != "deleting":
         return
-    await gateway.projector.wait_for(commit.sequence, 30)
+    await gateway.views_hold(commit)
     for document in await everything(gateway, "environment", {"state.project": project}):
         if document["state"]["phase"] != "deleted":
             return

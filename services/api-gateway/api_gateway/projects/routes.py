@@ -1,138 +1,133 @@
 """Projects and environments over HTTP."""
 
-from typing import Annotated
+import asyncio
 
-from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import Field
 from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
+from slipway.kernel.errors import NotFound
 
 from api_gateway import names
 from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.http.answers import Body, Cursor, Limit, answer, listed, owned, page
+from api_gateway.http.answers import Cursor, Id, Limit, answer, ours, place
 from api_gateway.http.context import Ctx, Gate
-from api_gateway.projects import domain, read
-from api_gateway.roles import require
+from api_gateway.http.routing import router as feature
+from api_gateway.http.schema import Deleting, Listed
+from api_gateway.projects import domain, schema
 
-router = APIRouter(tags=["projects"])
-
-Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
-
-
-class NewProject(Body):
-    name: Name
+router = feature("projects")
 
 
-class NewEnvironment(Body):
-    name: Name
+@router.get("/v1/projects", response_model=Listed[schema.Project])
+async def list_projects(
+    gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """With their environments and services, oldest first."""
+    after = place(cursor)
+    tree = await gateway.trees.of(ctx.organization)
+    items, next_ = tree.page(after, limit)
+    cursor_of_next = b"null" if next_ is None else b'"%s"' % next_.encode()
+    return answer(ctx, b'{"items":[%s],"next":%s}' % (b",".join(items), cursor_of_next))
 
 
-class Renamed(Body):
-    name: Name
+@router.post("/v1/projects", status_code=201, response_model=schema.Project)
+async def create_project(body: schema.NewProject, gateway: Gate, ctx: Ctx) -> Response:
+    """With its first environment, Production."""
+    id_, production = ids.derived(ctx.id, "project"), ids.derived(ctx.id, "environment")
+    await gateway.replayed(ctx, Subject(ctx.organization, "project", id_))
+    # The project comes last: of one whose making was cut off nothing is ever seen.
+    await asyncio.gather(
+        names.claim(gateway, ctx, id_, "Production", domain.ENVIRONMENT, production),
+        _environment(gateway, ctx, id_, production, "Production"),
+    )
+    command = domain.CreateProject(body.name, production)
+    outcome = await gateway.handle(ctx, domain.PROJECT, id_, command)
+    return await _project(gateway, ctx, id_, 201, version=outcome.head.version)
 
 
 async def _environment(
     gateway: Gateway, ctx: RequestContext, project: str, id_: str, name: str
 ) -> None:
-    await names.claim(gateway, ctx, project, name, "environment", id_)
     command = domain.CreateEnvironment(project, name)
     await gateway.handle(ctx, domain.ENVIRONMENT, id_, command, step="environment")
 
 
-@router.get("/v1/projects")
-async def projects(gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    require(ctx.role, "read")
-    where = {"org": ctx.organization, "state.phase": ["active", "deleting"]}
-    found = await page(gateway, "project", where, cursor, limit)
-    return answer(ctx, listed([read.project(item) for item in found.items], found.next))
+async def _project(
+    gateway: Gateway, ctx: RequestContext, id_: str, status: int = 200, version: int | None = None
+) -> Response:
+    tree = await gateway.trees.of(ctx.organization)
+    shown = tree.project(id_)
+    if shown is None:
+        raise NotFound("there is no such project")
+    return answer(ctx, shown, status, version=version or tree.version("project", id_))
 
 
-@router.post("/v1/projects", status_code=201)
-async def create_project(body: NewProject, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "write")
-    id_, production = ids.derived(ctx.id, "project"), ids.derived(ctx.id, "environment")
-    await gateway.replayed(ctx, Subject(ctx.organization, "project", id_))
-    command = domain.CreateProject(body.name, production)
-    await gateway.handle(ctx, domain.PROJECT, id_, command)
-    await _environment(gateway, ctx, id_, production, "Production")
-    return await _project(gateway, ctx, id_, 201)
-
-
-async def _project(gateway: Gateway, ctx: RequestContext, id_: str, status: int = 200) -> Response:
-    document = await owned(gateway, ctx, "project", id_, "project")
-    tree = await read.environments_of(gateway, ctx.organization, [id_])
-    shown = {**read.project(document), "environments": tree[id_]}
-    return answer(ctx, shown, status, version=document["version"])
-
-
-@router.get("/v1/projects/{id_}")
-async def project(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "read")
+@router.get("/v1/projects/{id}", response_model=schema.Project)
+async def get_project(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     return await _project(gateway, ctx, id_)
 
 
-@router.patch("/v1/projects/{id_}")
-async def rename_project(id_: str, body: Renamed, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "project", id_, "project")
-    await gateway.handle(ctx, domain.PROJECT, id_, domain.Rename(body.name))
-    return await _project(gateway, ctx, id_)
+@router.patch("/v1/projects/{id}", response_model=schema.Project)
+async def change_project(
+    id_: Id, body: schema.ChangedProject, gateway: Gate, ctx: Ctx
+) -> Response:
+    ours(id_, "project")
+    outcome = await gateway.handle(ctx, domain.PROJECT, id_, domain.Rename(body.name))
+    return await _project(gateway, ctx, id_, version=outcome.head.version)
 
 
-@router.delete("/v1/projects/{id_}", status_code=202)
-async def delete_project(id_: str, gateway: Gate, ctx: Ctx) -> Response:
+@router.delete("/v1/projects/{id}", status_code=202, response_model=Deleting)
+async def delete_project(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """Begins; routes, services and networks go first, and it is shown as deleting until then."""
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "project", id_, "project")
+    ours(id_, "project")
     await gateway.handle(ctx, domain.PROJECT, id_, domain.RequestDeletion())
     return answer(ctx, {"id": id_, "status": "deleting"}, 202)
 
 
-@router.post("/v1/projects/{id_}/environments", status_code=201)
-async def create_environment(id_: str, body: NewEnvironment, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "project", id_, "project")
+@router.post("/v1/projects/{id}/environments", status_code=201, response_model=schema.Environment)
+async def create_environment(
+    id_: Id, body: schema.NewEnvironment, gateway: Gate, ctx: Ctx
+) -> Response:
     environment = ids.derived(ctx.id, "environment")
-    if not await gateway.replayed(ctx, Subject(ctx.organization, "environment", environment)):
-        parent = await gateway.state(domain.PROJECT, ctx.organization, id_)
-        domain.alive("project", parent.phase)
+    subject = Subject(ctx.organization, "environment", environment)
+    state, head = await gateway.load(domain.PROJECT, ctx.organization, ours(id_, "project"))
+    if not await gateway.replayed(ctx, subject):
+        domain.alive("project", state.phase)
+        gateway.precondition(ctx, head)
+        await names.claim(gateway, ctx, id_, body.name, domain.ENVIRONMENT, environment)
         await _environment(gateway, ctx, id_, environment, body.name)
     return await _one(gateway, ctx, environment, 201)
 
 
-async def _one(gateway: Gateway, ctx: RequestContext, id_: str, status: int = 200) -> Response:
-    document = await owned(gateway, ctx, "environment", id_, "environment")
-    project = document["state"]["project"]
-    tree = await read.environments_of(gateway, ctx.organization, [project])
-    shown = next(item for item in tree[project] if item["id"] == id_)
-    return answer(ctx, shown, status, version=document["version"])
+async def _one(
+    gateway: Gateway, ctx: RequestContext, id_: str, status: int = 200, version: int | None = None
+) -> Response:
+    tree = await gateway.trees.of(ctx.organization)
+    shown = tree.environment(id_)
+    if shown is None:
+        raise NotFound("there is no such environment")
+    return answer(ctx, shown, status, version=version or tree.version("environment", id_))
 
 
-@router.get("/v1/environments/{id_}")
-async def environment(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "read")
+@router.get("/v1/environments/{id}", response_model=schema.Environment)
+async def get_environment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     return await _one(gateway, ctx, id_)
 
 
-@router.patch("/v1/environments/{id_}")
-async def rename_environment(id_: str, body: Renamed, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "write")
-    document = await owned(gateway, ctx, "environment", id_, "environment")
-    state = document["state"]
-    if body.name != state["name"]:
-        if body.name.lower() != state["name"].lower():
-            await names.claim(gateway, ctx, state["project"], body.name, "environment", id_)
-        await gateway.handle(ctx, domain.ENVIRONMENT, id_, domain.Rename(body.name))
-        if body.name.lower() != state["name"].lower():
-            former = names.name_id(state["project"], state["name"])
-            await gateway.handle(ctx, names.NAME, former, names.Release(id_), step="release")
-    return await _one(gateway, ctx, id_)
+@router.patch("/v1/environments/{id}", response_model=schema.Environment)
+async def change_environment(
+    id_: Id, body: schema.ChangedEnvironment, gateway: Gate, ctx: Ctx
+) -> Response:
+    environment = domain.ENVIRONMENT
+    state, _ = await gateway.begin(ctx, environment, ours(id_, "environment"))
+    domain.alive("environment", state.phase)
+    async with names.moved(gateway, ctx, state.project, state.name, body.name, environment, id_):
+        outcome = await gateway.handle(ctx, domain.ENVIRONMENT, id_, domain.Rename(body.name))
+    return await _one(gateway, ctx, id_, version=outcome.head.version)
 
 
-@router.delete("/v1/environments/{id_}", status_code=202)
-async def delete_environment(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "write")
-    await owned(gateway, ctx, "environment", id_, "environment")
+@router.delete("/v1/environments/{id}", status_code=202, response_model=Deleting)
+async def delete_environment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+    ours(id_, "environment")
     await gateway.handle(ctx, domain.ENVIRONMENT, id_, domain.RequestDeletion())
     return answer(ctx, {"id": id_, "status": "deleting"}, 202)

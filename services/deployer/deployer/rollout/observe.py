@@ -58,6 +58,8 @@ class Observer:
                     case _:
                         pass
         environment = state.environment or getattr(created, "environment", "")
+        # Before the route: one that came before the wish to stop has succeeded.
+        stops = await self._stops(organization, state)
         route = await self._store.head(Subject(organization, "route", application))
         last = route.events[-1] if route else None
         network = labels.network(self._instance, environment)
@@ -70,7 +72,7 @@ class Observer:
             replicas=replicas,
             stopped=stopped,
             deleting=deleting,
-            stops=await self._stops(organization, state),
+            stops=stops,
             unhealthy=await self._answers(state, services),
         )
         if isinstance(last, RouteEvent):
