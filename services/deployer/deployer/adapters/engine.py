@@ -23,7 +23,7 @@ class EngineRefused(Exception):
 _PHASES: dict[str, Phase] = {
     "new": "starting", "allocated": "starting", "pending": "starting", "assigned": "starting",
     "accepted": "starting", "preparing": "starting", "ready": "starting", "starting": "starting",
-    "running": "running", "complete": "ended", "failed": "ended", "rejected": "ended",
+    "running": "running", "complete": "ended", "failed": "ended", "rejected": "refused",
     "orphaned": "ended", "shutdown": "stopping", "remove": "stopping",
 }  # fmt: skip
 
@@ -32,9 +32,12 @@ def task_view(task: Mapping[str, Any], network: str) -> TaskView:
     """`network` is the id of the environment's network, on which the address is looked for."""
     status = task.get("Status") or {}
     phase = _PHASES.get(status.get("State", "new"), "starting")
-    if task.get("DesiredState") in ("shutdown", "remove") and phase != "ended":
-        phase = "stopping"
     container = status.get("ContainerStatus") or {}
+    if phase == "ended" and not container.get("ContainerID"):
+        phase = "refused"
+    wanted = task.get("DesiredState")  # shutdown also of one that ended and is followed by another
+    if wanted == "remove" or (wanted == "shutdown" and phase not in ("ended", "refused")):
+        phase = "stopping"
     address = next(
         (
             entry["Addresses"][0].partition("/")[0]
@@ -195,19 +198,19 @@ class Engine:
             return []
         return [line.rstrip("\n") for line in raw if line.strip()]
 
-    async def health_answers(self, container: str) -> tuple[str, int]:
-        """(what the health check said last, how many failures in a row)."""
+    async def health_answers(self, container: str) -> str:
+        """What the health check said, when it failed the last times it was asked; else empty. The
+        engine's own count leaves out the start period, so the answers are looked at."""
         if not container:
-            return "", 0
+            return ""
         try:
             found = await self._query(f"containers/{container}/json")
         except (KeyError, EngineRefused):
-            return "", 0
-        health = (found.get("State") or {}).get("Health") or {}
-        log = [entry for entry in health.get("Log") or () if entry["ExitCode"] != 0]
-        if not log or (health["Log"][-1]["ExitCode"] == 0):
-            return "", 0
-        return log[-1]["Output"].strip()[:300], health.get("FailingStreak", 0)
+            return ""
+        log = ((found.get("State") or {}).get("Health") or {}).get("Log") or []
+        if not log or any(entry["ExitCode"] == 0 for entry in log[-3:]):
+            return ""
+        return log[-1]["Output"].strip()[:300]
 
     async def events(self) -> AsyncIterator[str]:
         """Applications whose containers did something, but for what their health checks do all

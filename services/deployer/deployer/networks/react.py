@@ -44,6 +44,7 @@ class Networks:
         """Until it has gone: waits for the edge to leave and for the last release."""
         name = labels.network(self._instance, environment)
         subject = Subject(organization, "network", environment)
+        said = ""
         while True:
             try:
                 if self._lease.held and await self._free(organization, environment):
@@ -55,7 +56,9 @@ class Networks:
                     self._going.discard(environment)
                     return
             except (EngineAway, EngineRefused) as error:
-                logger(network=name).info("not yet", why=str(error)[:200])
+                if str(error) != said:
+                    said = str(error)
+                    logger(network=name).info("not removed yet", why=said[:200])
             await self._clock.sleep(0.5)
 
     async def _free(self, organization: str, environment: str) -> bool:

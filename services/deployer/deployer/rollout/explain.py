@@ -7,11 +7,16 @@ from slipway.contracts.values import Failure
 from deployer.rollout.view import TaskView
 
 
+def final(refused: TaskView) -> bool:
+    """Trying again will not help."""
+    return "no such image" in refused.error.lower()
+
+
 def task(ended: TaskView, *, ready: bool) -> Failure:
     """Of the first task that ended though it was to run."""
     when = "after it had been healthy" if ready else "at its start"
     error = ended.error
-    if "No such image" in error or "no such image" in error:
+    if final(ended):
         return Failure(
             reason="image-missing",
             detail=f"the image is not on the node: {error}",

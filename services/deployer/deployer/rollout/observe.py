@@ -96,12 +96,11 @@ class Observer:
             return ""
         for task in service.tasks:
             if task.phase == "starting" and task.container:
-                output, failures = await self._engine.health_answers(task.container)
-                if "answered" in output and failures:
+                output = await self._engine.health_answers(task.container)
+                if "answered" in output:
                     since = self._unhealthy.setdefault(wanted.deployment, self._clock.now())
-                    if (self._clock.now() - since).total_seconds() >= _UNHEALTHY:
-                        return f"{output}, {failures} times in a row"
-                    return ""
+                    late = (self._clock.now() - since).total_seconds() >= _UNHEALTHY
+                    return f"{output}, for {_UNHEALTHY:.0f} s" if late else ""
         self._unhealthy.pop(wanted.deployment, None)
         return ""
 

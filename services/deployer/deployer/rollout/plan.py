@@ -93,6 +93,9 @@ type Step = (
 
 OPEN = 0.1
 IDLE = 30.0
+REFUSALS = 4
+"""So often Swarm may fail to make a container, a second apart: some reasons pass by themselves (a
+network's address range that is not free yet on the node)."""
 
 
 def next_step(view: View) -> Step:
@@ -130,6 +133,9 @@ def _roll_out(view: View, wanted: Release) -> Step:
     ended = next((task for task in service.tasks if task.phase == "ended"), None)
     if ended is not None:
         return Fail(explain.task(ended, ready=view.rollout.ready))
+    refusals = [task for task in service.tasks if task.phase == "refused"]
+    if len(refusals) >= REFUSALS or any(explain.final(task) for task in refusals):
+        return Fail(explain.task(refusals[-1], ready=view.rollout.ready))
     refused = view.route.refused
     if refused is not None and (refused.deployment, refused.attempt) == (
         wanted.deployment, wanted.attempt,

@@ -9,13 +9,14 @@ from slipway.contracts.rollout import RolloutState
 from slipway.contracts.route import RouteState
 from slipway.contracts.values import Failure
 
-type Phase = Literal["starting", "running", "ended", "stopping"]
+type Phase = Literal["starting", "running", "ended", "refused", "stopping"]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
     """A task of a release. `phase` running means healthy as well, if it has a health check;
-    `ended` has an `exit_code` or an `error`; `stopping` is one that Swarm takes away."""
+    `ended` has an `exit_code`; `refused` never had a container, `error` says why; `stopping` is
+    one that Swarm takes away."""
 
     id: str
     phase: Phase

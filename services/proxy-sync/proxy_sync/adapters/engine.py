@@ -1,5 +1,6 @@
 """The engine: Traefik's container and its networks, and the tasks of releases."""
 
+import asyncio
 import ipaddress
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -158,9 +159,15 @@ class Engine:
         return set(found["NetworkSettings"]["Networks"])
 
     async def join(self, network: str) -> None:
+        """Raises KeyError while there is no such network, EngineAway when it is not done in 3 s:
+        the engine waits for long where trying again is quick."""
         name = labels.traefik_container(self._instance)
+        path = f"networks/{network}/connect"
         try:
-            await self._query(f"networks/{network}/connect", "POST", data={"Container": name})
+            async with asyncio.timeout(3.0):
+                await self._query(path, "POST", data={"Container": name})
+        except TimeoutError as error:
+            raise EngineAway(f"{name} could not join {network} within 3 s") from error
         except EngineRefused as error:
             if "not found" in str(error):
                 raise KeyError(network) from error

@@ -123,6 +123,7 @@ class Edge:
     async def _leave(self, organization: str, environment: str) -> None:
         """Once nothing of the environment can be routed any more."""
         network = labels.network(self._settings.instance, environment)
+        said = ""
         while True:
             try:
                 if self._lease.held and await self._empty(organization, environment):
@@ -136,7 +137,9 @@ class Edge:
                     self._leaving.discard(environment)
                     return
             except (EngineAway, EngineRefused) as error:
-                logger(network=network).info("not left yet", why=str(error)[:200])
+                if str(error) != said:
+                    said = str(error)
+                    logger(network=network).info("not left yet", why=said[:200])
             await self._clock.sleep(0.3)
 
     async def _empty(self, organization: str, environment: str) -> bool:
