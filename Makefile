@@ -1,6 +1,6 @@
 # The only commands to know. Settings come from the environment or after the command:
 #   make up HTTP_PORT=8080      SLIPWAY_INSTANCE=two make up
-.PHONY: up down purge test check e2e bench lock
+.PHONY: up down purge test check e2e bench api lock
 
 up: ## start the platform, make the first owner, deploy the sample
 	@sh infra/up.sh
@@ -22,6 +22,9 @@ e2e: ## the end-to-end tests only
 
 bench: ## measure against the goals, on an instance of its own
 	@sh infra/test.sh bench
+
+api: ## write what is generated from the contracts: event schemas, samples, docs/events.md
+	@sh infra/test.sh api
 
 lock: ## write the lock files again after a dependency changed
 	@sh infra/lock.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run tests: `test.sh quick|all|e2e|bench`. What needs the platform runs on an instance of its own,
+# Run tests: `test.sh quick|all|e2e|bench|api`. What needs the platform runs on an instance of its own,
 # brought up as a user brings one up and removed after. pytest's closing line is printed last.
 set -eu
 : "${SLIPWAY_INSTANCE:=slipway-test}"
@@ -76,7 +76,10 @@ bench)
 	trap instance_gone EXIT INT TERM
 	run tests.bench "$@"
 	;;
+api)
+	run tests.architecture.event_samples
+	;;
 *)
-	fail "test.sh does not know '$mode'" "quick, all, e2e or bench"
+	fail "test.sh does not know '$mode'" "quick, all, e2e, bench or api"
 	;;
 esac
