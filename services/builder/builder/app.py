@@ -36,7 +36,8 @@ async def main(stopping: asyncio.Event) -> None:
     try:
         await until(
             stopping,
-            Reactor(connection.store, "builder", key, builds.react).run(),
+            # What waits for a slot must not keep the rest from being looked at.
+            Reactor(connection.store, "builder", key, builds.react, parallel=5000).run(),
             Reactor(connection.store, "builder-control", each, builds.stop).run(),
         )
     finally:

@@ -22,6 +22,7 @@ from slipway.sealing import CannotOpen, Opener
 from builder.adapters.engine import Engine
 from builder.build import explain
 from builder.build.log import BuildLog
+from builder.build.slots import FairSlots
 from builder.build.work import Failed, Work
 from builder.settings import BuilderSettings
 
@@ -54,7 +55,7 @@ class Builds:
         self._engine, self._opener = engine, opener
         self._clock, self._settings = clock, settings
         self._appender = Appender(store, clock, "builder")
-        self._slots = asyncio.Semaphore(settings.builds_at_once)
+        self._slots = FairSlots(settings.builds_at_once)
         self._running: dict[str, asyncio.Task[BuiltImage]] = {}
         self._stopped: set[str] = set()
 
@@ -71,7 +72,8 @@ class Builds:
         if not isinstance(requested, DeploymentRequested):
             return
         builds = requested.image is None and requested.specification.source.kind == "git"
-        async with self._slots if builds else contextlib.nullcontext():
+        organization = commit.subject.organization
+        async with self._slots.taken(organization) if builds else contextlib.nullcontext():
             await self._one(commit, requested)
 
     async def _one(self, commit: Commit, requested: DeploymentRequested) -> None:
