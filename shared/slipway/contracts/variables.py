@@ -10,6 +10,8 @@ SCOPES: tuple[Scope, ...] = ("organization", "project", "environment", "applicat
 """From far to near."""
 REFERENCE = re.compile(r"\$\{\{\s*(?:([A-Za-z0-9_-]+)\.)?([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _DEPTH = 16
+LONGEST = 128 * 1024
+"""Characters of a value with its references replaced: what Linux takes as one variable."""
 
 
 class UnknownReference(ValueError):
@@ -42,8 +44,8 @@ def resolve(
     """Names → values, sorted by name, every reference replaced.
 
     `${{NAME}}` is the nearest NAME, `${{project.NAME}}` that of one scope. A variable that refers
-    to its own name means the next farther one. Raises UnknownReference for one that is not there
-    or goes in a circle.
+    to its own name means the next farther one. Raises UnknownReference for one that is not there,
+    goes in a circle, or makes a value longer than LONGEST.
     """
     table: dict[Scope, Mapping[str, Variable]] = {
         scoped.scope: {item.name: item for item in scoped.items} for scoped in scopes
@@ -61,21 +63,36 @@ def resolve(
                 return known, table[known][name]
         return None
 
+    known_values: dict[tuple[Scope, str], str] = {}
+
     def value_of(scope: Scope, variable: Variable, depth: int) -> str:
+        if (scope, variable.name) not in known_values:
+            known_values[scope, variable.name] = expanded(scope, variable, depth)
+        return known_values[scope, variable.name]
+
+    def expanded(scope: Scope, variable: Variable, depth: int) -> str:
         text = variable.value
         if text is None:
             if variable.sealed is None:
                 return ""
             text = unseal(variable.sealed, scope, variable.name)
+        length = len(text)
 
         def replace(match: re.Match[str]) -> str:
+            nonlocal length
             if depth >= _DEPTH:
                 raise UnknownReference(variable.name, match[0], "goes in a circle")
             own = match[1] is None and match[2] == variable.name
             found = find(match[1], match[2], scope if own else None)
             if found is None:
                 raise UnknownReference(variable.name, match[0], "names no variable")
-            return value_of(*found, depth + 1)
+            value = value_of(*found, depth + 1)
+            length += len(value)
+            if length > LONGEST:
+                raise UnknownReference(
+                    variable.name, match[0], f"makes the value longer than {LONGEST} characters"
+                )
+            return value
 
         return REFERENCE.sub(replace, text)
 
