@@ -1,0 +1,108 @@
+"""Traefik's documents, and the fold of hosts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proxy_sync.adapters.traefik import Answer
+from proxy_sync.edge import render as edge
+from proxy_sync.routing import render
+from proxy_sync.routing.domain import Bound, Hosts
+from proxy_sync.routing.model import Probe, Routing
+from slipway.contracts.host import HostReleased, HostRouteAdded, HostRouteRemoved
+from slipway.contracts.route import Binding
+
+from tests.golden.cases import cases, check
+
+
+def document(given: dict[str, Any]) -> dict[str, Any]:
+    routing = Routing(
+        application=given["application"],
+        bindings=tuple(Binding(**binding) for binding in given.get("bindings", ())),
+        addresses=tuple(given.get("addresses", ())),
+        deployment=given.get("deployment"),
+        probes=tuple(Probe(**probe) for probe in given.get("probes", ())),
+    )
+    return render.application(routing, "secret")
+
+
+@pytest.mark.parametrize("case", cases("traefik"), ids=lambda file: file.stem)
+def test_the_document_of_an_application(case: Path):
+    check(case, document)
+
+
+def test_the_marker_changes_with_the_document():
+    binding = Binding(domain="d", host="h", path="/", port=80)
+    one = render.application(Routing("app", (binding,), ("10.0.0.1",), "d1"), "s")
+    two = render.application(Routing("app", (binding,), ("10.0.0.2",), "d1"), "s")
+    assert render.marker(one, "app") != render.marker(two, "app")
+    assert render.marker(one, "other") is None
+    assert render.marker({}, "app") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "marked", "strict", "good"),
+    [
+        (200, True, False, True),
+        (404, True, False, True),
+        (500, True, False, True),
+        (502, True, False, False),
+        (503, True, False, False),
+        (504, True, False, False),
+        (0, True, False, False),
+        (200, False, False, False),
+        (200, True, True, True),
+        (302, True, True, True),
+        (404, True, True, False),
+        (500, True, True, False),
+    ],
+)
+def test_which_answers_count(status: int, marked: bool, strict: bool, good: bool):
+    assert Answer(status, marked, "").good(strict=strict) is good
+
+
+def added(domain: str, application: str, path: str = "/") -> HostRouteAdded:
+    return HostRouteAdded(
+        domain=domain, host="h", path=path, organization="o", application=application,
+        environment="e",
+    )  # fmt: skip
+
+
+def test_hosts_lead_to_applications():
+    hosts = Hosts()
+    assert hosts.evolve(added("d2", "a", "/b")) == "a"
+    assert hosts.evolve(added("d1", "a")) == "a"
+    assert hosts.evolve(added("d3", "z")) == "z"
+    assert hosts.of("a") == (Bound("d1", "h", "/", None), Bound("d2", "h", "/b", None))
+    assert hosts.evolve(HostRouteRemoved(domain="d1", application="a")) == "a"
+    assert [bound.domain for bound in hosts.of("a")] == ["d2"]
+    assert hosts.evolve(HostReleased(until="2026-01-01T00:00:00Z")) is None
+    assert hosts.of("nobody") == ()
+
+
+def test_only_the_public_entries_are_published_beyond_loopback():
+    body = edge.container(instance="x", image="t", http_port=80, https_port=443, api_port=4000)
+    bound = {
+        port: [(to["HostIp"], to["HostPort"]) for to in bindings]
+        for port, bindings in body["HostConfig"]["PortBindings"].items()
+    }
+    assert bound == {
+        "80/tcp": [("", "80")], "443/tcp": [("", "443")], "4000/tcp": [("127.0.0.1", "4000")],
+    }  # fmt: skip
+
+
+def test_its_own_api_listens_on_the_control_network_alone():
+    static = edge.static("10.0.1.253")
+    assert static["entryPoints"]["control"]["address"] == "10.0.1.253:8080"
+    assert static["api"] == {"dashboard": False, "insecure": False}
+    platform = edge.platform(
+        users=edge.user("slipway", "pw"), loopback=["172.18.0.1/32"], gateway="http://x_api-gateway"
+    )["http"]
+    assert platform["routers"]["control"]["middlewares"] == ["control-sign-in"]
+    assert platform["routers"]["platform"]["middlewares"] == ["platform-only-here"]
+    assert edge.user("slipway", "pw") == "slipway:{SHA}GpHWL3ymc5liWkNopqtdSjuqYHM="
+
+
+def test_another_start_is_another_mark():
+    assert edge.mark({"a": 1}, {"b": 2}) == edge.mark({"a": 1}, {"b": 2})
+    assert edge.mark({"a": 1}) != edge.mark({"a": 2})
