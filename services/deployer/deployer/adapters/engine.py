@@ -226,12 +226,15 @@ class Engine:
             async with self._docker._query(  # noqa: SLF001
                 "events", method="GET", params={"filters": filters}, timeout=None
             ) as response:
-                async for line in response.content:
-                    if line.strip():
-                        event = json.loads(line)
-                        marks = (event.get("Actor") or {}).get("Attributes") or {}
-                        if marks.get(labels.SERVICE):
-                            yield marks[labels.SERVICE]
+                try:
+                    async for line in response.content:
+                        if line.strip():
+                            event = json.loads(line)
+                            marks = (event.get("Actor") or {}).get("Attributes") or {}
+                            if marks.get(labels.SERVICE):
+                                yield marks[labels.SERVICE]
+                finally:
+                    response.close()  # the client does not, when it is left early
         except (DockerError, ClientError, OSError, ValueError) as error:
             raise EngineAway(str(error)) from error
         raise EngineAway("the event stream ended")

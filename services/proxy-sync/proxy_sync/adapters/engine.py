@@ -43,6 +43,8 @@ class Engine:
         except DockerError as error:
             if error.status == 404:
                 raise KeyError(path) from error
+            if error.status >= 500 and "rpc error" not in str(error.message):
+                raise EngineAway(str(error.message)) from error
             raise EngineRefused(str(error.message)) from error
         except (ClientError, OSError, TimeoutError) as error:
             raise EngineAway(str(error)) from error
@@ -93,11 +95,14 @@ class Engine:
             async with self._docker._query(  # noqa: SLF001
                 "events", method="GET", params={"filters": filters}, timeout=None
             ) as response:
-                async for line in response.content:
-                    if line.strip():
-                        marks = (json.loads(line).get("Actor") or {}).get("Attributes") or {}
-                        if labels.SERVICE in marks or HASH in marks:
-                            yield marks.get(labels.SERVICE, "")
+                try:
+                    async for line in response.content:
+                        if line.strip():
+                            marks = (json.loads(line).get("Actor") or {}).get("Attributes") or {}
+                            if labels.SERVICE in marks or HASH in marks:
+                                yield marks.get(labels.SERVICE, "")
+                finally:
+                    response.close()  # the client does not, when it is left early
         except (DockerError, ClientError, OSError, ValueError) as error:
             raise EngineAway(str(error)) from error
         raise EngineAway("the event stream ended")

@@ -1,0 +1,67 @@
+"""Everything of metrics, built by hand."""
+
+import asyncio
+
+from slipway.contracts import streams
+from slipway.eventstore.jetstream import connect
+from slipway.eventstore.store import Commit
+from slipway.eventstore.stream import Inbox, Stream
+from slipway.runtime.clock import SystemClock
+from slipway.runtime.process import until
+from slipway.runtime.reactor import Reactor
+
+from metrics.adapters.engine import Engine
+from metrics.adapters.event_log import EventLog
+from metrics.adapters.files import LineFile, StateFile
+from metrics.adapters.run_logs import RunLogs
+from metrics.adapters.telemetry import Telemetry
+from metrics.anchors.react import Anchors
+from metrics.logs.ledger import Ledger
+from metrics.logs.react import Logs
+from metrics.sampling.react import Sampling
+from metrics.settings import MetricsSettings
+
+
+def key(_commit: Commit) -> str | None:
+    """Nothing of a rollout concerns metrics: the engine says which containers there are."""
+    return None
+
+
+async def nothing(_commit: Commit) -> None:
+    pass
+
+
+async def main(stopping: asyncio.Event) -> None:
+    settings = MetricsSettings()
+    settings.anchors.mkdir(parents=True, exist_ok=True)
+    clock = SystemClock()
+    connection = await connect(
+        settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
+    )
+    inbox = Inbox(connection.client)
+    await inbox.open()
+    lines = RunLogs(Stream(connection.client, inbox, streams.LOGS))
+    events = EventLog(Stream(connection.client, inbox, streams.EVENTS))
+    engine = Engine(settings.instance)
+    ledger = Ledger(lines, StateFile(settings.anchors / "log-positions.json"))
+    logs = Logs(engine, ledger, settings.log_lines_per_second, settings.reconcile_seconds)
+    sampling = Sampling(engine, Telemetry(connection), clock, settings.sample_seconds)
+    anchors = Anchors(
+        events,
+        LineFile(settings.anchors / "anchors.jsonl"),
+        connection.store,
+        clock,
+        settings.anchor_commits,
+        settings.anchor_seconds,
+    )
+    try:
+        await until(
+            stopping,
+            logs.run(),
+            sampling.run(),
+            anchors.run(),
+            Reactor(connection.store, "metrics", key, nothing).run(),
+        )
+    finally:
+        await engine.close()
+        await connection.close()

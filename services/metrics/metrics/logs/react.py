@@ -1,0 +1,96 @@
+"""Whenever a container of a service starts, its log is followed. What the engine's events may
+have missed, at a start or while it was away, a look at all containers finds."""
+
+import asyncio
+import contextlib
+
+from slipway.runtime.logging import logger
+
+from metrics.adapters.engine import Engine, EngineAway, EngineRefused
+from metrics.container import Container
+from metrics.logs.ledger import Ledger
+from metrics.logs.reader import Reader
+
+_FINALS = 8
+_AGAIN_SECONDS = 30.0
+_LONGEST_PAUSE = 10.0
+
+
+class Logs:
+    def __init__(self, engine: Engine, ledger: Ledger, most: int, every: float) -> None:
+        """`most` lines of a container in a second; `every` so many seconds all are looked at."""
+        self._engine, self._ledger = engine, ledger
+        self._most, self._every = most, every
+        self._finals = asyncio.Semaphore(_FINALS)
+        self._followed: dict[str, Container] = {}
+        self._finished: set[str] = set()
+        """Containers that have ended and are stored to their end."""
+        self._group = asyncio.TaskGroup()
+        self._log = logger()
+
+    async def run(self) -> None:
+        """Until cancelled; then what was read is stored, and the positions saved."""
+        await self._ledger.recover()
+        try:
+            async with self._group:
+                self._group.create_task(self._ledger.save_regularly())
+                self._group.create_task(self._look_regularly())
+                await self._listen()
+        finally:
+            self._ledger.save()
+
+    async def _listen(self) -> None:
+        pause = 0.5
+        while True:
+            try:
+                async with contextlib.aclosing(self._engine.started()) as started:
+                    async for container in started:
+                        if container is None:
+                            await self._look()
+                            if pause > 0.5:
+                                self._log.info("the engine is back")
+                            pause = 0.5
+                        else:
+                            self._finished.discard(container.id)
+                            self._follow(container)
+            except (EngineAway, EngineRefused) as error:
+                if pause == 0.5:
+                    self._log.warning("the engine is away", error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(_LONGEST_PAUSE, 2 * pause)
+
+    async def _look_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._every)
+            with contextlib.suppress(EngineAway, EngineRefused):
+                await self._look()
+
+    async def _look(self) -> None:
+        containers = await self._engine.containers(ended=True)
+        for container in containers:
+            if container.running or container.id not in self._finished:
+                self._follow(container)
+        self._finished &= {container.id for container in containers}
+        steps = {container.step for container in containers}
+        self._ledger.keep(steps | {container.step for container in self._followed.values()})
+
+    def _follow(self, container: Container) -> None:
+        if container.id not in self._followed:
+            self._followed[container.id] = container
+            self._group.create_task(self._read(container), name=f"log:{container.id[:12]}")
+
+    async def _read(self, container: Container) -> None:
+        """What goes wrong with one container's log must not stop the others'."""
+        try:
+            while True:
+                reader = Reader(self._engine, self._ledger, container, self._most, self._finals)
+                try:
+                    await reader.run()
+                except Exception:
+                    self._log.exception("reading a log failed", container=container.id[:12])
+                    await asyncio.sleep(_AGAIN_SECONDS)
+                else:
+                    self._finished.add(container.id)
+                    return
+        finally:
+            del self._followed[container.id]
