@@ -12,6 +12,8 @@ from pathlib import Path
 
 import nats
 import pytest
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 from slipway.contracts.permissions import USERS, render
 
 ROOT = Path(__file__).parents[2]
@@ -114,9 +116,24 @@ def mongo_url() -> Iterator[str]:
         "--env", f"MONGO_INITDB_ROOT_PASSWORD={password}",
         image("mongo"), "mongod", "--wiredTigerCacheSizeGB", "0.25", "--quiet", "--bind_ip_all",
     )  # fmt: skip
-    wait_for_port(port)
-    yield f"mongodb://root:{password}@127.0.0.1:{port}"
+    url = f"mongodb://root:{password}@127.0.0.1:{port}"
+    wait_for_mongo(url)
+    yield url
     docker("rm", "--force", "--volumes", container)
+
+
+def wait_for_mongo(url: str, seconds: float = 60) -> None:
+    """The port is open before the server is: the engine's proxy listens on it."""
+    deadline = time.monotonic() + seconds
+    with MongoClient(url, serverSelectionTimeoutMS=500) as client:
+        while True:
+            try:
+                client.admin.command("ping")
+            except PyMongoError:
+                assert time.monotonic() < deadline, "MongoDB does not answer"
+                time.sleep(0.1)
+            else:
+                return
 
 
 def eventually[T](check: Callable[[], T], seconds: float = 10) -> T:

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from slipway.kernel.envelope import Stored
+
 type Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 REGISTRY: dict[str, type["Event"]] = {}
@@ -48,13 +50,22 @@ def encode(event: Event) -> dict[str, Any]:
     return {"t": event.type, "v": event.v, "d": event.model_dump(mode="json")}
 
 
-def decode(stored: dict[str, Any]) -> Event:
-    """The event of the newest version; raises ValueError for data that no version ever had."""
+def newest(stored: dict[str, Any]) -> Stored:
+    """The data in the shape of the newest version."""
     wire, version, data = stored["t"], stored["v"], stored["d"]
     cls = REGISTRY.get(wire)
     if cls is None or version > cls.v:
-        return Unknown(name=wire, data=data)
+        return Stored("unknown", {"name": wire, "data": data})
     while version < cls.v:
         data = UPCASTERS[wire, version](data)
         version += 1
-    return cls.model_validate(data)
+    return Stored(wire, data)
+
+
+def made(stored: Stored) -> Event:
+    """Raises ValueError for data that no version ever had."""
+    return REGISTRY.get(stored.type, Unknown).model_validate(stored.data)
+
+
+def decode(stored: dict[str, Any]) -> Event:
+    return made(newest(stored))

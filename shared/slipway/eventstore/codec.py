@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
 
-from slipway.contracts.event import Event, decode, encode
+from slipway.contracts.event import Event, encode, made, newest
 from slipway.eventstore.store import Commit, Damaged, TooLarge
-from slipway.kernel.envelope import Actor, Head, Meta, Recorded, Subject
+from slipway.kernel.envelope import Actor, Head, Meta, Recorded, Stored, Subject
 
 LIMIT = 512 * 1024
 _ENVELOPE = 1
@@ -43,8 +44,16 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def _decoded(subject: str, sequence: int, stored: Stored) -> Event:
+    try:
+        return made(stored)
+    except ValueError as error:
+        raise Damaged(f"sequence {sequence} of {subject} can't be read: {error}") from error
+
+
 def from_bytes(subject: str, sequence: int, data: bytes) -> Commit:
-    """Raises Damaged for bytes that no version of this program has written."""
+    """Raises Damaged for bytes that no version of this program has written; an event's own data is
+    looked at when it is asked for."""
     try:
         body = orjson.loads(data)
         actor = body["actor"]
@@ -60,7 +69,8 @@ def from_bytes(subject: str, sequence: int, data: bytes) -> Commit:
                 request=body["request"],
                 traceparent=body.get("traceparent"),
             ),
-            events=tuple(decode(stored) for stored in body["events"]),
+            stored=tuple(newest(stored) for stored in body["events"]),
+            decode=partial(_decoded, subject, sequence),
             prev=body["prev"],
         )
     except (KeyError, ValueError, TypeError) as error:

@@ -3,10 +3,10 @@
 The only module that appends events. `connect` gives everything a service needs of NATS.
 """
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import nats
 from nats.aio.client import Client
 from tenacity import (
     AsyncRetrying,
@@ -30,6 +30,17 @@ from slipway.runtime.logging import logger
 
 def _commit(message: Message) -> Commit:
     return codec.from_bytes(message.subject, message.sequence, message.data)
+
+
+_HEADER = re.compile(r"([^:\r\n]+):[ \t]*([^\r\n]*)")
+
+
+class _Client(Client):
+    """nats-py looks at every letter of every header in Python; a third of a rebuild went there."""
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        return dict(_HEADER.findall(raw.decode("utf-8", "replace")))
 
 
 class JetStreamStore:
@@ -177,14 +188,15 @@ async def connect(url: str, user: str, password: str) -> Connection:
     async def reconnected() -> None:
         log.info("nats is back")
 
-    client = await nats.connect(
+    client = _Client()
+    await client.connect(
         url,
         user=user,
         password=password,
         name=user,
         inbox_prefix=f"_INBOX_{user}".encode(),
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.5,
+        reconnect_time_wait=0.5,  # pyright: ignore[reportArgumentType]
         connect_timeout=5,
         error_cb=error,
         disconnected_cb=disconnected,

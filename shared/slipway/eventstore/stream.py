@@ -41,6 +41,28 @@ class Silent(Exception):
     """No answer in time: what was asked may have happened or not."""
 
 
+class _Asked:
+    """The answers to one request, as they come; `over` is set by its end."""
+
+    def __init__(self, single: bool) -> None:
+        self.answers: list[Msg] = []
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._single = single
+
+    def arrived(self, message: Msg) -> None:
+        if self.over.done():
+            return
+        headers = message.headers or {}
+        status = headers.get("Status")
+        if status is None:
+            self.answers.append(message)
+        elif status not in ("204", "404"):
+            self.over.set_exception(Silent(f"{status} {headers.get('Description', '')}"))
+            return
+        if self._single or status is not None:
+            self.over.set_result(None)
+
+
 class Inbox:
     """One wildcard subscription for all batched requests of a connection."""
 
@@ -48,40 +70,32 @@ class Inbox:
         self._client = client
         self._prefix = client.new_inbox()
         self._numbers = itertools.count()
-        self._waiting: dict[str, asyncio.Queue[Msg]] = {}
+        self._waiting: dict[str, _Asked] = {}
 
     async def open(self) -> None:
         await self._client.subscribe(f"{self._prefix}.*", cb=self._arrived)
 
     async def _arrived(self, message: Msg) -> None:
-        queue = self._waiting.get(message.subject.rpartition(".")[2])
-        if queue is not None:
-            queue.put_nowait(message)
+        asked = self._waiting.get(message.subject.rpartition(".")[2])
+        if asked is not None:
+            asked.arrived(message)
 
     async def ask(self, subject: str, body: dict[str, Any], timeout: float = 5.0) -> list[Msg]:
-        """All the answers up to the end marker. Raises Silent."""
+        """All the answers up to the end marker. Raises Silent when none comes for so long."""
         number = str(next(self._numbers))
-        queue: asyncio.Queue[Msg] = asyncio.Queue()
-        self._waiting[number] = queue
-        answers: list[Msg] = []
+        asked = self._waiting[number] = _Asked(body.get("batch", 1) == 1)
         try:
             await self._client.publish(
                 subject, json.dumps(body).encode(), reply=f"{self._prefix}.{number}"
             )
             while True:
-                async with asyncio.timeout(timeout):
-                    message = await queue.get()
-                headers = message.headers or {}
-                status = headers.get("Status")
-                if status in ("204", "404"):
-                    return answers
-                if status is not None:
-                    raise Silent(f"{subject}: {status} {headers.get('Description', '')}")
-                answers.append(message)
-                if body.get("batch", 1) == 1:
-                    return answers
-        except TimeoutError as error:
-            raise Silent(subject) from error
+                there = len(asked.answers)
+                await asyncio.wait([asked.over], timeout=timeout)
+                if asked.over.done():
+                    asked.over.result()
+                    return asked.answers
+                if len(asked.answers) == there:
+                    raise Silent(subject)
         finally:
             del self._waiting[number]
 
@@ -189,7 +203,7 @@ class Stream:
             woken.set()
 
         subscription = await self._client.subscribe(pattern, cb=wake)
-        delays = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05)
+        delays = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
         try:
             while True:
                 seen = after

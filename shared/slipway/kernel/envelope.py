@@ -1,9 +1,11 @@
 """What is stored: one commit of 1..n events of one aggregate, in one message."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 INSTALLATION = "_"
@@ -27,6 +29,7 @@ class Subject:
         return f"evt.{self.organization}.{self.category}.{self.id}"
 
     @classmethod
+    @lru_cache(maxsize=10_000)
     def parse(cls, text: str) -> "Subject":
         prefix, organization, category, id_ = text.split(".")
         if prefix != "evt":
@@ -73,16 +76,33 @@ class Head:
 NOTHING = Head(0, 0, "")
 
 
+class Stored(NamedTuple):
+    """An event's data as it is stored, in the shape of the newest version."""
+
+    type: str
+    data: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded[E]:
-    """A commit as it stands in the log."""
+    """A commit as it stands in the log. Its events are made of what is stored when they are
+    asked for: a fold that only looks at data need not."""
 
     subject: Subject
     head: Head
     meta: Meta
-    events: tuple[E, ...]
+    stored: tuple[Stored, ...]
+    decode: Callable[[Stored], E] = field(repr=False, compare=False)
     prev: str = ""
-    raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _events: tuple[E, ...] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def events(self) -> tuple[E, ...]:
+        if self._events is None:
+            made = tuple(map(self.decode, self.stored))
+            object.__setattr__(self, "_events", made)
+            return made
+        return self._events
 
     @property
     def sequence(self) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 class SystemClock:
@@ -12,6 +13,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+@lru_cache(maxsize=64)
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds, the form of every time in events and answers."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
