@@ -8,6 +8,7 @@ export SLIPWAY_INSTANCE
 cd "$ROOT"
 mode=${1:-all}
 shift || true
+engine_environment
 
 if python=$(sh infra/python.sh); then
 	run() { "$python" -m "$@"; }
@@ -35,6 +36,7 @@ static_checks() { # what they find fails the run, but only at its end
 }
 instance_up() { # with fail points that a test arms by writing this file into a container
 	SLIPWAY_FAILPOINTS_FILE=/tmp/failpoints sh infra/up.sh
+	engine_environment
 }
 closing=
 instance_gone() {

@@ -89,9 +89,10 @@ def environment(project: dict[str, Any]) -> str:
     return project["environments"][0]["id"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def image() -> Iterator[Image]:
-    """The application under test, version `image`, on the engine already."""
+    """The application under test, version `image`, on the engine already. It goes after all that
+    runs it: before, only its name would."""
     made = Image("image", on_term="drain")
     yield made
     made.remove()

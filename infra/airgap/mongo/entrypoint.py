@@ -1,10 +1,13 @@
 #!/usr/bin/python3
 """The part of the official image's entrypoint that is used: the first start makes the root user
 named by MONGO_INITDB_ROOT_USERNAME(_FILE) and MONGO_INITDB_ROOT_PASSWORD(_FILE)."""
+
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pymongo
 
 DATA = Path("/data/db")
 DONE = DATA / ".root-user-made"
@@ -22,10 +25,10 @@ def main(argv):
     if argv[:1] != ["mongod"] or not user:
         os.execvp(argv[0], argv)
     if not DONE.exists():
-        import pymongo
-        server = subprocess.Popen(["mongod", "--bind_ip", "127.0.0.1", "--port", "27099", "--quiet"],
-                                  stdout=subprocess.DEVNULL)
-        admin = pymongo.MongoClient("mongodb://127.0.0.1:27099", serverSelectionTimeoutMS=60000).admin
+        alone = ["mongod", "--bind_ip", "127.0.0.1", "--port", "27099", "--quiet"]
+        server = subprocess.Popen(alone, stdout=subprocess.DEVNULL)
+        client = pymongo.MongoClient("mongodb://127.0.0.1:27099", serverSelectionTimeoutMS=60000)
+        admin = client.admin
         if not admin.command("usersInfo", user)["users"]:
             admin.command("createUser", user, pwd=password, roles=["root"])
         server.terminate()

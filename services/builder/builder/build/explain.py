@@ -123,7 +123,8 @@ def build(step: tuple[str, str, list[str]] | None, text: Sequence[str]) -> Failu
     both = f"{error}\n{words}"
     line = (_LINE.search(words) or [None, None])[1]
     at = f"line {line} of the Dockerfile" if line else "the Dockerfile"
-    if "no space left on device" in both:
+    said = "\n".join(step[2]) if step else ""
+    if "no space left on device" in f"{both}\n{said}".lower():
         return disk_full("while building")
     if found := _PARSE.search(both):
         return Failure(
@@ -142,7 +143,7 @@ def build(step: tuple[str, str, list[str]] | None, text: Sequence[str]) -> Failu
     if any(sign in both for sign in _PULL):
         return Failure(
             reason="base-image-missing",
-            detail=f"{at}: an image that it builds on can't be pulled: {error.strip()[-300:]}",
+            detail=f"{at}: {_base(step)} can't be pulled: {error.strip()[-300:]}",
             hint="check its name and tag, and that the server reaches the registry",
         )
     if "cannot connect to the docker daemon" in both.lower() or _EOF.search(error.lower()):
@@ -153,6 +154,12 @@ def build(step: tuple[str, str, list[str]] | None, text: Sequence[str]) -> Failu
         hint="look at the log above",
         lines=tuple(step[2]) if step else tuple(text[-20:]),
     )
+
+
+def _base(step: tuple[str, str, list[str]] | None) -> str:
+    """The image which BuildKit looked for, by the name of its step."""
+    _, _, name = (step[0] if step else "").partition("load metadata for ")
+    return f"the image {name}, on which it builds," if name else "an image on which it builds"
 
 
 def image(name: str, error: str) -> Failure:

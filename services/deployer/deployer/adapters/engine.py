@@ -121,6 +121,11 @@ class Engine:
         mark = f"{labels.ENVIRONMENT}={environment}"
         return bool(await self._query("services", params={"filters": self._filter(mark)}))
 
+    async def any_containers(self, application: str) -> bool:
+        """On this node, running or not."""
+        marks = self._filter(f"{labels.SERVICE}={application}")
+        return bool(await self._query("containers/json", params={"filters": marks, "all": "1"}))
+
     async def create(self, body: Mapping[str, Any]) -> None:
         """One that is there under the same name is the same release: names are derived."""
         try:

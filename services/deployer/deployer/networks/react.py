@@ -49,12 +49,15 @@ class Networks:
             try:
                 if self._lease.held and await self._free(organization, environment):
                     await self._engine.remove_network(name)
-                    await self._appender.append(
-                        subject, "removed", lambda head: _removed(head, name),
-                        cause=environment, correlation=environment,
-                    )  # fmt: skip
-                    self._going.discard(environment)
-                    return
+                    # The node lets go of it a little later than the swarm; until then another
+                    # network with the same addresses, which Swarm gives out again, can't be made.
+                    if await self._engine.network_id(name) is None:
+                        await self._appender.append(
+                            subject, "removed", lambda head: _removed(head, name),
+                            cause=environment, correlation=environment,
+                        )  # fmt: skip
+                        self._going.discard(environment)
+                        return
             except (EngineAway, EngineRefused) as error:
                 if str(error) != said:
                     said = str(error)

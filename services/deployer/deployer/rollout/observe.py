@@ -74,6 +74,7 @@ class Observer:
             deleting=deleting,
             stops=stops,
             unhealthy=await self._answers(state, services),
+            containers=deleting and await self._engine.any_containers(application),
         )
         if isinstance(last, RouteEvent):
             return replace(view, route=last.state, route_event=last.type)

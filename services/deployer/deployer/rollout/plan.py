@@ -217,4 +217,6 @@ def _delete(view: View) -> Step:
         return Wait(0.5)
     for _, service in sorted(view.services.items()):
         return Remove(service)
+    if view.containers:
+        return Wait(0.3)  # they drain; their images can't be removed before they have gone
     return Finish()

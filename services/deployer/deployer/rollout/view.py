@@ -56,5 +56,7 @@ class View:
     route_event: str = ""
     unhealthy: str = ""
     """What the wanted release has answered to its health check for too long; empty otherwise."""
+    containers: bool = False
+    """Of an application that is being deleted: some of its containers are still there."""
     impossible: Failure | None = None
     """Why the wanted release can't be created."""

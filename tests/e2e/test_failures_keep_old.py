@@ -1,0 +1,65 @@
+"""A version that does not come to serve leaves the former one serving, says why, and is removed."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.api import Api
+from tests.e2e.applications import Application
+from tests.e2e.engine import half_made, settled
+from tests.e2e.loads import load_from_outside, unharmed
+from tests.e2e.repositories import GitServer
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
+
+BROKEN_STEP = "RUN echo 'compiling the parts' && exit 9"  # line 2 of the Dockerfile
+
+# steps, behaviour → reason, words of the detail, a word of the last lines
+FAILURES: dict[str, tuple[tuple[str, ...], dict[str, Any], str, tuple[str, ...], str]] = {
+    "dockerfile-step": (
+        (BROKEN_STEP,), {}, "build-step-failed", ("line 2", "exit code 9"), "compiling the parts",
+    ),
+    "dockerfile-word": (
+        ("RUM echo hello",), {}, "dockerfile-invalid", ("line 2", "RUM"), "",
+    ),
+    "ends-at-its-start": (
+        (), {"exit_code": 3}, "exited", ("exit code 3", "start"), "cannot find the configuration",
+    ),
+    "dies-after-it-was-healthy": (
+        (), {"die_after": 3}, "exited", ("exit code 7", "healthy"), "lost the database",
+    ),
+    "health-path-answers-500": (
+        (), {"health_status": 500}, "unhealthy", ("/health", "500"), "listening on 8000",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def app(api: Api, environment: str, git_server: GitServer) -> Application:
+    made = Application(api, environment, git_server.repository(), health_check={"path": "/health"})
+    made.repository.behave("good", on_term="drain")
+    made.live()
+    settled(made.id)
+    return made
+
+
+@pytest.mark.parametrize("case", FAILURES.values(), ids=FAILURES)
+def test_the_former_version_serves_on_and_the_reason_is_told(
+    app: Application, http_address: str, version_of: Any, case: Any
+):
+    steps, behaviour, reason, words, line = case
+    app.repository.behave("bad", *steps, on_term="drain", **behaviour)
+    before = app.shown()["live_deployment"]
+    with load_from_outside(http_address, app.host) as load:
+        failed = app.failed(seconds=60)
+        settled(app.id)
+    unharmed(load)
+    assert load.report["versions"].keys() == {"good"}, load.report["versions"]
+    error = failed["error"]
+    assert error["reason"] == reason, error
+    assert [word for word in words if word not in error["detail"]] == [], error
+    assert line in "\n".join(error["lines"]), error
+    assert version_of(app.host) == "good"
+    assert app.shown()["live_deployment"] == before
+    left = half_made(failed["id"])
+    assert left.keys() <= {"images"}, f"left of the failed deployment: {left}"

@@ -1,0 +1,70 @@
+"""Callers inside an environment, by the service's name: nothing that is changed of it fails one of
+their requests either. There is no proxy between them and the tasks."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.api import Api
+from tests.e2e.applications import Application
+from tests.e2e.engine import eventually, settled
+from tests.e2e.loads import load_from_inside, unharmed
+from tests.e2e.repositories import GitServer
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
+
+# A connection that is kept ends with the task it leads to, so only a task that says so before it
+# ends can spare its callers an error. One that dies at once is asked by new connections alone.
+CALLERS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "kept-and-new-connections": ({"listen_after": 3, "on_term": "drain"}, ()),
+    "new-connections": ({"listen_after": 3, "on_term": "die"}, ("--only-new",)),
+}
+
+
+@pytest.fixture(scope="module", params=CALLERS)
+def case(
+    request: pytest.FixtureRequest, api: Api, environment: str, git_server: GitServer
+) -> tuple[Application, tuple[str, ...]]:
+    behaviour, options = CALLERS[request.param]
+    app = Application(api, environment, git_server.repository())
+    app.repository.behave("first", **behaviour)
+    app.live()
+    app.repository.behave("second", **behaviour)
+    settled(app.id)
+    return app, options
+
+
+def test_a_second_commit_fails_no_request_by_name(case: tuple[Application, tuple[str, ...]]):
+    app, options = case
+    with load_from_inside(app.environment, app.name, 8000, *options) as load:
+        app.live()
+        settled(app.id)
+    unharmed(load)
+    assert "second" in load.report["versions"], load.report["versions"]
+
+
+def test_a_restart_fails_no_request_by_name(case: tuple[Application, tuple[str, ...]]):
+    app, options = case
+    with load_from_inside(app.environment, app.name, 8000, *options) as load:
+        app.api.until(app.again("restart"), "live")
+        settled(app.id)
+    unharmed(load)
+    assert len(load.report["hosts"]) == 2, load.report["hosts"]
+
+
+def test_scaling_fails_no_request_by_name(case: tuple[Application, tuple[str, ...]]):
+    app, options = case
+
+    def scaled(replicas: int) -> None:
+        app.patch(replicas=replicas)
+        eventually(
+            f"{replicas} replicas",
+            lambda: app.shown()["observed"]["addresses"] == replicas,
+        )
+        settled(app.id, replicas)
+
+    with load_from_inside(app.environment, app.name, 8000, *options) as load:
+        scaled(3)
+        scaled(1)
+    unharmed(load)
+    assert len(load.report["hosts"]) == 3, load.report["hosts"]

@@ -1,0 +1,125 @@
+"""Pushes that GitHub and Gitea announce."""
+
+import hashlib
+import hmac
+import json
+import statistics
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.e2e.api import ENDED, Api
+from tests.e2e.applications import QUICK, Application
+from tests.e2e.repositories import GitServer
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
+
+SECRET = "a shared secret of the tests"
+
+
+@dataclass
+class Forge:
+    """Delivers as GitHub or Gitea does: without a token, by the application's own address."""
+
+    app: Application
+    kind: str
+    http: httpx2.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = httpx2.Client(base_url=self.app.api.url, timeout=10)
+
+    def deliver(
+        self, commit: str, *, branch: str = "main", delivery: str = "", secret: str = SECRET,
+        event: str = "push",
+    ) -> httpx2.Response:  # fmt: skip
+        author = {"name": "Ada", "email": "ada@example.org"}
+        head = {"id": commit, "message": "change\n\nmore", "author": author}
+        payload = {"ref": f"refs/heads/{branch}", "after": commit, "head_commit": head}
+        body = json.dumps(payload).encode()
+        signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        id_ = delivery or str(uuid.uuid4())
+        headers = {
+            "github": {
+                "X-GitHub-Event": event,
+                "X-GitHub-Delivery": id_,
+                "X-Hub-Signature-256": f"sha256={signature}",
+            },
+            "gitea": {
+                "X-Gitea-Event": event,
+                "X-Gitea-Delivery": id_,
+                "X-Gitea-Signature": signature,
+            },
+        }[self.kind]
+        headers["Content-Type"] = "application/json"
+        return self.http.post(self.app.webhook, content=body, headers=headers)
+
+
+def nothing(app: Application, answer: httpx2.Response, newest: str) -> None:
+    """It was understood, and started nothing."""
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] == "ignored", answer.text
+    assert app.shown()["latest_deployment"] == newest
+
+
+@pytest.fixture(params=["github", "gitea"])
+def forge(
+    request: pytest.FixtureRequest, api: Api, environment: str, git_server: GitServer
+) -> Forge:
+    app = Application(api, environment, git_server.repository(), **QUICK)
+    assert app.shown()["webhook"] == {"url": app.webhook, "has_secret": False}
+    assert app.patch(webhook_secret=SECRET)["webhook"]["has_secret"]
+    return Forge(app, request.param)
+
+
+def test_a_push_deploys_once_and_what_is_none_does_nothing(forge: Forge, version_of: Any):
+    app = forge.app
+    commit = app.repository.behave("pushed", on_term="drain")
+    delivery = str(uuid.uuid4())
+    accepted = forge.deliver(commit, delivery=delivery)
+    assert accepted.status_code == 202, accepted.text
+    deployment = accepted.json()["deployment"]
+    live = app.api.until(deployment, "live")
+    assert version_of(app.host) == "pushed"
+    assert live["trigger"] | {"kind": "webhook", "commit": commit} == live["trigger"]
+    assert live["commit"]["hash"] == commit
+
+    nothing(app, forge.deliver(commit, delivery=delivery), deployment)
+    nothing(app, forge.deliver(commit), deployment)
+    nothing(app, forge.deliver(commit, branch="other"), deployment)
+    nothing(app, forge.deliver("0" * 40), deployment)
+    nothing(app, forge.deliver(commit, event="ping"), deployment)
+    wrong = forge.deliver("1" * 40, secret="not the secret")
+    assert wrong.status_code == 403, wrong.text
+    nowhere = forge.http.post("/v1/webhooks/git/of-nobody", json={})
+    assert nowhere.status_code == 404, nowhere.text
+    assert app.shown()["latest_deployment"] == deployment
+
+    again = app.repository.behave("pushed again", on_term="drain")
+    app.api.until(forge.deliver(again).json()["deployment"], "live")
+    assert version_of(app.host) == "pushed again"
+
+
+def test_twenty_pushes_are_answered_within_100_ms(
+    api: Api, environment: str, git_server: GitServer, version_of: Any
+):
+    """At the median, each of them requesting a deployment; the last one is live in the end."""
+    app = Application(api, environment, git_server.repository(), **QUICK)
+    app.patch(webhook_secret=SECRET)
+    forge = Forge(app, "github")
+    app.repository.behave("burst", on_term="drain")
+    seconds, made = [], []
+    for number in range(20):
+        began = time.perf_counter()
+        answer = forge.deliver(f"{number + 1:040x}")
+        seconds.append(time.perf_counter() - began)
+        assert answer.status_code == 202, answer.text
+        made.append(answer.json()["deployment"])
+    assert statistics.median(seconds) < 0.1, [round(one, 3) for one in seconds]
+    api.until(made[-1], "live")
+    assert version_of(app.host) == "burst"
+    ends = [api.ended(id_)["status"] for id_ in made[:-1]]
+    assert set(ends) <= ENDED - {"live", "failed", "expired"}, ends

@@ -1,0 +1,313 @@
+"""The deployer in the world, and around it what it meets: the gateway's and the builder's facts,
+and a proxy that says what it routes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployer.adapters.engine import Engine, EngineAway, EngineRefused
+from deployer.app import key
+from deployer.networks.react import Networks
+from deployer.rollout.react import Rollouts
+from deployer.settings import DeployerSettings
+from slipway.contracts.application import ApplicationCreated, ApplicationDeletionRequested
+from slipway.contracts.build import BuildSucceeded
+from slipway.contracts.deployment import (
+    DeploymentCancelled,
+    DeploymentRequested,
+    DeploymentStopRequested,
+    Limits,
+    Trigger,
+)
+from slipway.contracts.event import Event
+from slipway.contracts.project import EnvironmentDeletionRequested
+from slipway.contracts.rollout import RolloutEvent
+from slipway.contracts.route import (
+    Refusal,
+    RouteActivated,
+    RouteChanged,
+    RouteEvent,
+    RouteFailed,
+    RouteState,
+    RouteWithdrawn,
+)
+from slipway.contracts.values import (
+    BuiltImage,
+    Failure,
+    ImageSource,
+    Runtime,
+    ScopedVariables,
+    Sealed,
+    Specification,
+)
+from slipway.eventstore.memory import MemoryLease
+from slipway.eventstore.store import Commit, EventStore
+from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
+from slipway.kernel.ids import derived
+from slipway.runtime.reactor import Reactor
+from slipway.sealing import Opener, generate, wrap
+
+from tests.simulation.world import INSTANCE, Away, Behaviour, Life, Refuses, Seen, Swarm, World
+
+ORGANIZATION, PROJECT, ENVIRONMENT = "org", "project-1", "environment-1"
+ENDS = {"rollout.succeeded", "rollout.failed", "rollout.cancelled", "rollout.superseded"}
+MASTER, PAIR = generate(), generate()
+SETTINGS = DeployerSettings(instance=INSTANCE)
+
+
+async def wrapped_key(organization: str) -> bytes | None:
+    return wrap(MASTER.public, PAIR, organization) if organization == ORGANIZATION else None
+
+
+class SwarmEngine(Engine):
+    """The deployer's own adapter, over the Swarm in memory."""
+
+    def __init__(self, swarm: Swarm, life: Life) -> None:  # no client is made
+        self._instance, self._api = INSTANCE, (0, 0)
+        self._swarm, self._life = swarm, life
+
+    async def _query(self, path: str, method: str = "GET", **given: Any) -> Any:
+        async def ask() -> Any:
+            return await self._swarm.query(path, method, given.get("params", {}), given.get("data"))
+
+        try:
+            return await (ask() if method == "GET" else self._life.effect(f"{method} {path}", ask))
+        except Refuses as error:
+            raise EngineRefused(str(error)) from error
+        except Away as error:
+            raise EngineAway(str(error)) from error
+
+    async def lines(self, container: str, count: int = 20) -> list[str]:
+        return ["the last words"] if container else []
+
+    async def events(self) -> AsyncIterator[str]:
+        try:
+            async for application in self._swarm.events():
+                yield application
+        except Away as error:
+            raise EngineAway(str(error)) from error
+
+
+async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.private) -> None:
+    """One life of the service, wired as its `app.py` does."""
+    store: EventStore = Seen(world, life)
+    engine, lease = SwarmEngine(swarm, life), MemoryLease()
+    opener = Opener(master, wrapped_key)
+    rollouts = Rollouts(store, engine, opener, world.clock, lease, SETTINGS)
+    networks = Networks(store, engine, world.clock, lease, INSTANCE)
+
+    async def react(commit: Commit) -> None:
+        organization, id_ = commit.subject.organization, commit.subject.id
+        for event in commit.events:
+            match event:
+                case BuildSucceeded():
+                    await rollouts.queue(commit, event)
+                    rollouts.ensure(organization, event.application)
+                case DeploymentStopRequested():
+                    rollouts.ensure(organization, event.application)
+                case EnvironmentDeletionRequested():
+                    networks.ensure(organization, id_)
+                case _ if commit.subject.category in ("route", "application"):
+                    rollouts.ensure(organization, id_)
+                case _:
+                    pass
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(rollouts.run())
+        group.create_task(networks.run())
+        group.create_task(Reactor(store, "deployer", key, react).run())
+
+
+async def edge(world: World, settle: float = 1.0, drain: float = 0.0) -> None:
+    """A proxy to whose probes everything answers: what is ready is switched to, and the former
+    release is let go after `drain`; what is stopped or being deleted is withdrawn."""
+    async for commit in world.follow(0):
+        application = commit.subject.id
+        last = world.events(commit.subject.category, application)[-1]
+        now = routed(world, application)
+        match last.type:
+            case "rollout.ready" if isinstance(last, RolloutEvent):
+                await asyncio.sleep(settle)
+                if world.events("rollout", application)[-1] != last:
+                    continue
+                deployment = str(last.deployment)
+                former = (now.state.deployment or "",) if now and now.state.deployment else ()
+                both = route_event("route.activated", deployment, *former)
+                await fact(world, "route", application, both)
+                if former:
+                    await asyncio.sleep(drain)
+                    alone = route_event("route.changed", deployment)
+                    await fact(world, "route", application, alone)
+            case "application.stopped" | "application.deletion_requested":
+                if now is None or now.type != "route.withdrawn":
+                    await fact(world, "route", application, route_event("route.withdrawn"))
+
+
+def routed(world: World, application: str) -> RouteEvent | None:
+    events = world.events("route", application)
+    return events[-1] if events and isinstance(events[-1], RouteEvent) else None
+
+
+def route_event(wire: str, deployment: str | None = None, *former: str) -> RouteEvent:
+    """`route.failed` says that nothing is routed; the others that the deployment is, beside the
+    tasks of the former ones."""
+    routed = None if wire in ("route.failed", "route.withdrawn") else deployment
+    state = RouteState(
+        environment=ENVIRONMENT,
+        deployment=routed,
+        attempt=1 if routed else 0,
+        releases=(routed, *former) if routed else (),
+    )
+    match wire:
+        case "route.activated":
+            return RouteActivated(deployment=deployment, state=state)
+        case "route.failed":
+            failure = Failure(reason="probe-failed", detail="it answered 500")
+            refused = Refusal(deployment=deployment or "", attempt=1, failure=failure)
+            state = state.model_copy(update={"refused": refused})
+            return RouteFailed(deployment=deployment, state=state, failure=failure)
+        case "route.changed":
+            return RouteChanged(deployment=deployment, state=state)
+        case _:
+            return RouteWithdrawn(deployment=deployment, state=state)
+
+
+async def activate(world: World, application: str, deployment: str) -> Commit:
+    return await fact(world, "route", application, route_event("route.activated", deployment))
+
+
+async def fact(world: World, category: str, id_: str, *events: Event, cause: str = "") -> Commit:
+    """Somebody else's fact, appended behind whatever is there."""
+    subject = Subject(ORGANIZATION, category, id_)
+    head = await world.head(subject)
+    sequence = await world.last_sequence()
+    meta = Meta(
+        commit=derived("fact", sequence, category, id_, cause),
+        at=world.clock.now(),
+        actor=Actor("service", "test"),
+        correlation=id_,
+    )
+    return await world.append(subject, head.head if head else NOTHING, events, meta)
+
+
+@dataclass
+class Site:
+    """One application and its deployments, as gateway and builder would tell them."""
+
+    world: World
+    swarm: Swarm
+    id: str = "application-1"
+    name: str = "web"
+    runtime: Runtime = field(default_factory=lambda: Runtime(port=8080))
+
+    async def create(self) -> None:
+        source = ImageSource(image="web:1")
+        event = ApplicationCreated(
+            project=PROJECT, environment=ENVIRONMENT, name=self.name, source=source,
+            runtime=self.runtime, webhook_token=Sealed(key="gateway", text=""), webhook_hash="",
+        )  # fmt: skip
+        await fact(self.world, "application", self.id, event)
+
+    async def request(
+        self,
+        deployment: str,
+        *,
+        limits: Limits | None = None,
+        variables: tuple[ScopedVariables, ...] = (),
+    ) -> Commit:
+        specification = Specification(
+            name=self.name,
+            source=ImageSource(image="web:1"),
+            runtime=self.runtime,
+            variables=variables,
+        )
+        event = DeploymentRequested(
+            project=PROJECT,
+            environment=ENVIRONMENT,
+            application=self.id,
+            specification=specification,
+            trigger=Trigger(kind="manual"),
+            limits=limits or Limits(),
+        )
+        return await fact(self.world, "deployment", deployment, event)
+
+    async def built(self, deployment: str, behaviour: Behaviour | None = None) -> Commit:
+        reference = f"sha256:{deployment}"
+        self.swarm.behaviours[reference] = behaviour or Behaviour()
+        image = BuiltImage(reference=reference, node="node1", ports=(8080,))
+        event = BuildSucceeded(application=self.id, environment=ENVIRONMENT, image=image)
+        return await fact(self.world, "build", deployment, event)
+
+    async def deploy(
+        self, deployment: str, behaviour: Behaviour | None = None, limits: Limits | None = None
+    ) -> None:
+        await self.request(deployment, limits=limits)
+        await self.built(deployment, behaviour)
+
+    async def stop(self, deployment: str) -> None:
+        event = DeploymentStopRequested(application=self.id, reason="cancelled")
+        await fact(self.world, "deployment", deployment, event)
+
+    async def over(self, deployment: str) -> None:
+        """The gateway has seen the end of it."""
+        event = DeploymentCancelled(application=self.id)
+        await fact(self.world, "deployment", deployment, event)
+
+    async def delete(self) -> None:
+        event = ApplicationDeletionRequested(project=PROJECT, environment=ENVIRONMENT)
+        await fact(self.world, "application", self.id, event)
+
+    # - what can be seen
+
+    def rollout(self) -> list[str]:
+        """`started d1`, … of the rollout's events so far."""
+        return [
+            f"{event.type.removeprefix('rollout.')} {event.deployment or ''}".strip()
+            for event in self.world.events("rollout", self.id)
+            if isinstance(event, RolloutEvent)
+        ]
+
+    def ends(self, deployment: str) -> list[str]:
+        return [
+            event.type
+            for event in self.world.events("rollout", self.id)
+            if isinstance(event, RolloutEvent)
+            and event.deployment == deployment
+            and event.type in ENDS
+        ]
+
+    async def ended(self, deployment: str, seconds: float = 120) -> str:
+        await self.world.until(lambda: self.ends(deployment), seconds)
+        return self.ends(deployment)[0]
+
+    def last(self) -> RolloutEvent:
+        event = self.world.events("rollout", self.id)[-1]
+        assert isinstance(event, RolloutEvent)
+        return event
+
+
+@asynccontextmanager
+async def platform(
+    *, routed: bool = True, settle: float = 1.0, master: str = MASTER.private
+) -> AsyncIterator[Site]:
+    """A world with one application, a deployer that lives for ever and, if `routed`, a proxy."""
+    world, swarm = World(), Swarm()
+    site = Site(world, swarm)
+    await site.create()
+    running = [asyncio.create_task(deployer(world, swarm, Life(), master))]
+    if routed:
+        running.append(asyncio.create_task(edge(world, settle)))
+    try:
+        yield site
+    finally:
+        await end(*running)
+
+
+async def end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task

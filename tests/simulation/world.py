@@ -1,0 +1,479 @@
+"""A world for services in one event loop: virtual time, an event store that forgets as JetStream
+does, a Swarm in memory that speaks the engine's API, and processes that die where they are told.
+"""
+
+import asyncio
+import functools
+import itertools
+import json
+import selectors
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import structlog
+from slipway.contracts import labels
+from slipway.contracts.event import Event
+from slipway.eventstore import codec
+from slipway.eventstore.memory import MemoryStore
+from slipway.eventstore.store import Commit, Conflict, EventStore
+from slipway.kernel.envelope import Head, Meta, Subject
+
+structlog.configure(
+    processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()]
+)
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+INSTANCE = "sim"
+_BUSY = 200_000
+
+
+class Standstill(Exception):
+    """Everything waits for what nothing will bring, or turns for ever without time passing."""
+
+
+# -- time -----------------------------------------------------------------------------------------
+
+
+class _Selector(selectors.DefaultSelector):
+    """Instead of waiting it lets the loop's time pass."""
+
+    loop: "VirtualLoop"
+    turns = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            self.turns += 1
+            if self.turns > _BUSY:
+                raise Standstill("the loop turns without time passing")
+            return ready
+        self.turns = 0
+        if timeout is None:
+            raise Standstill("everything waits for ever")
+        self.loop.passed += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Time passes only when all are waiting, and then at once to the next thing that is due."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        selector = _Selector()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.passed
+
+
+class VirtualClock:
+    """The loop's time as a clock; to sleep is to advance it."""
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=asyncio.get_running_loop().time())
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def virtual[**P](test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """The test runs in virtual time."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run
+
+
+# -- the log --------------------------------------------------------------------------------------
+
+
+class World(MemoryStore):
+    """The log. A repeat of a commit is known behind what was expected, and for two minutes; later
+    it is a new commit, as with JetStream. Every call takes `latency` seconds, or as many as
+    `chance` says."""
+
+    REMEMBERED = timedelta(minutes=2)
+
+    def __init__(self, latency: float = 0.001, chance: Random | None = None) -> None:
+        super().__init__()
+        self.clock = VirtualClock()
+        self.latency = latency
+        self._chance = chance
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(self._chance.expovariate(50) if self._chance else self.latency)
+
+    async def append(
+        self, subject: Subject, expected: Head, events: Sequence[Event], meta: Meta
+    ) -> Commit:
+        await self._wait()
+        mine = [commit for commit in self._log if commit.subject == subject]
+        old = next((commit for commit in mine if commit.meta.commit == meta.commit), None)
+        forgotten = (
+            old is not None
+            and old.sequence <= expected.sequence
+            and self.clock.now() - old.meta.at > self.REMEMBERED
+        )
+        if not forgotten:
+            return await super().append(subject, expected, events, meta)
+        if mine[-1].sequence != expected.sequence:
+            raise Conflict(subject, expected.sequence, mine[-1].sequence)
+        data = codec.to_bytes(expected, events, meta)
+        commit = codec.from_bytes(str(subject), len(self._log) + 1, data)
+        async with self._grew:
+            self._log.append(commit)
+            self._grew.notify_all()
+        return commit
+
+    async def load(self, subject: Subject, after: int = 0) -> list[Commit]:
+        await self._wait()
+        return await super().load(subject, after)
+
+    def events(self, category: str, id_: str) -> list[Event]:
+        """All events of an aggregate so far."""
+        return [
+            event
+            for commit in self._log
+            if (commit.subject.category, commit.subject.id) == (category, id_)
+            for event in commit.events
+        ]
+
+    async def until(self, what: Callable[[], object], seconds: float = 60) -> None:
+        """Let time pass until it is so."""
+        end = self.clock.now() + timedelta(seconds=seconds)
+        while not what():
+            assert self.clock.now() < end, f"not in {seconds} s"
+            await asyncio.sleep(0.05)
+
+
+# -- processes ------------------------------------------------------------------------------------
+
+
+class Life:
+    """One life of a process. Its effects pass through `effect`, and at the point number `dies_at`
+    (each effect has one before and one after it) it is gone: nothing of it goes on."""
+
+    def __init__(self, dies_at: int | None = None) -> None:
+        self.points: list[str] = []
+        self.died = asyncio.Event()
+        self._dies_at = dies_at
+
+    async def point(self, name: str) -> None:
+        if self.died.is_set():
+            await asyncio.Event().wait()
+        self.points.append(name)
+        if len(self.points) == self._dies_at:
+            self.died.set()
+            await asyncio.Event().wait()
+
+    async def effect[T](self, name: str, doing: Callable[[], Awaitable[T]]) -> T:
+        await self.point(f"before {name}")
+        result = await doing()
+        await self.point(f"after {name}")
+        return result
+
+    async def run(self, main: Coroutine[Any, Any, None]) -> None:
+        """Until it dies, or is cancelled."""
+        process, death = asyncio.create_task(main), asyncio.create_task(self.died.wait())
+        try:
+            await asyncio.wait([process, death], return_when=asyncio.FIRST_COMPLETED)
+            if process.done():
+                process.result()
+        finally:
+            for task in (process, death):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+
+class Seen:
+    """The log as one process reaches it: each append is an effect of its life."""
+
+    def __init__(self, store: EventStore, life: Life) -> None:
+        self._store, self._life = store, life
+        self.load, self.head, self.heads = store.load, store.head, store.heads
+        self.at, self.last_sequence = store.at, store.last_sequence
+        self.read, self.follow, self.reaction = store.read, store.follow, store.reaction
+
+    async def append(
+        self, subject: Subject, expected: Head, events: Sequence[Event], meta: Meta
+    ) -> Commit:
+        return await self._life.effect(
+            events[-1].type, lambda: self._store.append(subject, expected, events, meta)
+        )
+
+
+# -- the engine -----------------------------------------------------------------------------------
+
+
+class Away(Exception):
+    """The engine does not answer."""
+
+
+class Refuses(Exception):
+    """The engine's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How the tasks of an image behave: seconds until they run (None: never), what they answer to
+    their health check meanwhile, and when and how they end by themselves. `missing`: the error of
+    a task that can't be started; `refused`: the engine takes no service of it."""
+
+    boot: float | None = 0.5
+    answers: str = ""
+    ends_after: float | None = None
+    exit_code: int = 1
+    missing: str = ""
+    refused: str = ""
+
+
+class Swarm:
+    """Services, tasks, networks and images, by the paths and shapes of the engine's API. What is
+    made stays through every process's death."""
+
+    def __init__(self, latency: float = 0.002) -> None:
+        self.latency = latency
+        self.away = False
+        self.services: dict[str, dict[str, Any]] = {}
+        self.tasks: dict[str, dict[str, Any]] = {}
+        self.networks: dict[str, dict[str, Any]] = {}
+        self.images: dict[str, dict[str, Any]] = {}
+        self.draining: dict[str, dict[str, Any]] = {}
+        """Specifications of containers that go on for a while after their service was removed."""
+        self.behaviours: dict[str, Behaviour] = {}
+        """By image."""
+        self.on_remove: Callable[[str], None] = lambda _: None
+        """Called with the deployment of a service that a process removes."""
+        self._numbers = itertools.count(1)
+        self._watching: set[asyncio.Queue[str]] = set()
+
+    def _new(self, kind: str) -> str:
+        return f"{kind}{next(self._numbers)}"
+
+    # - what happens by itself
+
+    def _start(self, service: dict[str, Any]) -> None:
+        spec = service["Spec"]["TaskTemplate"]
+        network = self.networks.get(spec["Networks"][0]["Target"])
+        number = next(self._numbers)
+        task: dict[str, Any] = {
+            "ID": f"task{number}",
+            "ServiceID": service["ID"],
+            "CreatedAt": f"{number:09}",
+            "DesiredState": "running",
+            "Spec": spec,
+            "Status": {"State": "preparing"},
+            "NetworksAttachments": [],
+        }
+        self.tasks[task["ID"]] = task
+        behaviour = self.behaviours.get(spec["ContainerSpec"]["Image"], Behaviour())
+        if behaviour.missing:
+            self._later(0.1, self._end, task, "rejected", None, behaviour.missing)
+            return
+        if network is not None:
+            attached = {"ID": network["Id"], "Spec": {"Name": network["Name"]}}
+            address = f"10.0.{number // 250}.{number % 250 + 2}/24"
+            task["NetworksAttachments"] = [{"Network": attached, "Addresses": [address]}]
+        self._later(0.1, self._move, task, "starting")
+        if behaviour.boot is not None:
+            self._later(0.1 + behaviour.boot, self._move, task, "running")
+        if behaviour.ends_after is not None:
+            error = f"task: non-zero exit ({behaviour.exit_code})"
+            after = 0.1 + (behaviour.boot or 0.0) + behaviour.ends_after
+            self._later(after, self._end, task, "failed", behaviour.exit_code, error)
+
+    def _later(self, seconds: float, then: Callable[..., None], *args: Any) -> None:
+        asyncio.get_running_loop().call_later(seconds, then, *args)
+
+    def _move(self, task: dict[str, Any], state: str) -> None:
+        if task["ID"] in self.tasks and task["DesiredState"] == "running":
+            container = {"ContainerID": f"container-{task['ID']}"}
+            task["Status"] = {"State": state, "ContainerStatus": container}
+            self._tell(task)
+
+    def _end(self, task: dict[str, Any], state: str, code: int | None, error: str) -> None:
+        """Swarm leaves it there to be looked at, and starts another a second later."""
+        if task["ID"] not in self.tasks or task["DesiredState"] != "running":
+            return
+        container = {"ContainerID": f"container-{task['ID']}", "ExitCode": code}
+        task["Status"] = {"State": state, "Err": error, "ContainerStatus": container}
+        task["DesiredState"] = "shutdown"
+        self._tell(task)
+        self._later(1.0, self._reconcile, task["ServiceID"])
+
+    def _reconcile(self, service_id: str) -> None:
+        service = self.services.get(service_id)
+        if service is None:
+            return
+        running = self._running(service_id)
+        wanted = service["Spec"]["Mode"]["Replicated"]["Replicas"]
+        for _ in range(wanted - len(running)):
+            self._start(service)
+        for task in running[wanted:]:
+            task["DesiredState"] = "remove"
+            self._later(2.0, self._gone, task["ID"])
+
+    def _running(self, service_id: str) -> list[dict[str, Any]]:
+        return [
+            task
+            for task in self.tasks.values()
+            if task["ServiceID"] == service_id and task["DesiredState"] == "running"
+        ]
+
+    def _gone(self, task_id: str) -> None:
+        task = self.tasks.pop(task_id, None)
+        if task is not None:
+            self._tell(task)
+
+    def _tell(self, task: dict[str, Any]) -> None:
+        application = task["Spec"]["ContainerSpec"]["Labels"][labels.SERVICE]
+        for queue in self._watching:
+            queue.put_nowait(application)
+
+    # - what a test does
+
+    def end_task(self, service_name: str, code: int = 1) -> None:
+        """The first running task of it ends."""
+        task = next(
+            task
+            for task in self.tasks.values()
+            if self.services[task["ServiceID"]]["Spec"]["Name"] == service_name
+            and task["Status"]["State"] == "running"
+        )
+        self._end(task, "failed", code, f"task: non-zero exit ({code})")
+
+    def delete_service(self, name: str) -> None:
+        """Somebody removes it by hand."""
+        self._delete(next(id_ for id_, s in self.services.items() if s["Spec"]["Name"] == name))
+
+    def releases(self) -> dict[str, int]:
+        """deployment → wanted replicas, of every service there is."""
+        return {
+            service["Spec"]["Labels"][labels.DEPLOYMENT]: service["Spec"]["Mode"]["Replicated"][
+                "Replicas"
+            ]
+            for service in self.services.values()
+        }
+
+    # - the API
+
+    async def query(
+        self, path: str, method: str, params: Mapping[str, str], data: Mapping[str, Any] | None
+    ) -> Any:
+        """Raises KeyError for what is not there, Refuses and Away."""
+        await asyncio.sleep(self.latency)
+        if self.away:
+            raise Away("connection refused")
+        match [method, *path.split("/")]:
+            case ["GET", "version"]:
+                return {"ApiVersion": "1.48"}
+            case ["GET", "services"]:
+                return [s for s in self.services.values() if _fits(s["Spec"]["Labels"], params)]
+            case ["POST", "services", "create"]:
+                return self._create(dict(data or {}))
+            case ["GET", "services", id_]:
+                return json.loads(json.dumps(self.services[id_]))
+            case ["POST", "services", id_, "update"]:
+                return self._update(id_, int(params["version"]), dict(data or {}))
+            case ["DELETE", "services", id_]:
+                self.on_remove(self.services[id_]["Spec"]["Labels"][labels.DEPLOYMENT])
+                return self._delete(id_)
+            case ["GET", "tasks"]:
+                wanted = json.loads(params["filters"]).get("service")
+                return [
+                    t for t in self.tasks.values() if wanted is None or t["ServiceID"] in wanted
+                ]
+            case ["POST", "networks", "create"]:
+                name = dict(data or {})["Name"]
+                if name in self.networks:
+                    raise Refuses(f"network with name {name} already exists")
+                self.networks[name] = {"Id": self._new("network"), "Name": name}
+                return self.networks[name]
+            case ["GET", "networks", name]:
+                return self.networks[name]
+            case ["DELETE", "networks", name]:
+                return self._delete_network(name)
+            case ["GET", "images", "json"]:
+                return [i for i in self.images.values() if _fits(i["Config"]["Labels"], params)]
+            case ["GET", "images", *reference, "json"]:
+                return self.images.get("/".join(reference), {"Config": {}})
+            case ["DELETE", "images", *reference]:
+                name = "/".join(reference)
+                if any(spec["Image"] == name for spec in self.draining.values()):
+                    raise Refuses("conflict: the image is used by a running container")
+                return self.images.pop(name)
+            case ["GET", "containers", "json"]:
+                return [spec for spec in self.draining.values() if _fits(spec["Labels"], params)]
+            case ["GET", "containers", container, "json"]:
+                return self._container(container)
+            case asked:
+                raise AssertionError(f"the engine was asked {asked}")
+
+    def _create(self, spec: dict[str, Any]) -> None:
+        behaviour = self.behaviours.get(spec["TaskTemplate"]["ContainerSpec"]["Image"], Behaviour())
+        if behaviour.refused:
+            raise Refuses(behaviour.refused)
+        if any(s["Spec"]["Name"] == spec["Name"] for s in self.services.values()):
+            name = spec["Name"]
+            raise Refuses(f"rpc error: name conflicts with an existing object: service {name}")
+        assert spec["TaskTemplate"]["Networks"][0]["Target"] in self.networks
+        service = {"ID": self._new("service"), "Version": {"Index": 1}, "Spec": spec}
+        self.services[service["ID"]] = service
+        self._reconcile(service["ID"])
+
+    def _update(self, id_: str, version: int, spec: dict[str, Any]) -> None:
+        service = self.services[id_]
+        if service["Version"]["Index"] != version:
+            raise Refuses("rpc error: update out of sequence")
+        service["Spec"] = spec
+        service["Version"] = {"Index": version + 1}
+        self._reconcile(id_)
+
+    def _delete(self, id_: str) -> None:
+        del self.services[id_]
+        for task in [task for task in self.tasks.values() if task["ServiceID"] == id_]:
+            if task["Status"]["State"] == "running":
+                self.draining[task["ID"]] = task["Spec"]["ContainerSpec"]
+                self._later(3.0, self.draining.pop, task["ID"])
+            self._gone(task["ID"])
+
+    def _delete_network(self, name: str) -> None:
+        used = [s["Spec"]["TaskTemplate"]["Networks"][0]["Target"] for s in self.services.values()]
+        if name in used:
+            raise Refuses(f"network {name} has active endpoints")
+        del self.networks[name]
+
+    def _container(self, container: str) -> dict[str, Any]:
+        task = self.tasks[container.removeprefix("container-")]
+        answers = self.behaviours.get(task["Spec"]["ContainerSpec"]["Image"], Behaviour()).answers
+        log = [{"ExitCode": 1, "Output": f"{answers}\n"}] if answers else []
+        return {"State": {"Health": {"FailingStreak": len(log), "Log": log}}}
+
+    async def events(self) -> AsyncIterator[str]:
+        """Applications whose containers did something; ends when the engine is away."""
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        self._watching.add(queue)
+        try:
+            while not self.away:
+                try:
+                    async with asyncio.timeout(5.0):
+                        application = await queue.get()
+                except TimeoutError:
+                    continue
+                yield application
+        finally:
+            self._watching.discard(queue)
+        raise Away("the event stream ended")
+
+
+def _fits(marks: Mapping[str, str], params: Mapping[str, str]) -> bool:
+    wanted = json.loads(params["filters"])["label"]
+    return all(marks.get(name) == value for name, _, value in (w.partition("=") for w in wanted))

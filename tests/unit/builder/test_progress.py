@@ -1,0 +1,134 @@
+"""BuildKit's progress as it was recorded, and what the builder makes of it."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builder.build import explain
+from builder.build.progress import Progress
+
+from tests.golden.cases import cases, check
+
+NOW = "2026-01-01T00:00:00.000Z"
+
+
+def told(recorded: str) -> dict[str, Any]:
+    progress = Progress()
+    lines = [
+        f"{line.stream} {line.step} | {line.text}"
+        for row in recorded.splitlines()
+        for line in progress.feed(row, NOW)
+    ]
+    steps = [f"{step.name}{' (cached)' if step.cached else ''}" for step in progress.steps()]
+    bad = "ERROR" in recorded
+    failure = explain.build(progress.failed(), progress.text) if bad else None
+    return {"lines": lines, "steps": steps, "failure": failure and failure.model_dump()}
+
+
+@pytest.mark.parametrize("file", cases("buildkit"), ids=lambda file: file.stem)
+def test_a_recorded_build(file: Path):
+    check(file, told, str)
+
+
+@pytest.mark.parametrize("file", cases("buildkit"), ids=lambda file: file.stem)
+def test_a_step_never_ends_before_it_started(file: Path):
+    progress = Progress()
+    for row in file.read_text().splitlines():
+        progress.feed(row, NOW)
+    for step in progress.steps():
+        assert step.ended is None or step.started <= step.ended, step
+
+
+def vertex(**more: Any) -> str:
+    return json.dumps({"vertexes": [{"digest": "v", "name": "[2/3] RUN make", **more}]})
+
+
+def log(text: str, stream: int = 1) -> str:
+    data = base64.b64encode(text.encode()).decode()
+    at = "2026-01-01T10:00:00.123456789Z"
+    return json.dumps({"logs": [{"vertex": "v", "stream": stream, "data": data, "timestamp": at}]})
+
+
+def texts(*rows: str) -> list[str]:
+    progress = Progress()
+    return [
+        line.text for row in rows for line in progress.feed(row, NOW) if line.stream != "system"
+    ]
+
+
+STARTED = vertex(started="2026-01-01T10:00:00Z")
+DONE = vertex(started="2026-01-01T10:00:00Z", completed="2026-01-01T10:00:09.5Z")
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        ([log("one\ntwo\n")], ["one", "two"]),
+        ([log("on"), log("e\ntw"), log("o\n")], ["one", "two"]),
+        ([log("no end"), DONE], ["no end"]),
+        ([log("a\r\nb\r\n")], ["a", "b"]),
+        ([log("\n\n")], ["", ""]),
+        ([log("größe\n")], ["größe"]),
+        ([DONE, DONE], []),
+    ],
+)
+def test_lines_are_whole_however_they_arrive(rows: list[str], lines: list[str]):
+    assert texts(STARTED, *rows) == lines
+
+
+def test_a_letter_that_arrives_in_two_halves_is_one():
+    whole = "é\n".encode()
+    rows = []
+    for part in (whole[:1], whole[1:]):
+        entry = json.loads(log(""))
+        entry["logs"][0]["data"] = base64.b64encode(part).decode()
+        rows.append(json.dumps(entry))
+    assert texts(STARTED, *rows) == ["é"]
+
+
+def test_a_line_knows_its_time_its_step_and_its_stream():
+    progress = Progress()
+    progress.feed(STARTED, NOW)
+    (line,) = progress.feed(log("oops\n", stream=2), NOW)
+    assert line.at == "2026-01-01T10:00:00.123Z"
+    assert (line.step, line.stream) == ("[2/3] RUN make", "stderr")
+
+
+def test_a_step_is_announced_once_and_has_its_times():
+    progress = Progress()
+    said = [
+        line.text for row in (vertex(), STARTED, STARTED, DONE) for line in progress.feed(row, NOW)
+    ]
+    assert said == ["[2/3] RUN make"]
+    (step,) = progress.steps()
+    assert (step.started, step.ended) == ("2026-01-01T10:00:00.000Z", "2026-01-01T10:00:09.500Z")
+
+
+def test_what_the_program_does_for_itself_is_no_step():
+    progress = Progress()
+    row = vertex(started="2026-01-01T10:00:00Z").replace("[2/3] RUN make", "[internal] load")
+    assert progress.feed(row, NOW) == []
+    assert progress.steps() == ()
+
+
+def test_the_step_that_failed_and_not_those_it_took_along():
+    progress = Progress()
+    cancelled = vertex(error="context canceled").replace('"v"', '"w"')
+    failed = vertex(error='process "/bin/sh -c make" did not complete: exit code: 2')
+    for row in (cancelled, STARTED, log("working\nbad"), failed):
+        progress.feed(row, NOW)
+    assert progress.failed() == (
+        "[2/3] RUN make",
+        'process "/bin/sh -c make" did not complete: exit code: 2',
+        ["working", "bad"],
+    )
+
+
+@pytest.mark.parametrize("row", ["ERROR: no builder", "[1, 2]", "12", '"text"', "", "{broken"])
+def test_what_is_no_status_is_the_programs_own_word(row: str):
+    progress = Progress()
+    assert progress.feed(row, NOW) == []
+    assert progress.text == [row]
+    assert progress.failed() is None

@@ -1,0 +1,425 @@
+"""Builds over the log in memory, in virtual time; the work itself is played."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from builder.adapters.engine import Engine
+from builder.build import react
+from builder.build.react import Builds, key
+from builder.build.work import Failed, Work
+from builder.settings import BuilderSettings
+from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
+from slipway.contracts.deployment import (
+    DeploymentRequested,
+    DeploymentStopRequested,
+    Limits,
+    Trigger,
+)
+from slipway.contracts.logs import build_subject
+from slipway.contracts.values import (
+    BuiltImage,
+    Failure,
+    GitCommit,
+    GitSource,
+    ImageSource,
+    ScopedVariables,
+    Sealed,
+    Source,
+    Specification,
+    Step,
+    Variable,
+)
+from slipway.eventstore.memory import MemoryLogs, MemoryObjects
+from slipway.eventstore.store import Commit, EventStore
+from slipway.runtime.reactor import Reactor
+from slipway.sealing import Opener, place, seal
+
+from tests.simulation.platform import MASTER, ORGANIZATION, PAIR, end, fact, wrapped_key
+from tests.simulation.world import INSTANCE, Life, Seen, World, virtual
+
+IMAGE = BuiltImage(reference="sha256:1", node="node1")
+COMMIT = GitCommit(hash="abc", message="One", author="Ada")
+STEPS = (Step(name="clone", started="a", ended="b"),)
+FAILURE = Failure(reason="build-failed", detail="it broke", hint="mend it")
+GIT, PULLED = GitSource(url="https://git.example/a.git"), ImageSource(image="web:1")
+
+type Play = Callable[[Work], Awaitable[BuiltImage]]
+
+
+@dataclass
+class Yard:
+    """The log, what the builder writes beside it, and what its work does."""
+
+    world: World = field(default_factory=World)
+    logs: MemoryLogs = field(default_factory=MemoryLogs)
+    archive: MemoryObjects = field(default_factory=MemoryObjects)
+    works: list[Work] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    seconds: float = 5.0
+    play: Play | None = None
+
+    async def work(self, work: Work) -> BuiltImage:
+        self.works.append(work)
+        work.log.say("working")
+        try:
+            if self.play is not None:
+                return await self.play(work)
+            await asyncio.sleep(self.seconds)
+            work.commit, work.steps, work.built = COMMIT, STEPS, True
+            return IMAGE
+        finally:
+            self.ended.append(work.deployment)
+
+    async def request(
+        self,
+        deployment: str,
+        *,
+        application: str = "a1",
+        source: Source = GIT,
+        limits: Limits | None = None,
+        variables: tuple[Variable, ...] = (),
+    ) -> Commit:
+        scoped = ScopedVariables(scope="application", items=variables)
+        event = DeploymentRequested(
+            project="p", environment="e", application=application, trigger=Trigger(kind="manual"),
+            specification=Specification(name="web", source=source, variables=(scoped,)),
+            limits=limits or Limits(),
+        )  # fmt: skip
+        return await fact(self.world, "deployment", deployment, event)
+
+    async def stop(self, deployment: str) -> Commit:
+        event = DeploymentStopRequested(application="a1", reason="cancelled")
+        return await fact(self.world, "deployment", deployment, event)
+
+    def told(self, deployment: str = "d1") -> list[str]:
+        return [
+            f"started {event.attempt}"
+            if isinstance(event, BuildStarted)
+            else event.type.removeprefix("build.")
+            for event in self.world.events("build", deployment)
+        ]
+
+    def outcomes(self, deployment: str = "d1") -> list[str]:
+        return [word for word in self.told(deployment) if not word.startswith("started")]
+
+    async def outcome(self, deployment: str = "d1", seconds: float = 60) -> Any:
+        await self.world.until(lambda: self.outcomes(deployment), seconds)
+        return self.world.events("build", deployment)[-1]
+
+    async def said(self, deployment: str = "d1") -> list[str]:
+        subject = build_subject(ORGANIZATION, deployment)
+        return [line.text async for _, lines in self.logs.read(subject) for line in lines]
+
+    def builds(self, life: Life, store: EventStore | None = None) -> Builds:
+        settings = BuilderSettings(instance=INSTANCE, builds_at_once=2)
+        opener = Opener(MASTER.private, wrapped_key)
+        engine: Any = Engine.__new__(Engine)  # never asked: the work is played
+        return Builds(
+            store or Seen(self.world, life), self.logs, self.archive, engine, opener,
+            self.world.clock, settings,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def yard(monkeypatch: pytest.MonkeyPatch) -> Yard:
+    yard = Yard()
+
+    class Played(Work):
+        async def run(self) -> BuiltImage:
+            return await yard.work(self)
+
+    monkeypatch.setattr(react, "Work", Played)
+    return yard
+
+
+async def service(yard: Yard, life: Life) -> None:
+    """One life of the builder, wired as its `app.py` does."""
+    store: EventStore = Seen(yard.world, life)
+    builds = yard.builds(life, store)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Reactor(store, "builder", key, builds.react).run())
+        group.create_task(
+            Reactor(store, "builder-control", lambda c: c.subject.id, builds.stop).run()
+        )
+
+
+@asynccontextmanager
+async def running(yard: Yard) -> AsyncIterator[None]:
+    task = asyncio.create_task(service(yard, Life()))
+    try:
+        yield
+    finally:
+        await end(task)
+
+
+@virtual
+async def test_a_request_is_built_once_and_told_whole(yard: Yard):
+    async with running(yard):
+        await yard.request("d1")
+        outcome = await yard.outcome()
+        await asyncio.sleep(60)
+    assert yard.told() == ["started 1", "succeeded"]
+    assert isinstance(outcome, BuildSucceeded)
+    assert (outcome.image, outcome.commit, outcome.steps) == (IMAGE, COMMIT, STEPS)
+    assert await yard.said() == ["working"]
+    assert b"working" in (await yard.archive.get("d1") or b"")
+
+
+@virtual
+async def test_the_log_is_archived_before_the_outcome_is_told(yard: Yard):
+    told_by_then: list[str] = []
+
+    class Archive(MemoryObjects):
+        async def put(self, name: str, data: bytes) -> None:
+            await asyncio.sleep(1)
+            told_by_then.extend(yard.told())
+            await super().put(name, data)
+
+    yard.archive = Archive()
+    async with running(yard):
+        await yard.request("d1")
+        await yard.outcome()
+    assert told_by_then == ["started 1"]
+    assert await yard.archive.get("d1")
+
+
+@virtual
+async def test_a_message_that_comes_again_does_nothing(yard: Yard):
+    commit = await yard.request("d1")
+    await yard.builds(Life()).react(commit)
+    await asyncio.sleep(300)
+    for _ in range(3):
+        await yard.builds(Life()).react(commit)
+    assert yard.told() == ["started 1", "succeeded"]
+    assert len(yard.works) == 1
+
+
+@virtual
+async def test_one_that_was_stopped_before_is_not_begun(yard: Yard):
+    commit = await yard.request("d1")
+    await yard.stop("d1")
+    await yard.builds(Life()).react(commit)
+    assert yard.told() == []
+    assert yard.works == []
+
+
+@pytest.mark.parametrize("after", [0.002, 0.004, 0.006, 0.008, 0.1, 2.0])
+@virtual
+async def test_one_that_is_stopped_ends_within_two_seconds(yard: Yard, after: float):
+    async with running(yard):
+        await yard.request("d1")
+        await asyncio.sleep(after)
+        await yard.stop("d1")
+        if yard.told():
+            await yard.outcome(seconds=2)
+        await asyncio.sleep(60)
+    assert yard.told() in ([], ["started 1", "cancelled"])
+    assert len(yard.works) == len(yard.ended)
+
+
+@virtual
+async def test_a_stop_that_comes_too_late_changes_nothing(yard: Yard):
+    async with running(yard):
+        await yard.request("d1")
+        await yard.outcome()
+        await yard.stop("d1")
+        await asyncio.sleep(60)
+    assert yard.told() == ["started 1", "succeeded"]
+
+
+@virtual
+async def test_a_failure_is_told_with_what_was_reached(yard: Yard):
+    async def play(work: Work) -> BuiltImage:
+        work.commit, work.steps = COMMIT, STEPS
+        raise Failed(FAILURE)
+
+    yard.play = play
+    async with running(yard):
+        await yard.request("d1")
+        outcome = await yard.outcome()
+    assert isinstance(outcome, BuildFailed)
+    assert (outcome.failure, outcome.commit, outcome.steps) == (FAILURE, COMMIT, STEPS)
+    said = await yard.said()
+    assert said == ["working", "failed: it broke", "what to do: mend it"]
+
+
+@virtual
+async def test_one_that_takes_too_long_is_ended(yard: Yard):
+    yard.seconds = 1e6
+    async with running(yard):
+        await yard.request("d1", limits=Limits(build=90))
+        outcome = await yard.outcome(seconds=100)
+    assert isinstance(outcome, BuildFailed)
+    assert outcome.failure.reason == "build-timeout"
+    assert yard.ended == ["d1"]
+
+
+@virtual
+async def test_it_never_goes_out_with_a_secret_that_cant_be_opened(yard: Yard):
+    sealed = Sealed(key=ORGANIZATION, text="AAAA")
+    async with running(yard):
+        await yard.request("d1", variables=(Variable(name="KEY", sealed=sealed),))
+        outcome = await yard.outcome()
+    assert isinstance(outcome, BuildFailed)
+    assert outcome.failure.reason == "secrets-unreadable"
+    assert yard.works == []
+
+
+@virtual
+async def test_secrets_are_hidden_in_what_it_says(yard: Yard):
+    at = place(ORGANIZATION, "application", "KEY")
+    sealed = seal(PAIR.public, ORGANIZATION, "hunter2", at)
+
+    async def play(work: Work) -> BuiltImage:
+        work.log.say(f"KEY is {work.variables['KEY']}, URL is {work.variables['URL']}")
+        assert work.secret_names == {"KEY"}
+        return IMAGE
+
+    yard.play = play
+    variables = (
+        Variable(name="KEY", sealed=sealed),
+        Variable(name="URL", value="x://${{KEY}}@db"),
+    )
+    async with running(yard):
+        await yard.request("d1", variables=variables)
+        await yard.outcome()
+    assert await yard.said() == ["working", "KEY is ***, URL is x://***@db"]
+
+
+@virtual
+async def test_so_many_builds_at_once_and_images_beside_them(yard: Yard):
+    async with running(yard):
+        for number in (1, 2, 3):
+            await yard.request(f"d{number}", application=f"a{number}")
+        await yard.request("d4", application="a4", source=PULLED)
+        await asyncio.sleep(1)
+        assert sorted(work.deployment for work in yard.works) == ["d1", "d2", "d4"]
+        await yard.outcome("d3")
+
+
+@virtual
+async def test_builds_of_one_application_are_one_after_another(yard: Yard):
+    async with running(yard):
+        await yard.request("d1")
+        await yard.request("d2")
+        await asyncio.sleep(1)
+        assert [work.deployment for work in yard.works] == ["d1"]
+        await yard.outcome("d2")
+        assert yard.outcomes("d1") == ["succeeded"]
+
+
+@virtual
+async def test_an_unexpected_error_is_tried_again(yard: Yard):
+    async def play(work: Work) -> BuiltImage:
+        if len(yard.works) == 1:
+            raise RuntimeError("nobody thought of that")
+        return IMAGE
+
+    yard.play = play
+    async with running(yard):
+        await yard.request("d1")
+        await yard.outcome()
+    assert yard.told() == ["started 1", "started 2", "succeeded"]
+
+
+@virtual
+async def test_after_a_death_it_is_built_again(yard: Yard):
+    first = asyncio.create_task(service(yard, Life()))
+    await yard.request("d1")
+    await asyncio.sleep(2)
+    await end(first)
+    assert yard.told() == ["started 1"]
+    assert yard.ended == ["d1"]
+    async with running(yard):
+        await yard.outcome()
+    assert yard.told() == ["started 1", "started 2", "succeeded"]
+    assert "the builder was restarted; this is attempt 2" in await yard.said()
+
+
+@virtual
+async def test_a_stop_while_it_was_away_is_told_when_it_is_back(yard: Yard):
+    first = asyncio.create_task(service(yard, Life()))
+    await yard.request("d1")
+    await asyncio.sleep(2)
+    await end(first)
+    await yard.stop("d1")
+    async with running(yard):
+        await yard.outcome()
+    assert yard.told() == ["started 1", "started 2", "cancelled"]
+    assert len(yard.works) == 1
+
+
+@pytest.mark.parametrize("older_is_first", [True, False])
+@virtual
+async def test_an_older_attempt_can_say_nothing_more(yard: Yard, older_is_first: bool):
+    """The first builder was only paused, and comes back while the second builds."""
+    gates = [asyncio.Event(), asyncio.Event()]
+
+    async def play(work: Work) -> BuiltImage:
+        attempt = len(yard.works)
+        await gates[attempt - 1].wait()
+        return IMAGE.model_copy(update={"reference": f"sha256:{attempt}"})
+
+    yard.play = play
+    commit = await yard.request("d1")
+    both = []
+    for _ in gates:
+        both.append(asyncio.create_task(yard.builds(Life()).react(commit)))
+        await asyncio.sleep(1)
+    for gate in gates if older_is_first else reversed(gates):
+        gate.set()
+        await asyncio.sleep(1)
+    await asyncio.gather(*both)
+    assert yard.told() == ["started 1", "started 2", "succeeded"]
+    outcome = yard.world.events("build", "d1")[-1]
+    assert isinstance(outcome, BuildSucceeded)
+    assert outcome.image.reference == "sha256:2"
+
+
+# -- death ----------------------------------------------------------------------------------------
+
+
+async def story(yard: Yard, stopped: bool, dies_at: int | None) -> Life:
+    life = Life(dies_at)
+    first = asyncio.create_task(life.run(service(yard, life)))
+
+    async def again() -> None:
+        await life.died.wait()
+        await first
+        await asyncio.sleep(3)
+        await service(yard, Life())
+
+    second = asyncio.create_task(again())
+    await yard.request("d1")
+    if stopped:
+        await asyncio.sleep(1)
+        await yard.stop("d1")
+    await asyncio.sleep(120)
+    await end(first, second)
+    return life
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.parametrize("dies_at", [1, 2, 3, 4])
+@virtual
+async def test_whatever_point_it_dies_at_there_is_one_outcome(
+    yard: Yard, stopped: bool, dies_at: int
+):
+    life = await story(yard, stopped, dies_at)
+    assert life.died.is_set(), "a point that is never reached proves nothing"
+    begun = bool(yard.told())  # else it is the gateway's to end
+    assert len(yard.outcomes()) == begun
+    assert begun or (stopped and dies_at == 1)
+    assert len(yard.works) == len(yard.ended)
+
+
+@virtual
+async def test_there_are_no_other_points(yard: Yard):
+    life = await story(yard, False, None)
+    assert [name.split(" ", 1)[1] for name in life.points] == [
+        "build.started", "build.started", "build.succeeded", "build.succeeded",
+    ]  # fmt: skip

@@ -1,0 +1,72 @@
+"""The engine's words for a task, as a rollout sees it."""
+
+from typing import Any
+
+import pytest
+from deployer.adapters.engine import task_view
+from deployer.rollout.view import TaskView
+
+CONTAINER = {"ContainerID": "c1", "ExitCode": 0}
+
+
+def task(state: str, desired: str = "running", **status: Any) -> dict[str, Any]:
+    def attached(network: str, address: str) -> dict[str, Any]:
+        return {"Network": {"ID": network}, "Addresses": [address]}
+
+    return {
+        "ID": "t1",
+        "DesiredState": desired,
+        "Status": {"State": state, **status},
+        "NetworksAttachments": [attached("other", "10.9.9.9/24"), attached("net", "10.0.0.7/24")],
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "desired", "phase"),
+    [
+        ("new", "running", "starting"),
+        ("pending", "running", "starting"),
+        ("preparing", "running", "starting"),
+        ("starting", "running", "starting"),
+        ("running", "running", "running"),
+        ("running", "shutdown", "stopping"),
+        ("running", "remove", "stopping"),
+        ("starting", "remove", "stopping"),
+        ("shutdown", "shutdown", "stopping"),
+        ("complete", "running", "ended"),
+        ("complete", "shutdown", "ended"),
+        ("failed", "shutdown", "ended"),
+        ("rejected", "shutdown", "refused"),
+        ("orphaned", "shutdown", "ended"),
+        ("complete", "remove", "stopping"),
+        ("remove", "remove", "stopping"),
+        ("a state of a later engine", "running", "starting"),
+    ],
+)
+def test_the_phase(state: str, desired: str, phase: str):
+    status = {} if state == "rejected" else {"ContainerStatus": CONTAINER}
+    assert task_view(task(state, desired, **status), "net").phase == phase
+
+
+def test_one_that_ended_without_ever_having_a_container():
+    assert task_view(task("failed", "shutdown", Err="no network"), "net").phase == "refused"
+
+
+def test_one_that_runs():
+    found = task_view(task("running", ContainerStatus=CONTAINER), "net")
+    assert found == TaskView("t1", "running", "10.0.0.7", container="c1")
+
+
+def test_one_that_ended_has_its_code_and_its_error():
+    status = {"Err": "task: non-zero exit (3)", "ContainerStatus": CONTAINER | {"ExitCode": 3}}
+    found = task_view(task("failed", "shutdown", **status), "net")
+    assert (found.exit_code, found.error) == (3, "task: non-zero exit (3)")
+
+
+def test_one_that_was_never_placed():
+    bare = {"ID": "t1", "DesiredState": "running", "Status": {"State": "pending", "Err": "no node"}}
+    assert task_view(bare, "net") == TaskView("t1", "starting", error="no node")
+
+
+def test_an_address_of_another_network_is_none():
+    assert task_view(task("running"), "third").address == ""

@@ -1,0 +1,346 @@
+"""Rollouts over the log and a Swarm in memory, in virtual time."""
+
+import asyncio
+
+import pytest
+from slipway.contracts.application import (
+    ApplicationScaled,
+    ApplicationStarted,
+    ApplicationStopped,
+)
+from slipway.contracts.deployment import Limits
+from slipway.contracts.rollout import RolloutFailed
+from slipway.contracts.values import ScopedVariables, Sealed, Variable
+
+from tests.simulation.platform import (
+    Site,
+    activate,
+    deployer,
+    edge,
+    end,
+    fact,
+    platform,
+    route_event,
+)
+from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
+
+
+def failure(site: Site) -> str:
+    event = site.world.events("rollout", site.id)[-1]
+    assert isinstance(event, RolloutFailed), event
+    return event.failure.reason
+
+
+@virtual
+async def test_a_release_serves_once_the_proxy_says_so():
+    async with platform(routed=False) as site:
+        await site.deploy("d1")
+        await site.world.until(lambda: "ready d1" in site.rollout())
+        assert [task.address for task in site.last().state.tasks] == ["10.0.0.5"]
+        await asyncio.sleep(20)
+        assert site.rollout() == ["queued d1", "started d1", "ready d1"]
+        await activate(site.world, site.id, "d1")
+        assert await site.ended("d1") == "rollout.succeeded"
+        state = site.last().state
+        assert (state.serving and state.serving.deployment, state.wanted) == ("d1", None)
+
+
+@virtual
+async def test_the_former_release_goes_when_no_route_names_it():
+    async with platform(routed=False) as site:
+        await site.deploy("d1")
+        await site.world.until(lambda: "ready d1" in site.rollout())
+        await activate(site.world, site.id, "d1")
+        await site.ended("d1")
+        await site.deploy("d2")
+        await site.world.until(lambda: "ready d2" in site.rollout())
+        await asyncio.sleep(20)
+        assert set(site.swarm.releases()) == {"d1", "d2"}
+        await activate(site.world, site.id, "d2")
+        await site.world.until(lambda: set(site.swarm.releases()) == {"d2"})
+        assert site.ends("d2") == ["rollout.succeeded"]
+
+
+@virtual
+async def test_a_second_waits_for_its_turn():
+    async with platform() as site:
+        await site.deploy("d1", Behaviour(boot=10))
+        await site.world.until(lambda: "started d1" in site.rollout())
+        await site.deploy("d2")
+        await asyncio.sleep(2)
+        assert set(site.swarm.releases()) == {"d1"}
+        assert await site.ended("d2") == "rollout.succeeded"
+        assert site.ends("d1") == ["rollout.succeeded"]
+
+
+@virtual
+async def test_the_later_requested_never_gives_way_to_an_earlier_one():
+    async with platform() as site:
+        await site.request("d1")
+        await site.deploy("d2")
+        await site.ended("d2")
+        await site.built("d1")
+        assert await site.ended("d1") == "rollout.superseded"
+        assert set(site.swarm.releases()) == {"d2"}
+
+
+@virtual
+async def test_what_is_queued_while_a_step_is_being_planned_is_not_forgotten():
+    """The build ends between the look at the log and the fact that is appended upon it."""
+    async with platform(routed=False) as site:
+        await site.deploy("d1")
+        await site.world.until(lambda: "ready d1" in site.rollout())
+        await site.request("d2")
+        site.swarm.latency = 0.5
+        await activate(site.world, site.id, "d1")
+        await asyncio.sleep(0.3)
+        await site.built("d2")
+        assert await site.ended("d1") == "rollout.succeeded"
+        await site.world.until(lambda: "ready d2" in site.rollout())
+        await activate(site.world, site.id, "d2")
+        assert await site.ended("d2") == "rollout.succeeded"
+
+
+ENDINGS = {
+    "exits at once": (Behaviour(ends_after=0.2, exit_code=3), "exited"),
+    "is killed": (Behaviour(ends_after=0.2, exit_code=137), "killed"),
+    "has no image": (Behaviour(missing="No such image: sha256:d2"), "image-missing"),
+    "can't be started": (Behaviour(missing="starting container failed: oops"), "not-started"),
+    "is refused": (Behaviour(refused="invalid memory value"), "engine-refused"),
+    "never runs": (Behaviour(boot=None), "rollout-timeout"),
+    "answers badly": (Behaviour(boot=None, answers="/health answered 500"), "unhealthy"),
+}
+
+
+@pytest.mark.parametrize("how", ENDINGS)
+@virtual
+async def test_one_that_fails_leaves_the_former_serving(how: str):
+    behaviour, reason = ENDINGS[how]
+    async with platform() as site:
+        await site.deploy("d1")
+        await site.ended("d1")
+        await site.deploy("d2", behaviour, Limits(rollout=30))
+        assert await site.ended("d2") == "rollout.failed"
+        assert failure(site) == reason
+        await site.world.until(lambda: site.swarm.releases() == {"d1": 1})
+        await asyncio.sleep(100)
+        assert site.ends("d2") == ["rollout.failed"]
+        assert site.swarm.releases() == {"d1": 1}
+
+
+@virtual
+async def test_a_task_that_ends_while_the_proxy_probes_fails_it():
+    async with platform(settle=10) as site:
+        await site.deploy("d1", Behaviour(ends_after=2))
+        assert await site.ended("d1") == "rollout.failed"
+        assert "ready d1" in site.rollout()
+        event = site.world.events("rollout", site.id)[-1]
+        assert isinstance(event, RolloutFailed)
+        assert event.failure.lines == ("the last words",)
+        assert "after it had been healthy" in event.failure.detail
+
+
+@virtual
+async def test_what_the_proxy_refuses_fails_with_its_words():
+    async with platform(routed=False) as site:
+        await site.deploy("d1")
+        await site.world.until(lambda: "ready d1" in site.rollout())
+        await fact(site.world, "route", site.id, route_event("route.failed", "d1"))
+        assert await site.ended("d1") == "rollout.failed"
+        assert failure(site) == "probe-failed"
+
+
+@virtual
+async def test_a_proxy_that_is_away_is_waited_for_so_long_and_no_longer():
+    async with platform(routed=False) as site:
+        await site.deploy("d1", limits=Limits(route=60))
+        assert await site.ended("d1") == "rollout.failed"
+        assert failure(site) == "route-timeout"
+        ready, failed = site.world._log[-2], site.world._log[-1]
+        assert 60 <= (failed.meta.at - ready.meta.at).total_seconds() < 62
+
+
+@virtual
+async def test_secrets_that_cant_be_opened_fail_it_and_nothing_is_made():
+    sealed = Variable(name="KEY", sealed=Sealed(key="org", text="AAAA"))
+    async with platform() as site:
+        scoped = ScopedVariables(scope="application", items=(sealed,))
+        await site.request("d1", variables=(scoped,))
+        await site.built("d1")
+        assert await site.ended("d1") == "rollout.failed"
+        assert failure(site) == "secrets-unreadable"
+        assert site.swarm.releases() == {}
+
+
+@pytest.mark.parametrize("reached", ["queued d2", "started d2", "ready d2"])
+@virtual
+async def test_what_is_asked_to_stop_is_gone_within_two_seconds(reached: str):
+    async with platform(routed=False) as site:
+        await site.deploy("d1")
+        await site.world.until(lambda: "ready d1" in site.rollout())
+        if reached != "queued d2":
+            await activate(site.world, site.id, "d1")
+            await site.ended("d1")
+        await site.deploy("d2", Behaviour(boot=5))
+        await site.world.until(lambda: reached in site.rollout())
+        await site.stop("d2")
+        if reached == "queued d2":
+            await activate(site.world, site.id, "d1")
+        assert await site.ended("d2", 2) == "rollout.cancelled"
+        await site.world.until(lambda: set(site.swarm.releases()) == {"d1"}, 2)
+
+
+@virtual
+async def test_a_route_that_came_before_the_wish_to_stop_stands():
+    async with platform(routed=False) as site:
+        await site.deploy("d1")
+        await site.world.until(lambda: "ready d1" in site.rollout())
+        site.swarm.latency = 1.0
+        await activate(site.world, site.id, "d1")
+        await site.stop("d1")
+        assert await site.ended("d1") == "rollout.succeeded"
+
+
+@virtual
+async def test_the_world_is_made_equal_to_the_log():
+    async with platform() as site:
+        await site.deploy("d1")
+        await site.ended("d1")
+        name = next(iter(site.swarm.services.values()))["Spec"]["Name"]
+        site.swarm.delete_service(name)
+        await site.world.until(lambda: site.swarm.releases() == {"d1": 1})
+        assert [e.type for e in site.world.events("drift", site.id)] == ["drift.repaired"]
+        await fact(site.world, "application", site.id, ApplicationScaled(replicas=3))
+        await site.world.until(lambda: site.swarm.releases() == {"d1": 3})
+        await site.world.until(lambda: site.rollout()[-1] == "scaled")
+        next(iter(site.swarm.services.values()))["Spec"]["Mode"]["Replicated"]["Replicas"] = 1
+        await site.world.until(lambda: site.swarm.releases() == {"d1": 3})
+
+
+@virtual
+async def test_stop_waits_for_the_proxy_and_start_brings_a_release():
+    async with platform(routed=False) as site:
+        await site.deploy("d1")
+        await site.world.until(lambda: "ready d1" in site.rollout())
+        await activate(site.world, site.id, "d1")
+        await site.ended("d1")
+        await fact(site.world, "application", site.id, ApplicationStopped())
+        await asyncio.sleep(40)
+        assert site.swarm.releases() == {"d1": 1}
+        await fact(site.world, "route", site.id, route_event("route.withdrawn"))
+        await site.world.until(lambda: site.rollout()[-1] == "stopped")
+        assert site.swarm.releases() == {"d1": 0}
+        await fact(site.world, "application", site.id, ApplicationStarted())
+        await site.deploy("d2")
+        await site.world.until(lambda: "ready d2" in site.rollout())
+        await activate(site.world, site.id, "d2")
+        assert await site.ended("d2") == "rollout.succeeded"
+        await site.world.until(lambda: site.swarm.releases() == {"d2": 1})
+
+
+@pytest.mark.parametrize("reached", ["started d1", "ready d1", "succeeded d1"])
+@virtual
+async def test_a_deleted_application_leaves_nothing(reached: str):
+    async with platform() as site:
+        await site.deploy("d1", Behaviour(boot=3))
+        await site.world.until(lambda: reached in site.rollout())
+        await site.delete()
+        await site.world.until(lambda: site.rollout()[-1] == "removed")
+        assert site.swarm.releases() == {}
+        assert site.swarm.draining == {}
+        assert len(site.ends("d1")) == 1
+        await site.deploy("d9")
+        await asyncio.sleep(10)
+        assert site.rollout()[-1] == "removed"
+
+
+@virtual
+async def test_an_engine_that_is_away_fails_nothing():
+    async with platform() as site:
+        site.swarm.away = True
+        await site.deploy("d1", limits=Limits(rollout=600))
+        await asyncio.sleep(60)
+        assert site.ends("d1") == []
+        site.swarm.away = False
+        assert await site.ended("d1") == "rollout.succeeded"
+
+
+@virtual
+async def test_a_build_that_is_told_again_much_later_is_not_rolled_out_again():
+    async with platform() as site:
+        for deployment in ("d1", "d2"):
+            await site.deploy(deployment)
+            await site.ended(deployment)
+            await site.over(deployment)
+        await asyncio.sleep(300)
+        told = site.rollout()
+        running = asyncio.create_task(deployer(site.world, site.swarm, Life()))
+        site.world._acknowledged.clear()  # everything is delivered once more
+        await asyncio.sleep(60)
+        await end(running)
+        assert site.rollout() == told
+
+
+# -- death ----------------------------------------------------------------------------------------
+
+STORIES = {"succeeds": Behaviour(), "fails": Behaviour(ends_after=0.2), "is stopped": Behaviour()}
+
+
+async def story(how: str, dies_at: int | None) -> tuple[Life, Site]:
+    """d1 serves; then d2 comes, and the deployer dies once on the way."""
+    world, swarm, life = World(), Swarm(), Life(dies_at)
+    site = Site(world, swarm)
+    await site.create()
+    proxy = asyncio.create_task(edge(world))
+    first = asyncio.create_task(life.run(deployer(world, swarm, life)))
+
+    async def again() -> None:
+        await life.died.wait()
+        await first
+        await asyncio.sleep(3)
+        await deployer(world, swarm, Life())
+
+    second = asyncio.create_task(again())
+    await site.deploy("d1")
+    await site.ended("d1")
+    await site.deploy("d2", STORIES[how])
+    if how == "is stopped":
+        await world.until(lambda: "started d2" in site.rollout())
+        await site.stop("d2")
+    await site.ended("d2")
+    await asyncio.sleep(30)
+    await end(first, second, proxy)
+    return life, site
+
+
+@virtual
+async def count(how: str, found: list[str]) -> None:
+    life, _ = await story(how, None)
+    found += life.points
+
+
+def points(how: str) -> list[str]:
+    found: list[str] = []
+    count(how, found)
+    return found
+
+
+@pytest.mark.parametrize("how", STORIES)
+def test_whatever_point_it_dies_at_one_release_serves_and_each_ends_once(how: str):
+    names = points(how)
+    assert len(names) >= 20
+
+    @virtual
+    async def die(number: int) -> None:
+        _, site = await story(how, number)
+        serves = "d2" if site.ends("d2") == ["rollout.succeeded"] else "d1"
+        told = f"died {names[number - 1]}: {site.rollout()}"
+        assert site.ends("d1") == ["rollout.succeeded"], told
+        assert len(site.ends("d2")) == 1, told
+        assert site.swarm.releases() == {serves: 1}, told
+        serving = site.last().state.serving
+        assert serving is not None, told
+        assert serving.deployment == serves, told
+
+    for number in range(1, len(names) + 1):
+        die(number)
