@@ -12,6 +12,10 @@ from slipway.contracts import labels
 from deployer.rollout.view import Phase, ServiceView, TaskView
 
 
+_AWAY = (503, 900)  # 900 is aiodocker's own, for a connection that was refused
+_PASSING = ("DeadlineExceeded", "deadline exceeded", "Unavailable", "no leader")
+
+
 class EngineAway(Exception):
     """The engine does not answer."""
 
@@ -77,7 +81,7 @@ class Engine:
         except DockerError as error:
             if error.status == 404:
                 raise KeyError(path) from error
-            if error.status >= 500 and "rpc error" not in str(error.message):
+            if error.status in _AWAY or any(word in str(error.message) for word in _PASSING):
                 raise EngineAway(str(error.message)) from error
             raise EngineRefused(str(error.message)) from error
         except (ClientError, OSError, TimeoutError) as error:
