@@ -100,6 +100,5 @@ def test_a_disk_that_is_full_while_a_step_runs(api: Api, environment: str, git_s
     repository = git_server.repository()
     repository.behave("main", FULL)
     app = Application(api, environment, repository)
-    error = failed(app, "disk-full", "build-step-failed", words=())
-    told = "\n".join([error["detail"], *error["lines"]])
-    assert "no space left on device" in told.lower(), error
+    error = failed(app, "disk-full", words=("no space",), hint="free space")
+    assert "no space left on device" in "\n".join(error["lines"]).lower(), error

@@ -79,6 +79,7 @@ def test_a_secret_mount_reaches_the_step_and_nothing_else(
 ):
     secret = f"s3cr3t-{uuid.uuid4().hex}"
     lines = (
+        f"RUN : {uuid.uuid4()}",  # a step is not run again because a secret of it has changed
         "RUN --mount=type=secret,id=API_KEY cat /run/secrets/API_KEY && echo",
         "RUN --mount=type=secret,id=API_KEY sha256sum /run/secrets/API_KEY > /www/sum",
     )

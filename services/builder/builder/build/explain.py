@@ -125,7 +125,8 @@ def build(step: tuple[str, str, list[str]] | None, text: Sequence[str]) -> Failu
     at = f"line {line} of the Dockerfile" if line else "the Dockerfile"
     said = "\n".join(step[2]) if step else ""
     if "no space left on device" in f"{both}\n{said}".lower():
-        return disk_full("while building")
+        lines = tuple(step[2]) if step else ()
+        return disk_full("while building").model_copy(update={"lines": lines})
     if found := _PARSE.search(both):
         return Failure(
             reason="dockerfile-invalid",

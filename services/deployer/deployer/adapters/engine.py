@@ -11,7 +11,6 @@ from slipway.contracts import labels
 
 from deployer.rollout.view import Phase, ServiceView, TaskView
 
-
 _AWAY = (503, 900)  # 900 is aiodocker's own, for a connection that was refused
 _PASSING = ("DeadlineExceeded", "deadline exceeded", "Unavailable", "no leader")
 

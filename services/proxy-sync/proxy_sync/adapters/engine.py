@@ -14,7 +14,6 @@ from slipway.contracts import labels
 from proxy_sync.edge.render import HASH
 from proxy_sync.routing.model import TaskAddress
 
-
 _AWAY = (503, 900)  # 900 is aiodocker's own, for a connection that was refused
 _PASSING = ("DeadlineExceeded", "deadline exceeded", "Unavailable", "no leader")
 
