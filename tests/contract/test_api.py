@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +13,16 @@ import httpx2
 import pytest
 from api_gateway.app import key
 from api_gateway.deployments import react as deployments
+from api_gateway.events.routes import events
 from api_gateway.gateway import Gateway
 from api_gateway.http.application import build
+from api_gateway.identity.throttle import Throttle
 from api_gateway.projections import PROJECTIONS, version
 from api_gateway.projects import react as projects
 from api_gateway.settings import GatewaySettings
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from pydantic import SecretStr, TypeAdapter
 from slipway import sealing
 from slipway.contracts.rollout import NetworkRemoved, RolloutRemoved, RolloutState
 from slipway.eventstore.memory import MemoryKeys, MemoryLogs, MemoryObjects, MemoryStore
@@ -28,6 +34,28 @@ from slipway.runtime.clock import SystemClock
 from slipway.runtime.reactor import Reactor
 
 PASSWORD = "correct horse battery"
+
+
+ROUTES = [
+    route
+    for included in build(None).routes  # pyright: ignore[reportArgumentType]
+    for route in getattr(included, "original_router", APIRouter()).routes
+    if isinstance(route, APIRoute)
+]
+
+
+def _as_described(method: str, path: str, answer: Any) -> None:
+    """What is answered is what the description says of the operation."""
+    address = path.partition("?")[0]
+    for route in ROUTES:
+        if method in (route.methods or ()) and route.path_regex.fullmatch(address):
+            if answer.is_success and answer.content and route.response_model is not None:
+                TypeAdapter(route.response_model).validate_json(answer.content)
+            if answer.is_success:
+                assert answer.status_code in {route.status_code or 200, *route.responses}
+            break
+    if not answer.is_success:
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 @dataclass
@@ -46,6 +74,7 @@ class Platform:
             sent["Authorization"] = f"Bearer {self.token}"
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         answer = await self.http.request(method, path, json=body, headers=sent)
+        _as_described(method, path, answer)
         if int(answer.headers.get("Slipway-Sequence", 0)) > int(self.sequence):
             self.sequence = answer.headers["Slipway-Sequence"]
         return answer
@@ -81,7 +110,9 @@ async def bare() -> AsyncIterator[Platform]:
         keys=MemoryKeys(),
         clock=SystemClock(),
         settings=GatewaySettings(
-            master_public=master.public, gateway_key=own.private, setup_token="once"
+            master_public=master.public,
+            gateway_key=SecretStr(own.private),
+            setup_token=SecretStr("once"),
         ),
         ready=lambda: projector.caught_up,
     )
@@ -111,7 +142,7 @@ async def platform(bare: Platform, monkeypatch: pytest.MonkeyPatch) -> Platform:
 
     monkeypatch.setattr("api_gateway.identity.passwords.hash_password", quick)
     monkeypatch.setattr("api_gateway.identity.passwords.verify", compare)
-    monkeypatch.setattr("api_gateway.identity.routes._throttle", _never)
+    monkeypatch.setattr("api_gateway.identity.routes._throttle", Throttle())
     setup = {"token": "once", "email": "ada@example.org", "password": PASSWORD}
     made = await bare.ok("POST", "/v1/setup", setup)
     bare.organization = made["organization"]["id"]
@@ -121,10 +152,6 @@ async def platform(bare: Platform, monkeypatch: pytest.MonkeyPatch) -> Platform:
     bare.http.cookies.clear()
     bare.token = made["token"]
     return bare
-
-
-async def _never(*_: Any) -> None:
-    pass
 
 
 async def test_setup_is_for_the_token_and_once(bare: Platform):
@@ -408,9 +435,7 @@ async def test_events_show_public_fields_only(platform: Platform):
         {"items": [{"name": "A", "value": "in clear"}]},
     )
     seen = []
-    from api_gateway.events.routes import _stream
-
-    stream = _stream(platform.gateway, platform.organization, (0, 10**6), ("application.",))
+    stream = events(platform.gateway, platform.organization, (0, 10**6), ("application.",))
     async with asyncio.timeout(5):
         async for chunk in stream:
             if chunk.startswith(b"id:"):
@@ -425,9 +450,34 @@ async def test_events_show_public_fields_only(platform: Platform):
     assert "webhook_token" not in seen[0]["data"]
 
 
+def test_the_description_is_whole():
+    description = build(None).openapi()  # pyright: ignore[reportArgumentType]
+    schemas = description["components"]["schemas"]
+    text = json.dumps(description)
+    wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+    assert wanted <= schemas.keys()
+    assert not {"HTTPValidationError", "ValidationError"} & schemas.keys()
+    assert schemas["Error"]["required"] == ["pointer", "detail"]
+    assert set(schemas["Deployment"]["properties"]["error"]["anyOf"][0].values()) == {
+        "#/components/schemas/Failed"
+    }
+    for path, item in description["paths"].items():
+        assert set(re.findall(r"{(\w+)}", path)) <= {"id", "token"}, path
+        for method, operation in item.items():
+            answers = operation["responses"]
+            assert any(status.startswith("2") for status in answers), operation
+            if path.startswith("/v1/"):
+                assert "503" in answers
+                refused = [answers[status] for status in answers if status[0] in "45"]
+                assert all("application/problem+json" in one["content"] for one in refused)
+            if method == "post" and "/webhooks/" not in path:
+                names = {parameter["name"] for parameter in operation["parameters"]}
+                assert "Idempotency-Key" in names
+
+
 async def test_the_description_and_health(platform: Platform):
     paths = (await platform.ok("GET", "/openapi.json"))["paths"]
-    assert "/v1/deployments/{id_}/rollback" in paths
+    assert "/v1/deployments/{id}/rollback" in paths
     assert (await platform.call("GET", "/docs")).status_code == 200
     assert (await platform.call("GET", "/healthz")).status_code == 200
     assert (await platform.call("GET", "/readyz")).status_code == 200

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from slipway.contracts.event import Event
@@ -20,6 +21,7 @@ from slipway.kernel.errors import Invalid, PreconditionFailed, Refused, Unavaila
 from slipway.readmodel.model import Away, Document, Documents
 from slipway.readmodel.projector import Projector
 
+from api_gateway.ahead import Ahead
 from api_gateway.credentials import Credentials
 from api_gateway.projections import SHOWN, document_of, key_of
 from api_gateway.projects.tree import Trees
@@ -27,6 +29,7 @@ from api_gateway.settings import GatewaySettings
 
 _TRIES = 5
 _CACHED = 5000
+_REMEMBERED = 200
 
 
 @dataclass(slots=True)
@@ -61,16 +64,17 @@ class _Entry:
     first: Commit | None = None
     last: Commit | None = None
     requests: dict[str, str | None] = field(default_factory=dict)
-    """Commit → the request that it was appended for."""
+    """Commit → the request that it was appended for; of the last ones."""
 
     def followed_by(self, commits: list[Commit], decider: Decider[Any, Any, Any]) -> "_Entry":
+        requests = {**self.requests, **{c.meta.commit: c.meta.request for c in commits}}
         return replace(
             self,
             state=decider.fold((e for c in commits for e in c.events), self.state),
             head=commits[-1].head,
             first=self.first or commits[0],
             last=commits[-1],
-            requests={**self.requests, **{c.meta.commit: c.meta.request for c in commits}},
+            requests=dict(islice(requests.items(), max(0, len(requests) - _REMEMBERED), None)),
         )
 
 
@@ -94,11 +98,14 @@ class Gateway:
     clock: Clock
     settings: GatewaySettings
     ready: Callable[[], bool] = lambda: True
+    ahead: Ahead = field(init=False)
     credentials: Credentials = field(init=False)
     trees: Trees = field(init=False)
     _cache: OrderedDict[Subject, _Entry] = field(default_factory=OrderedDict)
+    _rebuilds: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.documents = self.ahead = Ahead(self.documents)
         self.credentials = Credentials(self.documents, self.projector)
         self.trees = Trees(self.documents, self.projector)
         self.projector.listeners += [self.credentials.changed, self.trees.changed]
@@ -124,6 +131,16 @@ class Gateway:
         entry = await self._entry(Subject(organization, decider.category, id_), decider)
         return entry.state, entry.head
 
+    async def known[S](
+        self, decider: Decider[S, Any, Any], organization: str, id_: str
+    ) -> tuple[S, Head]:
+        """As it was when it was last looked at here: for a parent whose end in the meantime ends
+        what is made in it as well."""
+        entry = self._cache.get(Subject(organization, decider.category, id_))
+        if entry is None:
+            return await self.load(decider, organization, id_)
+        return entry.state, entry.head
+
     async def state[S](self, decider: Decider[S, Any, Any], organization: str, id_: str) -> S:
         return (await self.load(decider, organization, id_))[0]
 
@@ -131,10 +148,11 @@ class Gateway:
         self, ctx: RequestContext, decider: Decider[S, Any, Any], id_: str
     ) -> tuple[S, Head]:
         """The aggregate that a request is about, before anything else is done for it. Raises
-        PreconditionFailed, unless it is a repeat of a request that was carried out."""
+        PreconditionFailed, unless it is not there, or this very request changed it before."""
         subject = Subject(ctx.organization, decider.category, id_)
         entry = await self._entry(subject, decider)
-        if ids.commit_id(ctx.id, str(subject)) not in entry.requests:
+        repeated = ids.commit_id(ctx.id, str(subject)) in entry.requests
+        if entry.head.version and not repeated:
             self.precondition(ctx, entry.head)
         return entry.state, entry.head
 
@@ -147,49 +165,73 @@ class Gateway:
         *,
         step: str = "",
         organization: str | None = None,
+        new: bool = False,
     ) -> Outcome[S]:
         """Decide on the command and append what follows from it, once per request and step.
+
+        `new`: most likely there is nothing yet. That is tried first, without looking: the log
+        refuses to append where something is.
 
         Raises what `decide` raises, PreconditionFailed when If-Match names another version,
         Unavailable when it is not known whether the log has it.
         """
         subject = Subject(organization or ctx.organization, decider.category, id_)
         commit_id = ids.commit_id(ctx.id, str(subject), step)
+        if new and not ctx.keyed and subject not in self._cache:
+            nothing = _Entry(decider.initial)
+            after = await self._decided(ctx, subject, decider, nothing, command, commit_id)
+            if after is not None and after is not nothing:
+                return self._shown(ctx, subject, after)
         for _ in range(_TRIES):
             entry = await self._entry(subject, decider)
             if commit_id in entry.requests:
                 self._same_body(ctx, entry.requests[commit_id])
-                return await self._shown(ctx, subject, entry)
-            if not step:
+                return self._shown(ctx, subject, entry)
+            if not step and entry.head.version:
                 self.precondition(ctx, entry.head)
-            events: tuple[Event, ...] = decider.decide(command, entry.state)
-            if not events:
+            after = await self._decided(ctx, subject, decider, entry, command, commit_id)
+            if after is entry:
                 ctx.sequence = max(ctx.sequence, entry.head.sequence)
                 return self._outcome(subject, entry)
-            meta = Meta(
-                commit=commit_id,
-                at=ctx.at,
-                actor=ctx.actor,
-                correlation=ctx.id,
-                request=ctx.request,
-            )
-            try:
-                commit = await self.store.append(subject, entry.head, events, meta)
-            except Conflict:
-                continue
-            except TooLarge as error:
-                raise Invalid(str(error)) from error
-            except OutcomeUnknown as error:
-                raise Unavailable(
-                    "the log did not answer; it is not known whether this was stored",
-                    hint="send the same request with the same Idempotency-Key again",
-                ) from error
-            if commit.prev == entry.head.hash and commit.head.version == entry.head.version + 1:
-                entry = self._keep(subject, entry.followed_by([commit], decider))
-            else:
-                entry = await self._entry(subject, decider)  # an earlier try of this commit
-            return await self._shown(ctx, subject, entry)
+            if after is not None:
+                return self._shown(ctx, subject, after)
         raise Refused("others keep changing the same thing", hint="try again")
+
+    async def _decided(
+        self,
+        ctx: RequestContext,
+        subject: Subject,
+        decider: Decider[Any, Any, Any],
+        entry: _Entry,
+        command: Any,
+        commit_id: str,
+    ) -> _Entry | None:
+        """The aggregate after the command, `entry` when nothing follows from it, None when
+        somebody else was first."""
+        events: tuple[Event, ...] = decider.decide(command, entry.state)
+        if not events:
+            return entry
+        meta = Meta(
+            commit=commit_id,
+            at=ctx.at,
+            actor=ctx.actor,
+            correlation=ctx.id,
+            request=ctx.request,
+        )
+        try:
+            commit = await self.store.append(subject, entry.head, events, meta)
+        except Conflict:
+            return None
+        except TooLarge as error:
+            raise Invalid(str(error)) from error
+        except OutcomeUnknown as error:
+            raise Unavailable(
+                "the log did not answer; it is not known whether this was stored",
+                hint="send the same request with the same Idempotency-Key again",
+            ) from error
+        if commit.prev == entry.head.hash and commit.head.version == entry.head.version + 1:
+            return self._keep(subject, entry.followed_by([commit], decider))
+        return await self._entry(subject, decider)  # an earlier try of this commit
 
     @staticmethod
     def precondition(ctx: RequestContext, head: Head) -> None:
@@ -224,19 +266,27 @@ class Gateway:
         numbered = {**document, "_id": key_of(subject), "_seq": entry.head.sequence}
         return Outcome(entry.state, entry.head, numbered)
 
-    async def _shown(self, ctx: RequestContext, subject: Subject, entry: _Entry) -> Outcome[Any]:
+    def _shown(self, ctx: RequestContext, subject: Subject, entry: _Entry) -> Outcome[Any]:
         """The writer's own view of its write does not wait for the projector."""
         ctx.sequence = max(ctx.sequence, entry.head.sequence)
         outcome = self._outcome(subject, entry)
-        try:
-            if subject.category in SHOWN:
-                await self.documents.put(subject.category, [outcome.document])
-        except Away:
-            pass  # the log has it, the projector will bring it
+        if subject.category in SHOWN:
+            self.ahead.store(subject.category, outcome.document)
         self.trees.put(subject, outcome.document)
         if entry.last is not None:
             self.credentials.changed(entry.last)
         return outcome
+
+    def ask_rebuild(self, ctx: RequestContext) -> None:
+        """Not in the log, as views are not: what an Idempotency-Key was used for is known as long
+        as this process lives. Raises KeyReused."""
+        ctx.sequence = self.projector.sequence
+        if ctx.keyed:
+            if (before := self._rebuilds.get(ctx.id)) is not None:
+                self._same_body(ctx, before)
+                return
+            self._rebuilds[ctx.id] = ctx.request
+        self.projector.ask_rebuild()
 
     async def views_hold(self, cause: Commit) -> None:
         """A reaction that looks for what there is must not miss what was there before its cause.
@@ -256,8 +306,12 @@ class Gateway:
 
     def digest(self, body: bytes) -> str:
         """Tells bodies apart, and tells nothing of what stands in them to who reads the log."""
+        return self.secret_of(body)[:32]
+
+    def secret_of(self, text: bytes) -> str:
+        """64 characters that always follow from the text, and that nobody else can tell."""
         key = self.settings.gateway_key.get_secret_value().encode()
-        return hmac.new(key, body, hashlib.sha256).hexdigest()[:32]
+        return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
 class KeyReused(Invalid):

@@ -83,7 +83,7 @@ async def claim(
     id_ = name_id(scope, name)
     command = Claim(scope, name, owner)
     try:
-        await gateway.handle(ctx, NAME, id_, command, step="claim")
+        await gateway.handle(ctx, NAME, id_, command, step="claim", new=True)
     except NameTaken:
         head = await gateway.store.head(Subject(ctx.organization, "name", id_))
         former = (await gateway.state(NAME, ctx.organization, id_)).owner

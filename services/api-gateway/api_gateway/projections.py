@@ -14,7 +14,14 @@ from typing import Any
 import slipway.contracts
 from pydantic import BaseModel
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
-from slipway.contracts.deployment import DeploymentRequested
+from slipway.contracts.deployment import (
+    DeploymentCancelled,
+    DeploymentExpired,
+    DeploymentFailed,
+    DeploymentRequested,
+    DeploymentSucceeded,
+    DeploymentSuperseded,
+)
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import RolloutEvent, RolloutFailed
 from slipway.contracts.route import RouteEvent, RouteFailed
@@ -99,6 +106,15 @@ class Heads:
         }
 
 
+_ENDS = {
+    event.type
+    for event in (
+        DeploymentSucceeded, DeploymentFailed, DeploymentCancelled,
+        DeploymentSuperseded, DeploymentExpired,
+    )
+}  # fmt: skip
+
+
 class Timeline:
     """When what happened to a deployment: `marks` (event type → time of its last occurrence) and
     what the build said of itself."""
@@ -115,8 +131,10 @@ class Timeline:
         found: Document = dict(document or {"marks": {}, "steps": []})
         marks = dict(found["marks"])
         for event in commit.events:
-            if commit.subject.category in ("rollout", "route") and _deployment(event) != key:
-                continue
+            if commit.subject.category in ("rollout", "route") and (
+                _deployment(event) != key or _ENDS & marks.keys()
+            ):
+                continue  # of another deployment, or of what became of it later
             marks[event.type] = iso(commit.meta.at)
             match event:
                 case BuildStarted():
@@ -139,6 +157,11 @@ def _deployment(event: Event) -> str | None:
     return event.deployment if isinstance(event, RolloutEvent | RouteEvent) else None
 
 
+def newest(organization: str, application: str, deployment: str, sequence: int) -> Document:
+    """As `Newest` has it from the commit at that sequence."""
+    return {"_id": application, "_seq": sequence, "org": organization, "deployment": deployment}
+
+
 class Newest:
     """The newest deployment that was requested of each application."""
 
@@ -149,7 +172,7 @@ class Newest:
         return [e.application for e in commit.events if isinstance(e, DeploymentRequested)]
 
     def apply(self, document: Document | None, commit: Commit, key: str) -> Document:
-        return {"org": commit.subject.organization, "deployment": commit.subject.id}
+        return newest(commit.subject.organization, key, commit.subject.id, commit.sequence)
 
 
 PROJECTIONS: tuple[Projection, ...] = (
@@ -170,7 +193,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     Timeline(),
     Newest(),
 )
-SHOWN = frozenset(projection.collection for projection in PROJECTIONS)
+SHOWN = frozenset(p.collection for p in PROJECTIONS) - {"project", "environment"}
+"""What is stored by whoever writes it; projects and environments are read from the trees."""
 
 
 def version() -> str:

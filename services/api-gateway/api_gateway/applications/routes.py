@@ -7,6 +7,7 @@ from slipway import sealing
 from slipway.contracts.values import Runtime, Sealed
 from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
+from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
 from api_gateway import names
@@ -36,14 +37,12 @@ def _seal(gateway: Gateway, secret: str, place: str) -> Sealed:
     return sealing.seal(public, "gateway", secret, place)
 
 
-@router.post(
-    "/v1/environments/{id}/applications", status_code=201, response_model=read.Application
-)
+@router.post("/v1/environments/{id}/applications", status_code=201, response_model=read.Application)
 async def create_application(
     id_: Id, body: schema.NewApplication, gateway: Gate, ctx: Ctx
 ) -> Response:
     application = ids.derived(ctx.id, "application")
-    parent, head = await gateway.load(ENVIRONMENT, ctx.organization, ours(id_, "environment"))
+    parent, head = await gateway.known(ENVIRONMENT, ctx.organization, ours(id_, "environment"))
     if await gateway.replayed(ctx, Subject(ctx.organization, "application", application)):
         return await show(gateway, ctx, await _document(gateway, ctx, application), 201)
     alive("environment", parent.phase)
@@ -65,7 +64,7 @@ async def create_application(
         webhook_hash=hashed(token),
     )
     await names.claim(gateway, ctx, id_, body.name, APPLICATION, application)
-    outcome = await gateway.handle(ctx, APPLICATION, application, command, step="create")
+    outcome = await gateway.handle(ctx, APPLICATION, application, command, step="create", new=True)
     shown = read.shown(gateway, outcome.document, hook=True)
     return answer(ctx, shown, 201, version=outcome.head.version)
 
@@ -78,7 +77,9 @@ async def _document(gateway: Gateway, ctx: RequestContext, id_: str) -> Document
 async def list_applications(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    await owned(gateway, ctx, "environment", id_, "environment")
+    tree = await gateway.trees.of(ctx.organization)
+    if tree.environment(id_) is None:
+        raise NotFound("there is no such environment")
     where = {"state.environment": id_, "state.phase": ["active", "deleting"]}
     found = await page(gateway, "application", where, cursor, limit)
     items = await read.applications(gateway, found.items, hook=may(ctx.role, "write"))
@@ -105,9 +106,7 @@ async def change_application(
     return await show(gateway, ctx, outcome.document)
 
 
-def _changes(
-    gateway: Gateway, id_: str, body: schema.ChangedApplication
-) -> domain.Configure:
+def _changes(gateway: Gateway, id_: str, body: schema.ChangedApplication) -> domain.Configure:
     """Of the fields that were sent; null takes away what may be absent."""
     changes = given(body, "name", "replicas")
     if body.source is not None:

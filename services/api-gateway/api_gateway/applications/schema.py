@@ -116,9 +116,9 @@ class Static(Body):
 class Health(Body):
     """`path` or `command`."""
 
-    path: Annotated[
-        str | None, StringConstraints(max_length=500, pattern=r"^/[\x21-\x7e]*$")
-    ] = None
+    path: Annotated[str | None, StringConstraints(max_length=500, pattern=r"^/[\x21-\x7e]*$")] = (
+        None
+    )
     command: Annotated[list[Word] | None, Field(min_length=1, max_length=50)] = None
     interval: Annotated[float, Field(ge=1, le=3600)] = 5.0
     timeout: Annotated[float, Field(ge=1, le=600)] = 5.0

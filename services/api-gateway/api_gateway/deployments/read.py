@@ -1,11 +1,60 @@
 """Deployments as they are shown: status, steps and the reason of an end."""
 
+import asyncio
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
+from slipway.contracts.deployment import Trigger
+from slipway.contracts.values import GitCommit
 from slipway.readmodel.model import Document
 
 from api_gateway.gateway import Gateway
+from api_gateway.http.schema import Shown
+
+
+class Step(Shown):
+    """A phase, or a step of the build inside of it. `seconds` is null while it lasts."""
+
+    name: str
+    started_at: str
+    ended_at: str | None
+    seconds: float | None
+    cached: bool
+
+
+class Actor(Shown):
+    kind: Literal["user", "token", "service", "webhook", "setup"]
+    id: str
+
+
+class Failed(Shown):
+    """`reason` is stable; `lines` are the last ones of the output."""
+
+    reason: str
+    detail: str
+    hint: str
+    lines: list[str]
+
+
+class Deployment(Shown):
+    id: str
+    application: str
+    environment: str
+    project: str
+    status: Literal[
+        "queued", "building", "deploying", "live", "replaced",
+        "failed", "cancelled", "superseded", "expired",
+    ]  # fmt: skip
+    stopping: bool
+    trigger: Trigger
+    actor: Actor
+    commit: GitCommit | None
+    image: str | None
+    steps: list[Step]
+    error: Failed | None
+    created_at: str
+    ended_at: str | None
+    sequence: int
 
 
 def status(document: Document, marks: dict[str, str], serving: str | None) -> str:
@@ -33,24 +82,20 @@ def _step(name: str, started: str, ended: str | None, cached: bool = False) -> d
     }
 
 
+_GIVEN_UP = ("rollout.failed", "rollout.cancelled")
 _STEPS = (
     ("queue", "deployment.requested", ("build.started",)),
     ("build", "build.started", ("build.succeeded", "build.failed", "build.cancelled")),
-    ("rollout", "rollout.started", ("rollout.ready",)),
-    ("route", "rollout.ready", ("route.activated", "route.failed")),
+    ("rollout", "rollout.started", ("rollout.ready", *_GIVEN_UP)),
+    ("route", "rollout.ready", ("route.activated", "route.failed", *_GIVEN_UP)),
 )
 
 
-def steps(timeline: Document) -> list[dict[str, Any]]:
+def steps(document: Document, timeline: Document) -> list[dict[str, Any]]:
     """The phases in order, with the build's own steps inside it; what was never reached is left
     out, what was cut off ended with the deployment."""
-    marks = timeline["marks"]
-    end = next(
-        (at for name, at in marks.items()
-         if name.startswith("deployment.") and name.split(".")[1] in
-         ("succeeded", "failed", "cancelled", "superseded", "expired")),
-        None,
-    )  # fmt: skip
+    marks = {"deployment.requested": document["created_at"], **timeline["marks"]}
+    end = ended_at(document)
     found = []
     for name, begin, ends in _STEPS:
         if begin not in marks:
@@ -60,9 +105,14 @@ def steps(timeline: Document) -> list[dict[str, Any]]:
         if name == "build":
             found += [
                 _step(f"build: {step['name']}", step["started"], step["ended"], step["cached"])
-                for step in timeline.get("steps", [])
+                for step in timeline["steps"]
             ]
     return found
+
+
+def ended_at(document: Document) -> str | None:
+    """Nothing comes after the end of a deployment."""
+    return document["updated_at"] if document["state"]["phase"] != "open" else None
 
 
 def deployment(
@@ -70,31 +120,32 @@ def deployment(
 ) -> dict[str, Any]:
     timeline = timeline or {"marks": {}, "steps": []}
     state = document["state"]
-    shown = status(document, timeline["marks"], serving)
     image = state["image"] or timeline.get("image")
     return {
         "id": document["_id"],
         "application": state["application"],
         "environment": state["environment"],
         "project": state["project"],
-        "status": shown,
+        "status": status(document, timeline["marks"], serving),
         "stopping": state["phase"] == "open" and state["stop"] is not None,
         "trigger": state["trigger"],
         "actor": document["created_by"],
         "commit": state["commit"] or timeline.get("commit"),
         "image": image["reference"] if image else None,
-        "steps": steps(timeline),
-        "error": (state["failure"] and {k: v for k, v in state["failure"].items()}) or None,
+        "steps": steps(document, timeline),
+        "error": state["failure"],
         "created_at": document["created_at"],
-        "ended_at": document["updated_at"] if state["phase"] != "open" else None,
+        "ended_at": ended_at(document),
         "sequence": document["first"],
     }
 
 
 async def shown(gateway: Gateway, documents: list[Document]) -> list[dict[str, Any]]:
-    timelines = await gateway.documents.get_many("timeline", [d["_id"] for d in documents])
     applications = list({d["state"]["application"] for d in documents})
-    rollouts = await gateway.documents.get_many("rollout", applications)
+    timelines, rollouts = await asyncio.gather(
+        gateway.documents.get_many("timeline", [d["_id"] for d in documents]),
+        gateway.documents.get_many("rollout", applications),
+    )
     result = []
     for document in documents:
         rollout = rollouts.get(document["state"]["application"])

@@ -1,14 +1,19 @@
 """Making a deployment of an application, as it is wanted now or as it was."""
 
+import asyncio
+from dataclasses import dataclass
+
 from slipway.contracts.deployment import Trigger
-from slipway.contracts.values import BuiltImage, GitCommit, Specification
+from slipway.contracts.values import BuiltImage, GitCommit, ScopedVariables, Specification
 from slipway.kernel import ids
+from slipway.kernel.envelope import Head
 from slipway.kernel.errors import Invalid, NotFound, Refused
 from slipway.readmodel.model import Document
 
-from api_gateway.applications.domain import APPLICATION, ApplicationState, BeingDeleted
+from api_gateway.applications.domain import APPLICATION, ApplicationState, present
 from api_gateway.deployments.domain import DEPLOYMENT, DeploymentState, Request
 from api_gateway.gateway import Gateway, Outcome, RequestContext
+from api_gateway.projections import newest
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT, alive
 from api_gateway.variables.scopes import reachable
 
@@ -19,63 +24,76 @@ class NothingToRunAgain(Refused):
     slug = "nothing-to-run-again"
 
 
-async def living(gateway: Gateway, organization: str, application: str) -> ApplicationState:
-    """The application as the log has it. Raises NotFound or BeingDeleted, for its parents too."""
-    state = await gateway.state(APPLICATION, organization, application)
-    if state.phase in ("none", "deleted"):
-        raise NotFound("there is no such application")
-    if state.phase == "deleting":
-        raise BeingDeleted(f"the application {state.name} is being deleted")
-    environment = await gateway.state(ENVIRONMENT, organization, state.environment)
-    alive("environment", environment.phase)
-    project = await gateway.state(PROJECT, organization, state.project)
-    alive("project", project.phase)
-    return state
+@dataclass(frozen=True, slots=True)
+class Living:
+    """An application that can be deployed, as the log has it."""
+
+    id: str
+    state: ApplicationState
+    head: Head
+    variables: tuple[ScopedVariables, ...]
+
+    @property
+    def specification(self) -> Specification:
+        if self.state.source is None:
+            raise NotFound("there is no such application")
+        return Specification(
+            name=self.state.name,
+            source=self.state.source,
+            build=self.state.build,
+            runtime=self.state.runtime,
+            variables=self.variables,
+        )
 
 
-async def specification(
-    gateway: Gateway, organization: str, id_: str, state: ApplicationState
-) -> Specification:
-    assert state.source is not None  # noqa: S101 - it has one since it was made
-    return Specification(
-        name=state.name,
-        source=state.source,
-        build=state.build,
-        runtime=state.runtime,
-        variables=await reachable(gateway, organization, "application", id_),
+async def living(gateway: Gateway, organization: str, application: str) -> Living:
+    """Raises NotFound or BeingDeleted, for its parents too."""
+    state, head = await gateway.load(APPLICATION, organization, application)
+    present(state)
+    environment, project, farther = await asyncio.gather(
+        gateway.known(ENVIRONMENT, organization, state.environment),
+        gateway.known(PROJECT, organization, state.project),
+        reachable(gateway, organization, "application", state),
     )
+    alive("environment", environment[0].phase)
+    alive("project", project[0].phase)
+    own = ScopedVariables(scope="application", items=state.variables)
+    return Living(application, state, head, (*farther, own))
 
 
 async def request(
     gateway: Gateway,
     ctx: RequestContext,
-    application: str,
-    state: ApplicationState,
-    wanted: Specification,
+    application: Living,
     trigger: Trigger,
     *,
+    wanted: Specification | None = None,
     image: BuiltImage | None = None,
     commit: GitCommit | None = None,
-) -> tuple[str, Outcome[DeploymentState]]:
-    """(deployment's id, outcome). Raises Invalid when the specification is too large."""
-    size = len(wanted.model_dump_json())
+) -> Outcome[DeploymentState]:
+    """Of the specification as it is now, or of `wanted`. Raises Invalid when it is too large."""
+    specification = wanted or application.specification
+    size = len(specification.model_dump_json())
     if size > _LARGEST:
         raise Invalid(
             f"the specification has {size} bytes with its variables, {_LARGEST} at most",
             hint="put large values in a file of the image or a volume",
         )
-    id_ = ids.derived(ctx.id, "deployment")
     command = Request(
-        project=state.project,
-        environment=state.environment,
-        application=application,
-        specification=wanted,
+        project=application.state.project,
+        environment=application.state.environment,
+        application=application.id,
+        specification=specification,
         trigger=trigger,
         image=image,
         commit=commit,
         stops_earlier=trigger.kind in ("rollback", "restart", "start"),
     )
-    return id_, await gateway.handle(ctx, DEPLOYMENT, id_, command, step="request")
+    id_ = ids.derived(ctx.id, "deployment")
+    made = await gateway.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)
+    document = newest(ctx.organization, application.id, id_, made.document["first"])
+    gateway.ahead.store("newest", document)
+    return made
 
 
 async def image_of(

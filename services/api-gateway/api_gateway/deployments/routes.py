@@ -5,21 +5,23 @@ from typing import Annotated
 from fastapi import Body as Given
 from fastapi.responses import Response
 from slipway.contracts.deployment import Trigger
-from slipway.contracts.values import Specification
+from slipway.contracts.values import BuiltImage, GitCommit, Specification
+from slipway.kernel import ids
+from slipway.kernel.envelope import Subject
 from slipway.readmodel.model import Document
 
-from api_gateway.applications.domain import APPLICATION, Start, Stop, present
+from api_gateway.applications.domain import APPLICATION, Start, Stop
 from api_gateway.applications.read import Application
 from api_gateway.applications.routes import show as show_application
 from api_gateway.deployments import domain, read
 from api_gateway.deployments.request import (
+    Living,
     NothingToRunAgain,
     image_of,
     last_live,
     living,
     newest_image,
     request,
-    specification,
 )
 from api_gateway.gateway import Gateway, RequestContext
 from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, page
@@ -40,23 +42,45 @@ async def _accepted(gateway: Gateway, ctx: RequestContext, document: Document) -
     return answer(ctx, found, 202, version=document["version"])
 
 
-@router.post(
-    "/v1/applications/{id}/deployments", status_code=202, response_model=read.Deployment
-)
+async def _repeat(gateway: Gateway, ctx: RequestContext) -> Document | None:
+    """The deployment that this very request made before."""
+    made = ids.derived(ctx.id, "deployment")
+    if await gateway.replayed(ctx, Subject(ctx.organization, "deployment", made)):
+        return await owned(gateway, ctx, "deployment", made, "deployment")
+    return None
+
+
+async def _make(
+    gateway: Gateway,
+    ctx: RequestContext,
+    application: Living,
+    trigger: Trigger,
+    image: tuple[BuiltImage | None, GitCommit | None] = (None, None),
+    wanted: Specification | None = None,
+) -> Response:
+    """What was stopped is started first: a repeat of a request that was cut off finds that done."""
+    if application.state.stopped:
+        await gateway.handle(ctx, APPLICATION, application.id, Start(), step="start")
+    built, commit = image
+    made = await request(
+        gateway, ctx, application, trigger, wanted=wanted, image=built, commit=commit
+    )
+    shown = read.deployment(made.document, None, None)
+    return answer(ctx, shown, 202, version=made.head.version)
+
+
+@router.post("/v1/applications/{id}/deployments", status_code=202, response_model=read.Deployment)
 async def deploy(
     id_: Id, gateway: Gate, ctx: Ctx, body: Annotated[NewDeployment | None, Given()] = None
 ) -> Response:
-    """Of the application as it is configured now. One that was stopped is started by it."""
-    state = await living(gateway, ctx, id_)
-    wanted = await specification(gateway, ctx.organization, id_, state)
-    image, commit = (None, None)
-    if body is not None and not body.build:
-        image, commit = await newest_image(gateway, id_)
-    made = await request(
-        gateway, ctx, id_, state, wanted, Trigger(kind="manual"), image=image, commit=commit
-    )
-    await gateway.handle(ctx, APPLICATION, id_, Start(), step="start")
-    return await _accepted(gateway, ctx, made.document)
+    """Of the application as it is configured now."""
+    if (made := await _repeat(gateway, ctx)) is not None:
+        return await _accepted(gateway, ctx, made)
+    application = await living(gateway, ctx.organization, ours(id_, "application"))
+    gateway.precondition(ctx, application.head)
+    built = body is None or body.build
+    image = (None, None) if built else await newest_image(gateway, id_)
+    return await _make(gateway, ctx, application, Trigger(kind="manual"), image)
 
 
 @router.get("/v1/applications/{id}/deployments", response_model=Listed[read.Deployment])
@@ -90,9 +114,46 @@ async def cancel_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 @router.post("/v1/deployments/{id}/rollback", status_code=202, response_model=read.Deployment)
 async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """That whole specification again (variables, limits, image), without a build."""
-    state, head = await gateway.load(
-        domain.DEPLOYMENT, ctx.organization, ours(id_, "deployment")
-    )
-    gateway.precondition(ctx, head)
+    if (made := await _repeat(gateway, ctx)) is not None:
+        return await _accepted(gateway, ctx, made)
     document = await owned(gateway, ctx, "deployment", id_, "deployment")
-    if state.image is not None: ...
+    former, head = await gateway.load(domain.DEPLOYMENT, ctx.organization, id_)
+    gateway.precondition(ctx, head)
+    image = await image_of(gateway, document)
+    if image[0] is None or former.specification is None:
+        raise NothingToRunAgain(
+            f"this deployment never had an image: it {document['state']['phase']}",
+            hint="roll back to one that was live",
+        )
+    application = await living(gateway, ctx.organization, former.application)
+    trigger = Trigger(kind="rollback", of=id_)
+    return await _make(gateway, ctx, application, trigger, image, former.specification)
+
+
+async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigger) -> Response:
+    if (made := await _repeat(gateway, ctx)) is not None:
+        return await _accepted(gateway, ctx, made)
+    application = await living(gateway, ctx.organization, ours(id_, "application"))
+    gateway.precondition(ctx, application.head)
+    document = await last_live(gateway, id_)
+    image = await image_of(gateway, document)
+    wanted = Specification.model_validate(document["state"]["specification"])
+    return await _make(gateway, ctx, application, trigger, image, wanted)
+
+
+@router.post("/v1/applications/{id}/restart", status_code=202, response_model=read.Deployment)
+async def restart_application(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+    """The live specification and image in new containers, without a gap."""
+    return await _again(gateway, ctx, id_, Trigger(kind="restart"))
+
+
+@router.post("/v1/applications/{id}/start", status_code=202, response_model=read.Deployment)
+async def start_application(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+    """The specification and image that served last."""
+    return await _again(gateway, ctx, id_, Trigger(kind="start"))
+
+
+@router.post("/v1/applications/{id}/stop", response_model=Application)
+async def stop_application(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+    outcome = await gateway.handle(ctx, APPLICATION, ours(id_, "application"), Stop())
+    return await show_application(gateway, ctx, outcome.document)

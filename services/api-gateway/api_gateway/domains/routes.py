@@ -1,25 +1,26 @@
 """Domains over HTTP."""
 
 import re
+from bisect import bisect_right
 from typing import Annotated
 
-from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 from slipway.kernel import ids
 from slipway.kernel.envelope import INSTALLATION
 from slipway.kernel.errors import Invalid, NotFound
+from slipway.readmodel import cursor as cursors
 
-from api_gateway.applications.domain import APPLICATION
+from api_gateway.applications.domain import APPLICATION, present
+from api_gateway.applications.read import Domain, domains_of
 from api_gateway.applications.read import domain as shown
-from api_gateway.applications.read import domains_of
 from api_gateway.domains import domain
-from api_gateway.http.answers import Body, answer, listed, owned
+from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, place
 from api_gateway.http.context import Ctx, Gate
-from api_gateway.projects.domain import alive
-from api_gateway.roles import require
+from api_gateway.http.routing import router as feature
+from api_gateway.http.schema import Body, Listed
 
-router = APIRouter(tags=["domains"])
+router = feature("domains")
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 
@@ -29,62 +30,76 @@ class CertificatesNotAvailable(Invalid):
 
 
 class NewDomain(Body):
-    host: Annotated[str, Field(min_length=1, max_length=253)]
-    path: Annotated[str, Field(max_length=400, pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$")] = "/"
+    host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254)]
+    path: Annotated[
+        str, StringConstraints(max_length=400, pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$")
+    ] = "/"
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
     https: bool = False
 
     @field_validator("host")
     @classmethod
     def name(cls, value: str) -> str:
-        value = value.lower().rstrip(".")
+        value = value.lower().removesuffix(".")
         if not _HOST.fullmatch(value):
             raise ValueError("is no host name, such as app.example.org")
         return value
 
 
-@router.post("/v1/applications/{id_}/domains", status_code=201)
-async def add(id_: str, body: NewDomain, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "write")
-    application = await owned(gateway, ctx, "application", id_, "application")
+@router.post("/v1/applications/{id}/domains", status_code=201, response_model=Domain)
+async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Response:
+    state, head = await gateway.load(APPLICATION, ctx.organization, ours(id_, "application"))
+    present(state)
     if body.https:
         raise CertificatesNotAvailable(
             "this release can't get certificates yet; add the domain without https",
             pointer="/https",
         )
-    state = await gateway.state(APPLICATION, ctx.organization, id_)
-    alive("application", state.phase)
-    id_of_domain = ids.derived(ctx.id, "domain")
-    path = body.path if body.path == "/" else body.path.rstrip("/")
+    made, host = ids.derived(ctx.id, "domain"), ids.value_id("host", body.host)
     command = domain.AddRoute(
-        domain=id_of_domain,
+        domain=made,
         host=body.host,
-        path=path,
+        path=body.path.rstrip("/") or "/",
         organization=ctx.organization,
         application=id_,
-        environment=application["state"]["environment"],
+        environment=state.environment,
         port=body.port,
         at=ctx.at,
     )
-    host = ids.value_id("host", body.host)
-    ctx.if_match = None  # the host has no version that a client could know
-    outcome = await gateway.handle(ctx, domain.HOST, host, command, organization=INSTALLATION)
-    route = next(item for item in outcome.state.routes if item.domain == id_of_domain)
-    found = {"state": {"host": body.host}}
-    return answer(ctx, shown(found, route.model_dump()), 201)
+    gateway.precondition(ctx, head)
+    outcome = await gateway.handle(
+        ctx, domain.HOST, host, command, step="add", organization=INSTALLATION
+    )
+    route = next((route for route in outcome.state.routes if route.domain == made), None)
+    if route is None:
+        raise NotFound("this domain was made by this request, and removed since")
+    return answer(ctx, shown(body.host, route.model_dump()), 201)
 
 
-@router.get("/v1/applications/{id_}/domains")
-async def domains(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "read")
+@router.get("/v1/applications/{id}/domains", response_model=Listed[Domain])
+async def list_domains(
+    id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """By host and path."""
     await owned(gateway, ctx, "application", id_, "application")
-    return answer(ctx, listed(await domains_of(gateway, id_), None))
+    found = {
+        (f"{item['host']}{item['path']}", item["id"]): item
+        for item in (await domains_of(gateway, [id_]))[id_]
+    }
+    places = sorted(found)
+    after = place(cursor)
+    start = bisect_right(places, after) if after is not None else 0
+    part = places[start : start + limit]
+    next_ = cursors.encode(*part[-1]) if len(places) > start + limit else None
+    return answer(ctx, listed([found[at] for at in part], next_))
 
 
-@router.delete("/v1/domains/{id_}", status_code=204)
-async def remove(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "write")
-    where = {"state.routes.domain": id_, "state.organization": ctx.organization}
+@router.delete("/v1/domains/{id}", status_code=204)
+async def remove_domain(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+    where = {
+        "state.routes.domain": ours(id_, "domain"),
+        "state.organization": ctx.organization,
+    }
     found = await gateway.documents.find("host", where, limit=1)
     if not found.items:
         raise NotFound("there is no such domain")

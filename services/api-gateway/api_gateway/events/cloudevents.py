@@ -18,6 +18,6 @@ def cloud_event(commit: Commit, index: int, event: Event) -> dict[str, Any]:
         "time": iso(commit.meta.at),
         "datacontenttype": "application/json",
         "correlation": commit.meta.correlation,
-        "actor": {"kind": commit.meta.actor.kind, "id": commit.meta.actor.id},
+        "actor": f"{commit.meta.actor.kind}/{commit.meta.actor.id}",
         "data": data,
     }

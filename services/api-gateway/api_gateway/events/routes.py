@@ -1,86 +1,90 @@
 """The event stream, and the operator's rebuild of the views."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated, Any
+import re
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Header, Query
+from fastapi import Query, Request
 from fastapi.responses import Response, StreamingResponse
-from slipway.eventstore.store import Commit
-from slipway.kernel.errors import Forbidden, Invalid
+from slipway.kernel.errors import Invalid
 
 from api_gateway.events.cloudevents import cloud_event
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import answer
-from api_gateway.http.context import Authenticated, Ctx, Gate
-from api_gateway.roles import require
+from api_gateway.http.context import Ctx, Gate
+from api_gateway.http.routing import router as feature
+from api_gateway.http.schema import Shown
+from api_gateway.http.streaming import HEADERS, beating
 
-router = APIRouter(tags=["events"])
-_HEARTBEAT = 15.0
-_LONGEST = 600.0
+router = feature("events")
+_POSITION = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?")
+_ALL_OF_IT = 10**9
+"""Behind the last event of any commit."""
 
 
-def _start(after: str | None) -> tuple[int, int]:
+class Projections(Shown):
+    """Of the newest rebuild. `differing` collections were not as the log has them; `sequence` is
+    how far the living views hold the log."""
+
+    status: Literal["none", "running", "done", "failed"]
+    folded: int
+    of: int
+    documents: int
+    differing: int
+    error: str | None
+    sequence: int
+
+
+def position(after: str | None) -> tuple[int, int]:
+    """(sequence, index) of the last event that was seen. Raises Invalid."""
     if not after:
-        return 0, 10**6
-    sequence, _, index = after.partition(".")
-    if not sequence.isdigit() or (index and not index.isdigit()):
+        return 0, _ALL_OF_IT
+    match = _POSITION.fullmatch(after)
+    if match is None:
         raise Invalid("has to be a sequence, or an id of this stream", pointer="?after")
-    return int(sequence), int(index) if index else 10**6
+    return int(match[1]), _ALL_OF_IT if match[2] is None else int(match[2])
 
 
-@router.get("/v1/events")
-async def events(
+@router.get(
+    "/v1/events",
+    responses={
+        200: {
+            "description": "CloudEvents 1.0 as server-sent events",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def stream_events(
+    request: Request,
     gateway: Gate,
     ctx: Ctx,
     after: Annotated[str | None, Query(max_length=40)] = None,
     types: Annotated[str | None, Query(max_length=400)] = None,
-    last_event_id: Annotated[str | None, Header(max_length=40)] = None,
 ) -> Response:
     """From behind `after` on; `types` are prefixes, comma separated. A connection ends after ten
     minutes: clients resume with `Last-Event-ID`."""
-    require(ctx.role, "read")
-    wanted = tuple(item.strip() for item in types.split(",") if item.strip()) if types else ("",)
-    start = _start(last_event_id or after)
+    wanted = tuple(item.strip() for item in (types or "").split(",") if item.strip()) or ("",)
+    start = position(request.headers.get("last-event-id") or after)
+    found = events(gateway, ctx.organization, start, wanted)
     return StreamingResponse(
-        _stream(gateway, ctx.organization, start, wanted),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        beating(found, b": still here\n\n"), media_type="text/event-stream", headers=HEADERS
     )
 
 
-async def _stream(
+async def events(
     gateway: Gateway, organization: str, start: tuple[int, int], wanted: tuple[str, ...]
-) -> AsyncIterator[bytes]:
-    queue: asyncio.Queue[Commit] = asyncio.Queue(1000)
-    first = max(0, start[0] - 1)
-
-    async def follow() -> None:
-        async for commit in gateway.store.follow(first, f"evt.{organization}.>"):
-            await queue.put(commit)
-
-    following = asyncio.create_task(follow())
-    deadline = asyncio.get_running_loop().time() + _LONGEST
+) -> AsyncGenerator[bytes]:
     yield b"retry: 1000\n\n"
-    try:
-        while asyncio.get_running_loop().time() < deadline:
-            try:
-                async with asyncio.timeout(_HEARTBEAT):
-                    commit = await queue.get()
-            except TimeoutError:
-                yield b": still here\n\n"
+    async for commit in gateway.store.follow(max(0, start[0] - 1), f"evt.{organization}.>"):
+        for index, event in enumerate(commit.events):
+            if (commit.sequence, index) <= start:
                 continue
-            for index, event in enumerate(commit.events):
-                if (commit.sequence, index) <= start:
-                    continue
-                shown = cloud_event(commit, index, event)
-                if shown["type"].startswith(wanted):
-                    yield b"id: %s\nevent: %s\ndata: %s\n\n" % (
-                        shown["id"].encode(), shown["type"].encode(), orjson.dumps(shown),
-                    )  # fmt: skip
-    finally:
-        following.cancel()
+            shown = cloud_event(commit, index, event)
+            if shown["type"].startswith(wanted):
+                yield b"id: %s\nevent: %s\ndata: %s\n\n" % (
+                    shown["id"].encode(), shown["type"].encode(), orjson.dumps(shown),
+                )  # fmt: skip
 
 
 def _progress(gateway: Gateway) -> dict[str, Any]:
@@ -96,20 +100,13 @@ def _progress(gateway: Gateway) -> dict[str, Any]:
     }
 
 
-def _operator(ctx: Any) -> None:
-    if not ctx.operator:
-        raise Forbidden("only the installation's operator does this")
-
-
-@router.post("/v1/admin/projections/rebuild", status_code=202)
-async def rebuild(gateway: Gate, ctx: Authenticated) -> Response:
+@router.post("/v1/admin/projections/rebuild", status_code=202, response_model=Projections)
+async def rebuild_projections(gateway: Gate, ctx: Ctx) -> Response:
     """All views anew from the log, beside the living ones."""
-    _operator(ctx)
-    gateway.projector.ask_rebuild()
+    gateway.ask_rebuild(ctx)
     return answer(ctx, _progress(gateway), 202)
 
 
-@router.get("/v1/admin/projections")
-async def projections(gateway: Gate, ctx: Authenticated) -> Response:
-    _operator(ctx)
+@router.get("/v1/admin/projections", response_model=Projections)
+async def get_projections(gateway: Gate, ctx: Ctx) -> Response:
     return answer(ctx, _progress(gateway))

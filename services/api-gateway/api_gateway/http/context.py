@@ -133,9 +133,7 @@ async def _choose_organization(gateway: Gateway, request: Request, ctx: RequestC
     ctx.organization, ctx.role = wanted, roles[wanted]
 
 
-async def identify(
-    ctx: RequestContext, gateway: Gateway, request: Request, scope: str | None = None
-) -> None:
+async def identify(ctx: RequestContext, gateway: Gateway, request: Request) -> None:
     """The request's id: with an Idempotency-Key the same for each repeat of it."""
     key = request.headers.get("idempotency-key")
     if key is None:
@@ -145,7 +143,7 @@ async def identify(
         raise Invalid("has to be 1 to 200 visible characters", pointer="Idempotency-Key")
     ctx.keyed = True
     ctx.digest = gateway.digest(await request.body())
-    actor = scope or f"{ctx.actor.kind}/{ctx.actor.id}"
+    actor = f"{ctx.actor.kind}/{ctx.actor.id}"
     ctx.id = ids.request_id(ctx.organization, actor, request.method, request.url.path, key)
 
 

@@ -8,6 +8,7 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from slipway.eventstore.stream import Silent
 from slipway.kernel.errors import DomainError
 from slipway.readmodel.model import Away
 from slipway.runtime.logging import logger
@@ -22,6 +23,11 @@ _HEADERS = {
     401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "60"}, 503: {"Retry-After": "2"},
 }  # fmt: skip
 _SLUGS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+
+
+class Malformed(DomainError):
+    status = 400
+    slug = "malformed"
 
 
 def problem(
@@ -85,7 +91,7 @@ def install(app: FastAPI) -> None:
     async def validation(_request: Request, error: RequestValidationError) -> Response:
         found = error.errors()
         if any(item["type"] == "json_invalid" for item in found):
-            return problem(400, "malformed", "the body is not valid JSON")
+            return problem(Malformed.status, Malformed.slug, "the body is not valid JSON")
         if all(item["loc"][0] == "path" for item in found):
             return problem(404, "not-found", "there is nothing at this address")
         errors = [
@@ -105,7 +111,17 @@ def install(app: FastAPI) -> None:
             "views-unavailable",
             "the read models can't be asked now; what is written is stored all the same",
             hint="try again in a few seconds",
-            headers={"Retry-After": "2"},
+            headers=_HEADERS[503],
+        )
+
+    @app.exception_handler(Silent)
+    async def silent(_request: Request, _error: Silent) -> Response:
+        return problem(
+            503,
+            "log-unavailable",
+            "the log does not answer now",
+            hint="try again; with the same Idempotency-Key it is carried out once",
+            headers=_HEADERS[503],
         )
 
     @app.exception_handler(HTTPException)
@@ -118,7 +134,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         id_ = uuid4().hex[:12]
-        logger().error(
-            "request failed", id=id_, method=request.method, path=request.url.path, exc_info=error
-        )
+        path = getattr(request.scope.get("route"), "path", "none")  # an address may be a secret
+        logger().error("request failed", id=id_, method=request.method, path=path, exc_info=error)
         return problem(500, "internal", f"something unexpected happened; it is in the log as {id_}")

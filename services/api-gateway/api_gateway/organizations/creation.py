@@ -2,11 +2,13 @@
 
 from slipway import sealing
 
-from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.organizations.domain import ORGANIZATION, Create
+from api_gateway.gateway import Gateway, Outcome, RequestContext
+from api_gateway.organizations.domain import ORGANIZATION, Create, OrganizationState
 
 
-async def create_organization(gateway: Gateway, ctx: RequestContext, id_: str, name: str) -> None:
+async def create_organization(
+    gateway: Gateway, ctx: RequestContext, id_: str, name: str
+) -> Outcome[OrganizationState]:
     """The private half of its key is wrapped for builder and deployer, and forgotten here. A try
     that was cut off behind the key goes on with that key."""
     wrapped = await gateway.keys.get(id_)
@@ -15,4 +17,4 @@ async def create_organization(gateway: Gateway, ctx: RequestContext, id_: str, n
         wrapped = sealing.wrap(gateway.settings.master_public, pair, id_)
         await gateway.keys.put(id_, wrapped)
     command = Create(name, sealing.public_half(wrapped))
-    await gateway.handle(ctx, ORGANIZATION, id_, command, organization=id_)
+    return await gateway.handle(ctx, ORGANIZATION, id_, command, step="create", organization=id_)

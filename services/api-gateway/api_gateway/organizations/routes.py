@@ -1,28 +1,36 @@
 """Organizations: people make them; everything else happens inside one."""
 
-from typing import Annotated
+from typing import Any
 
-from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import Field
+from slipway.contracts.organization import Role
 from slipway.kernel import ids
+from slipway.kernel.envelope import NOTHING, Subject
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
-from api_gateway.gateway import Gateway
-from api_gateway.http.answers import Body, answer, listed
-from api_gateway.http.context import Authenticated, Ctx, Gate, Person
-from api_gateway.organizations.creation import create_organization
+from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, page, place
+from api_gateway.http.context import Ctx, Gate
+from api_gateway.http.routing import router as feature
+from api_gateway.http.schema import Body, Listed, Name, Shown
+from api_gateway.organizations.creation import create_organization as create
 from api_gateway.organizations.domain import MEMBER, Add
 
-router = APIRouter(tags=["organizations"])
+router = feature("organizations")
 
 
 class NewOrganization(Body):
-    name: Annotated[str, Field(min_length=1, max_length=80)]
+    name: Name
 
 
-def _shown(document: Document, role: str | None) -> dict:
+class Organization(Shown):
+    id: str
+    name: str
+    role: Role
+    created_at: str
+
+
+def _shown(document: Document, role: Role | None) -> dict[str, Any]:
     return {
         "id": document["_id"],
         "name": document["state"]["name"],
@@ -31,40 +39,37 @@ def _shown(document: Document, role: str | None) -> dict:
     }
 
 
-async def _of_person(gateway: Gateway, user: str) -> list[dict]:
-    members = await gateway.documents.find("member", {"state.user": user}, limit=500)
+@router.get("/v1/organizations", response_model=Listed[Organization])
+async def list_organizations(
+    gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """Of a person: all they belong to, in the order they joined; of a token: its own."""
+    place(cursor)
+    if ctx.user is None:
+        document = await gateway.documents.get("organization", ctx.organization)
+        return answer(ctx, listed([_shown(document, ctx.role)] if document else [], None))
+    members = await page(gateway, "member", {"state.user": ctx.user}, cursor, limit)
     roles = {member["org"]: member["state"]["role"] for member in members.items}
     found = await gateway.documents.get_many("organization", list(roles))
-    documents = sorted(found.values(), key=lambda document: document["created_at"])
-    return [_shown(document, roles[document["_id"]]) for document in documents]
+    items = [_shown(found[id_], role) for id_, role in roles.items() if id_ in found]
+    return answer(ctx, listed(items, members.next))
 
 
-@router.get("/v1/organizations")
-async def organizations(gateway: Gate, ctx: Authenticated) -> Response:
-    """Of a person: all they belong to; of a token: its own."""
-    if ctx.user is not None:
-        return answer(ctx, listed(await _of_person(gateway, ctx.user), None))
-    document = await gateway.documents.get("organization", ctx.organization)
-    return answer(ctx, listed([_shown(document, ctx.role)] if document else [], None))
-
-
-@router.post("/v1/organizations", status_code=201)
-async def create(body: NewOrganization, gateway: Gate, ctx: Person) -> Response:
-    id_ = ids.derived(ctx.id, "organization")
+@router.post("/v1/organizations", status_code=201, response_model=Organization)
+async def create_organization(body: NewOrganization, gateway: Gate, ctx: Ctx) -> Response:
+    """Whoever makes it is its owner."""
+    id_, user = ids.derived(ctx.id, "organization"), str(ctx.user)
+    if not await gateway.replayed(ctx, Subject(id_, "organization", id_)):
+        gateway.precondition(ctx, NOTHING)
     ctx.organization = id_
-    await create_organization(gateway, ctx, id_, body.name)
-    await gateway.handle(ctx, MEMBER, str(ctx.user), Add(str(ctx.user), "owner"))
-    document = await gateway.documents.get("organization", id_)
-    if document is None:
-        raise NotFound("there is no such organization")
-    return answer(ctx, _shown(document, "owner"), 201, version=document["version"])
+    outcome = await create(gateway, ctx, id_, body.name)
+    await gateway.handle(ctx, MEMBER, user, Add(user, "owner"), step="owner")
+    return answer(ctx, _shown(outcome.document, "owner"), 201, version=outcome.head.version)
 
 
-@router.get("/v1/organizations/{id_}")
-async def organization(id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    if id_ != ctx.organization:
-        raise NotFound("there is no such organization")
-    document = await gateway.documents.get("organization", id_)
-    if document is None:
+@router.get("/v1/organizations/{id}", response_model=Organization)
+async def get_organization(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+    document = await gateway.documents.get("organization", ctx.organization)
+    if document is None or id_ != ctx.organization:
         raise NotFound("there is no such organization")
     return answer(ctx, _shown(document, ctx.role), version=document["version"])

@@ -1,5 +1,6 @@
 """The sagas of deleting: applications, then their environment's network, then the project. What is
-made in a parent that is already going, goes with it."""
+made in a parent that is already going, goes with it. And a project's first environment, when its
+making was cut off."""
 
 from slipway.contracts.application import (
     ApplicationCreated,
@@ -11,6 +12,7 @@ from slipway.contracts.project import (
     EnvironmentCreated,
     EnvironmentDeleted,
     EnvironmentDeletionRequested,
+    ProjectCreated,
     ProjectDeletionRequested,
 )
 from slipway.contracts.rollout import NetworkRemoved, RolloutRemoved
@@ -28,6 +30,7 @@ from api_gateway.http.answers import everything
 from api_gateway.projects.domain import (
     ENVIRONMENT,
     PROJECT,
+    CreateEnvironment,
     FinishDeletion,
     RequestDeletion,
 )
@@ -43,6 +46,8 @@ async def react(gateway: Gateway, commit: Commit) -> None:
 async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
     id_ = commit.subject.id
     match event:
+        case ProjectCreated():
+            await _first_environment(gateway, commit, event)
         case EnvironmentCreated():
             await _late_environment(gateway, commit, event)
         case ApplicationCreated():
@@ -66,6 +71,16 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
             await _project_gone(gateway, commit, event.project)
         case _:
             pass
+
+
+async def _first_environment(gateway: Gateway, commit: Commit, event: ProjectCreated) -> None:
+    organization = commit.subject.organization
+    state, _ = await gateway.known(ENVIRONMENT, organization, event.environment)
+    if state.phase == "none":
+        ctx, project = gateway.service_context(commit), commit.subject.id
+        await names.claim(gateway, ctx, project, "Production", ENVIRONMENT, event.environment)
+        command = CreateEnvironment(project, "Production")
+        await gateway.handle(ctx, ENVIRONMENT, event.environment, command, step="environment")
 
 
 async def _late_environment(gateway: Gateway, commit: Commit, event: EnvironmentCreated) -> None:

@@ -4,8 +4,9 @@ import asyncio
 
 from fastapi.responses import Response
 from slipway.kernel import ids
-from slipway.kernel.envelope import Subject
+from slipway.kernel.envelope import NOTHING, Subject
 from slipway.kernel.errors import NotFound
+from slipway.readmodel.model import Document
 
 from api_gateway import names
 from api_gateway.gateway import Gateway, RequestContext
@@ -14,6 +15,7 @@ from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Deleting, Listed
 from api_gateway.projects import domain, schema
+from api_gateway.projects.tree import Tree
 
 router = feature("projects")
 
@@ -34,32 +36,41 @@ async def list_projects(
 async def create_project(body: schema.NewProject, gateway: Gate, ctx: Ctx) -> Response:
     """With its first environment, Production."""
     id_, production = ids.derived(ctx.id, "project"), ids.derived(ctx.id, "environment")
-    await gateway.replayed(ctx, Subject(ctx.organization, "project", id_))
-    # The project comes last: of one whose making was cut off nothing is ever seen.
-    await asyncio.gather(
+    if not await gateway.replayed(ctx, Subject(ctx.organization, "project", id_)):
+        gateway.precondition(ctx, NOTHING)
+    # Side by side: what is cut off here is finished by the reaction to the project's making.
+    _, environment, outcome = await asyncio.gather(
         names.claim(gateway, ctx, id_, "Production", domain.ENVIRONMENT, production),
         _environment(gateway, ctx, id_, production, "Production"),
-    )
-    command = domain.CreateProject(body.name, production)
-    outcome = await gateway.handle(ctx, domain.PROJECT, id_, command)
-    return await _project(gateway, ctx, id_, 201, version=outcome.head.version)
+        gateway.handle(
+            ctx, domain.PROJECT, id_, domain.CreateProject(body.name, production),
+            step="create", new=True,
+        ),
+    )  # fmt: skip
+    made = Tree(None)
+    made.put("project", outcome.document)
+    made.put("environment", environment)
+    return answer(ctx, made.project(id_), 201, version=outcome.head.version)
 
 
 async def _environment(
     gateway: Gateway, ctx: RequestContext, project: str, id_: str, name: str
-) -> None:
+) -> Document:
     command = domain.CreateEnvironment(project, name)
-    await gateway.handle(ctx, domain.ENVIRONMENT, id_, command, step="environment")
+    outcome = await gateway.handle(
+        ctx, domain.ENVIRONMENT, id_, command, step="environment", new=True
+    )
+    return outcome.document
 
 
 async def _project(
-    gateway: Gateway, ctx: RequestContext, id_: str, status: int = 200, version: int | None = None
+    gateway: Gateway, ctx: RequestContext, id_: str, version: int | None = None
 ) -> Response:
     tree = await gateway.trees.of(ctx.organization)
     shown = tree.project(id_)
     if shown is None:
         raise NotFound("there is no such project")
-    return answer(ctx, shown, status, version=version or tree.version("project", id_))
+    return answer(ctx, shown, version=version or tree.version("project", id_))
 
 
 @router.get("/v1/projects/{id}", response_model=schema.Project)
@@ -68,9 +79,7 @@ async def get_project(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 
 @router.patch("/v1/projects/{id}", response_model=schema.Project)
-async def change_project(
-    id_: Id, body: schema.ChangedProject, gateway: Gate, ctx: Ctx
-) -> Response:
+async def change_project(id_: Id, body: schema.ChangedProject, gateway: Gate, ctx: Ctx) -> Response:
     ours(id_, "project")
     outcome = await gateway.handle(ctx, domain.PROJECT, id_, domain.Rename(body.name))
     return await _project(gateway, ctx, id_, version=outcome.head.version)
@@ -90,23 +99,25 @@ async def create_environment(
 ) -> Response:
     environment = ids.derived(ctx.id, "environment")
     subject = Subject(ctx.organization, "environment", environment)
-    state, head = await gateway.load(domain.PROJECT, ctx.organization, ours(id_, "project"))
+    state, head = await gateway.known(domain.PROJECT, ctx.organization, ours(id_, "project"))
     if not await gateway.replayed(ctx, subject):
         domain.alive("project", state.phase)
         gateway.precondition(ctx, head)
         await names.claim(gateway, ctx, id_, body.name, domain.ENVIRONMENT, environment)
-        await _environment(gateway, ctx, id_, environment, body.name)
-    return await _one(gateway, ctx, environment, 201)
+    document = await _environment(gateway, ctx, id_, environment, body.name)
+    made = Tree(None)
+    made.put("environment", document)
+    return answer(ctx, made.environment(environment), 201, version=document["version"])
 
 
 async def _one(
-    gateway: Gateway, ctx: RequestContext, id_: str, status: int = 200, version: int | None = None
+    gateway: Gateway, ctx: RequestContext, id_: str, version: int | None = None
 ) -> Response:
     tree = await gateway.trees.of(ctx.organization)
     shown = tree.environment(id_)
     if shown is None:
         raise NotFound("there is no such environment")
-    return answer(ctx, shown, status, version=version or tree.version("environment", id_))
+    return answer(ctx, shown, version=version or tree.version("environment", id_))
 
 
 @router.get("/v1/environments/{id}", response_model=schema.Environment)

@@ -1,44 +1,54 @@
 """Variables of the four levels over HTTP."""
 
-from enum import StrEnum
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+import orjson
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from slipway import sealing
 from slipway.contracts.values import Scope, ScopedVariables, Variable
-from slipway.contracts.variables import UnknownReference, resolve
+from slipway.contracts.variables import REFERENCE, UnknownReference, resolve
+from slipway.kernel.envelope import Head
 from slipway.kernel.errors import Invalid, NotFound
 
 from api_gateway.applications.domain import SetVariables as OfApplication
-from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.http.answers import Body, answer, owned
+from api_gateway.gateway import RequestContext
+from api_gateway.http.answers import Id, answer, ours
 from api_gateway.http.context import Ctx, Gate
+from api_gateway.http.routing import router as feature
+from api_gateway.http.schema import Body, Shown, Text
 from api_gateway.organizations.domain import ORGANIZATION
 from api_gateway.organizations.domain import SetVariables as OfOrganization
 from api_gateway.projects.domain import SetVariables as OfParent
-from api_gateway.roles import require
 from api_gateway.variables.scopes import LEVELS, reachable
 
-router = APIRouter(tags=["variables"])
-
-
-class Level(StrEnum):
-    organizations = "organizations"
-    projects = "projects"
-    environments = "environments"
-    applications = "applications"
+router = feature("variables")
+LARGEST = 55 * 1024
+"""Of one level as JSON, sealed: four of them fit into a deployment's specification."""
 
 
 class Item(Body):
-    name: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-    value: Annotated[str | None, Field(max_length=65536)] = None
+    name: Annotated[str, StringConstraints(max_length=200, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    value: Annotated[Text | None, Field(max_length=LARGEST)] = None
     secret: bool = False
 
 
 class Items(Body):
     items: Annotated[list[Item], Field(max_length=500)]
+
+
+class ShownItem(Shown):
+    """A secret's value is never shown."""
+
+    name: str
+    value: str | None
+    secret: bool
+
+
+class ShownItems(Shown):
+    items: list[ShownItem]
+    next: None
 
 
 def _shown(items: tuple[Variable, ...]) -> dict[str, Any]:
@@ -50,76 +60,108 @@ def _shown(items: tuple[Variable, ...]) -> dict[str, Any]:
     }
 
 
-async def _there(gateway: Gateway, ctx: RequestContext, level: Level, id_: str) -> None:
-    scope = LEVELS[level.value][0]
-    if scope == "organization":
-        if id_ != ctx.organization:
-            raise NotFound("there is no such organization")
-        return
-    await owned(gateway, ctx, scope, id_, scope)
+def _ours(ctx: RequestContext, scope: Scope, id_: str) -> str:
+    if scope == "organization" and id_ != ctx.organization:
+        raise NotFound("there is no such organization")
+    return ours(id_, scope)
 
 
-@router.get("/v1/{level}/{id_}/variables")
-async def variables(level: Level, id_: str, gateway: Gate, ctx: Ctx) -> Response:
-    require(ctx.role, "read")
-    await _there(gateway, ctx, level, id_)
-    scope, decider = LEVELS[level.value]
-    document = await gateway.documents.get(scope, id_)
-    state = await gateway.state(decider, ctx.organization, id_)
-    return answer(ctx, _shown(state.variables), version=document["version"] if document else None)
+def _present(scope: Scope, state: Any, head: Head) -> None:
+    if not head.version or getattr(state, "phase", "active") == "deleted":
+        raise NotFound(f"there is no such {scope}")
 
 
-@router.put("/v1/{level}/{id_}/variables")
-async def set_variables(level: Level, id_: str, body: Items, gateway: Gate, ctx: Ctx) -> Response:
-    """All of this level. A secret that comes without a value keeps the one it has."""
-    require(ctx.role, "write")
-    await _there(gateway, ctx, level, id_)
-    scope, decider = LEVELS[level.value]
-    state = await gateway.state(decider, ctx.organization, id_)
-    organization = await gateway.state(ORGANIZATION, ctx.organization, ctx.organization)
-    before = {item.name: item for item in state.variables}
-    items: list[Variable] = []
-    seen: set[str] = set()
-    for index, given in enumerate(body.items):
-        if given.name in seen:
-            raise Invalid(f"{given.name} stands here twice", pointer=f"/items/{index}/name")
-        seen.add(given.name)
-        items.append(_variable(ctx, scope, organization.key, given, before, index))
-    await _references(gateway, ctx, scope, id_, tuple(items))
-    command = {"organization": OfOrganization, "application": OfApplication}.get(scope, OfParent)
-    outcome = await gateway.handle(ctx, decider, id_, command(tuple(items)))
-    return answer(ctx, _shown(outcome.state.variables), version=outcome.head.version)
+def _get(scope: Scope) -> Callable[..., Awaitable[Response]]:
+    async def variables(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+        state, head = await gateway.load(LEVELS[scope], ctx.organization, _ours(ctx, scope, id_))
+        _present(scope, state, head)
+        return answer(ctx, _shown(state.variables), version=head.version)
+
+    return variables
+
+
+def _set(scope: Scope) -> Callable[..., Awaitable[Response]]:
+    async def set_variables(id_: Id, body: Items, gateway: Gate, ctx: Ctx) -> Response:
+        """All of this level. A secret that comes without a value keeps the one it has."""
+        state, head = await gateway.begin(ctx, LEVELS[scope], _ours(ctx, scope, id_))
+        _present(scope, state, head)
+        organization = await gateway.state(ORGANIZATION, ctx.organization, ctx.organization)
+        before = {item.name: item for item in state.variables}
+        items: dict[str, Variable] = {}
+        for index, given in enumerate(body.items):
+            if given.name in items:
+                raise Invalid(f"{given.name} stands here twice", pointer=f"/items/{index}/name")
+            items[given.name] = _variable(ctx, scope, organization.key, given, before, index)
+        wanted = tuple(items.values())
+        _not_too_large(wanted)
+        farther = await reachable(gateway, ctx.organization, scope, state)
+        _references(scope, body.items, farther)
+        kinds = {"organization": OfOrganization, "application": OfApplication}
+        command = kinds.get(scope, OfParent)(wanted)
+        outcome = await gateway.handle(ctx, LEVELS[scope], id_, command)
+        return answer(ctx, _shown(outcome.state.variables), version=outcome.head.version)
+
+    return set_variables
+
+
+for _scope in LEVELS:
+    _path = f"/v1/{_scope}s/{{id}}/variables"
+    router.add_api_route(
+        _path, _get(_scope), name=f"get_{_scope}_variables", response_model=ShownItems
+    )
+    router.add_api_route(
+        _path, _set(_scope), name=f"set_{_scope}_variables", response_model=ShownItems,
+        methods=["PUT"],
+    )  # fmt: skip
 
 
 def _variable(
     ctx: RequestContext, scope: Scope, key: str, given: Item,
     before: dict[str, Variable], index: int,
 ) -> Variable:  # fmt: skip
-    if not given.secret:
-        if given.value is None:
-            raise Invalid("a value is missing", pointer=f"/items/{index}/value")
-        return Variable(name=given.name, value=given.value)
+    old = before.get(given.name)
     if given.value is None:
-        old = before.get(given.name)
-        if old is None or not old.secret:
-            raise Invalid("this secret has no value yet to keep", pointer=f"/items/{index}/value")
-        return old
+        if given.secret and old is not None and old.secret:
+            return old
+        detail = "this secret has no value yet to keep" if given.secret else "a value is missing"
+        raise Invalid(detail, pointer=f"/items/{index}/value")
+    if not given.secret:
+        return Variable(name=given.name, value=given.value)
     place = sealing.place(ctx.organization, scope, given.name)
-    sealed = sealing.seal(key, ctx.organization, given.value, place)
-    return Variable(name=given.name, sealed=sealed)
+    return Variable(name=given.name, sealed=sealing.seal(key, ctx.organization, given.value, place))
 
 
-async def _references(
-    gateway: Gateway, ctx: RequestContext, scope: Scope, id_: str, items: tuple[Variable, ...]
-) -> None:
-    """Every reference of this level has to name a variable that can be seen from it."""
-    seen = await reachable(gateway, ctx.organization, scope, id_)
-    scopes = [s for s in seen if s.scope != scope] + [ScopedVariables(scope=scope, items=items)]
-    try:
-        resolve(scopes, lambda *_: "")
-    except UnknownReference as error:
-        index = next((n for n, item in enumerate(items) if item.name == error.name), None)
-        where = f"/items/{index}/value" if index is not None else "/items"
+def _not_too_large(items: tuple[Variable, ...]) -> None:
+    if (size := len(orjson.dumps([item.model_dump() for item in items]))) > LARGEST:
         raise Invalid(
-            str(error), pointer=where, hint="${{NAME}}, or ${{project.NAME}} for one level"
-        ) from error
+            f"the variables of one level may have {LARGEST} bytes together; these have {size}",
+            pointer="/items",
+            hint="put large values in a file of the image",
+        )
+
+
+def _references(scope: Scope, items: list[Item], farther: tuple[ScopedVariables, ...]) -> None:
+    """Every reference of this level has to name a variable that can be seen from it. Raises
+    Invalid. What farther levels refer to is theirs: it is not held against this one."""
+    own = ScopedVariables(
+        scope=scope, items=tuple(Variable(name=i.name, value=i.value or "") for i in items)
+    )
+    plain = tuple(
+        ScopedVariables(scope=s.scope, items=tuple(_without_references(i) for i in s.items))
+        for s in farther
+    )
+    places = {item.name: index for index, item in enumerate(items)}
+    for seen in (farther, plain):
+        try:
+            resolve([*seen, own], lambda *_: "")
+        except UnknownReference as error:
+            if error.name in places:
+                raise Invalid(
+                    str(error),
+                    pointer=f"/items/{places[error.name]}/value",
+                    hint="${{NAME}}, or ${{project.NAME}} for one level",
+                ) from error
+
+
+def _without_references(item: Variable) -> Variable:
+    return item.model_copy(update={"value": REFERENCE.sub("", item.value)}) if item.value else item

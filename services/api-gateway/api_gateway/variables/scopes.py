@@ -1,5 +1,6 @@
 """The four levels of variables and how they hang together."""
 
+import asyncio
 from typing import Any
 
 from slipway.contracts.values import Scope, ScopedVariables
@@ -10,31 +11,29 @@ from api_gateway.gateway import Gateway
 from api_gateway.organizations.domain import ORGANIZATION
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT
 
-LEVELS: dict[str, tuple[Scope, Decider[Any, Any, Any]]] = {
-    "organizations": ("organization", ORGANIZATION),
-    "projects": ("project", PROJECT),
-    "environments": ("environment", ENVIRONMENT),
-    "applications": ("application", APPLICATION),
+LEVELS: dict[Scope, Decider[Any, Any, Any]] = {
+    "organization": ORGANIZATION,
+    "project": PROJECT,
+    "environment": ENVIRONMENT,
+    "application": APPLICATION,
 }
 
 
 async def reachable(
-    gateway: Gateway, organization: str, scope: Scope, id_: str
+    gateway: Gateway, organization: str, scope: Scope, state: Any
 ) -> tuple[ScopedVariables, ...]:
-    """The scopes seen from there, as the log has them now, the farthest first."""
-    found: list[ScopedVariables] = []
-    level: Scope | None = scope
-    while level is not None:
-        decider = next(decider for name, decider in LEVELS.values() if name == level)
-        state = await gateway.state(decider, organization, id_)
-        found.append(ScopedVariables(scope=level, items=state.variables))
-        match level:
-            case "application":
-                level, id_ = "environment", state.environment
-            case "environment":
-                level, id_ = "project", state.project
-            case "project":
-                level, id_ = "organization", organization
-            case _:
-                level = None
-    return tuple(reversed(found))
+    """The scopes farther than this one, as the log has them now, the farthest first."""
+    farther: dict[Scope, str] = {}
+    if scope != "organization":
+        farther["organization"] = organization
+    if scope in ("environment", "application"):
+        farther["project"] = state.project
+    if scope == "application":
+        farther["environment"] = state.environment
+    states = await asyncio.gather(
+        *(gateway.state(LEVELS[level], organization, id_) for level, id_ in farther.items())
+    )
+    return tuple(
+        ScopedVariables(scope=level, items=found.variables)
+        for level, found in zip(farther, states, strict=True)
+    )

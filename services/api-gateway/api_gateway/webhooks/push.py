@@ -2,11 +2,19 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from slipway.kernel.errors import Invalid
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_EVENTS = ("x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event")
+_DELIVERIES = ("x-github-delivery", "x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery")
+_SIGNATURES = (
+    "x-hub-signature-256", "x-gitea-signature", "x-forgejo-signature", "x-gogs-signature",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,22 +22,22 @@ class Push:
     delivery: str
     branch: str
     commit: str
-    message: str
-    author: str
+
+
+def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str:
+    return next((headers[name] for name in names if headers.get(name)), "")
 
 
 def kind(headers: Mapping[str, str]) -> str:
-    for name in ("x-github-event", "x-gitea-event", "x-gogs-event", "x-forgejo-event"):
-        if name in headers:
-            return headers[name]
+    """Raises Invalid for what no git server sends."""
+    if found := _first(headers, _EVENTS):
+        return found
     raise Invalid("this is no delivery of GitHub or Gitea: the event's header is missing")
 
 
 def signed(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
     wanted = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    given = headers.get("x-hub-signature-256", "").removeprefix("sha256=") or headers.get(
-        "x-gitea-signature", ""
-    )
+    given = _first(headers, _SIGNATURES).removeprefix("sha256=")
     return hmac.compare_digest(given.encode(), wanted.encode())
 
 
@@ -40,22 +48,13 @@ def parse(headers: Mapping[str, str], payload: Any) -> Push | None:
     if not isinstance(payload, dict) or not isinstance(payload.get("ref"), str):
         raise Invalid("a push has a ref", pointer="/ref")
     ref, commit = payload["ref"], payload.get("after")
-    if not isinstance(commit, str) or not commit:
+    if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         raise Invalid("a push has the commit after it", pointer="/after")
     if not ref.startswith("refs/heads/") or set(commit) == {"0"}:
         return None
-    head = payload.get("head_commit")
-    head = head if isinstance(head, dict) else {}
-    author = head.get("author")
-    delivery = (
-        headers.get("x-github-delivery")
-        or headers.get("x-gitea-delivery")
-        or hashlib.sha256(f"{ref}{commit}".encode()).hexdigest()
-    )
+    delivery = _first(headers, _DELIVERIES)
     return Push(
-        delivery=delivery[:200],
+        delivery=delivery[:200] or hashlib.sha256(f"{ref}{commit}".encode()).hexdigest(),
         branch=ref.removeprefix("refs/heads/"),
-        commit=commit[:64],
-        message=str(head.get("message", ""))[:500].partition("\n")[0],
-        author=str(author.get("name", "") if isinstance(author, dict) else "")[:200],
+        commit=commit,
     )

@@ -1,79 +1,110 @@
 """Where git servers announce pushes."""
 
+from typing import Annotated, Literal
+
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import Path, Request
 from fastapi.responses import Response
 from slipway import sealing
 from slipway.contracts.deployment import Trigger
 from slipway.contracts.values import GitSource, Sealed
 from slipway.kernel import ids
 from slipway.kernel.envelope import Actor, Subject
-from slipway.kernel.errors import Forbidden, Invalid, NotFound
+from slipway.kernel.errors import Forbidden, NotFound
+from slipway.readmodel.model import Document
 
-from api_gateway.deployments.request import living, request, specification
-from api_gateway.gateway import RequestContext, digest
+from api_gateway.deployments.request import living, request
+from api_gateway.gateway import Gateway, RequestContext
 from api_gateway.http.answers import answer
 from api_gateway.http.context import Gate, address_of, hashed
+from api_gateway.http.problem import Malformed
+from api_gateway.http.routing import router as feature
+from api_gateway.http.schema import Shown
 from api_gateway.webhooks.push import kind, parse, signed
 
-router = APIRouter(tags=["webhooks"])
-_UNFAILED = {"open", "succeeded"}
+router = feature("webhooks")
+_NOT_FAILED = ["open", "succeeded", "cancelled"]
 
 
-@router.post("/v1/webhooks/git/{token}", status_code=202)
-async def push(token: str, incoming: Request, gateway: Gate) -> Response:
-    """A push on the application's branch requests a deployment, once for each delivery and
-    each commit."""
+class Received(Shown):
+    status: Literal["accepted", "ignored"]
+    reason: str | None = None
+    deployment: str | None = None
+
+
+def _ignored(reason: str, deployment: str | None = None) -> Response:
+    return answer(None, {"status": "ignored", "reason": reason, "deployment": deployment})
+
+
+@router.post(
+    "/v1/webhooks/git/{token}",
+    status_code=202,
+    response_model=Received,
+    responses={200: {"model": Received, "description": "It starts nothing"}},
+)
+async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway: Gate) -> Response:
+    """A push event of GitHub or Gitea. One on the application's branch requests a deployment, once
+    for each delivery and each commit."""
     found = await gateway.documents.find(
         "application", {"state.webhook_hash": hashed(token), "state.phase": "active"}, limit=1
     )
     if not found.items:
         raise NotFound("there is nothing at this address")
     document = found.items[0]
-    id_, state = document["_id"], document["state"]
+    id_, organization = document["_id"], document["org"]
     body = await incoming.body()
-    if state["webhook_secret"]:
-        sealed = Sealed.model_validate(state["webhook_secret"])
-        private = gateway.settings.gateway_key.get_secret_value()
-        secret = sealing.open_sealed(private, sealed, f"application/{id_}/webhook-secret")
-        if not signed(incoming.headers, body, secret):
-            raise Forbidden("the signature does not fit", hint="set the same secret on both sides")
+    if document["state"]["webhook_secret"]:
+        _check(gateway, document, incoming, body)
     event = kind(incoming.headers)
     try:
         payload = orjson.loads(body)
     except ValueError:
-        raise Invalid("the body is not valid JSON") from None
-    delivered = parse(incoming.headers, payload)
+        raise Malformed("the body is not valid JSON") from None
+    push = parse(incoming.headers, payload)
+    if push is None:
+        return _ignored(f"a {event[:50]} event of this kind starts nothing")
+    application = await living(gateway, organization, id_)
+    source = application.state.source
+    if not isinstance(source, GitSource) or push.branch != source.branch:
+        return _ignored(f"the application follows another branch than {push.branch[:200]}")
     ctx = RequestContext(
-        id="",
+        id=ids.derived("webhook", id_, push.delivery),
         actor=Actor("webhook", id_, address_of(incoming)),
         at=gateway.clock.now(),
-        organization=document["org"],
-        digest=digest(body),
+        organization=organization,
     )
-    if delivered is None:
-        return answer(ctx, {"status": "ignored", "reason": f"a {event} event starts nothing"})
-    application = await living(gateway, document["org"], id_)
-    source = application.source
-    if not isinstance(source, GitSource) or delivered.branch != source.branch:
-        reason = f"the application follows another branch than {delivered.branch}"
-        return answer(ctx, {"status": "ignored", "reason": reason})
-    ctx.id = ids.derived("webhook", id_, delivered.delivery)
     made = ids.derived(ctx.id, "deployment")
-    if await gateway.store.head(Subject(ctx.organization, "deployment", made)) is not None:
-        return answer(ctx, {"status": "ignored", "reason": "seen before", "deployment": made})
+    if await gateway.store.head(Subject(organization, "deployment", made)) is not None:
+        return _ignored("seen before", made)
+    if (same := await _newest_of(gateway, id_, push.commit)) is not None:
+        return _ignored("the newest deployment has this commit", same)
+    trigger = Trigger(kind="webhook", delivery=push.delivery, commit=push.commit)
+    await request(gateway, ctx, application, trigger)
+    return answer(ctx, {"status": "accepted", "reason": None, "deployment": made}, 202)
+
+
+def _check(gateway: Gateway, document: Document, incoming: Request, body: bytes) -> None:
+    """Raises Forbidden."""
+    sealed = Sealed.model_validate(document["state"]["webhook_secret"])
+    private = gateway.settings.gateway_key.get_secret_value()
+    place = f"application/{document['_id']}/webhook-secret"
+    if not signed(incoming.headers, body, sealing.open_sealed(private, sealed, place)):
+        raise Forbidden("the signature does not fit", hint="set the same secret on both sides")
+
+
+async def _newest_of(gateway: Gateway, application: str, commit: str) -> str | None:
+    """The newest deployment that has not failed, if that commit was announced for it or built."""
+    where = {"state.application": application, "state.phase": _NOT_FAILED}
     newest = await gateway.documents.find(
-        "deployment", {"state.application": id_}, sort="first", descending=True, limit=1
+        "deployment", where, sort="first", descending=True, limit=1
     )
     for last in newest.items:
-        known = last["state"]["trigger"]["commit"] or (last["state"]["commit"] or {}).get("hash")
-        if known is None:
-            timeline = await gateway.documents.get("timeline", last["_id"]) or {}
-            known = (timeline.get("commit") or {}).get("hash")
-        if known == delivered.commit and last["state"]["phase"] in _UNFAILED:
-            reason = "the newest deployment has this commit"
-            return answer(ctx, {"status": "ignored", "reason": reason, "deployment": last["_id"]})
-    wanted = await specification(gateway, ctx.organization, id_, application)
-    trigger = Trigger(kind="webhook", delivery=delivered.delivery, commit=delivered.commit)
-    deployment, _ = await request(gateway, ctx, id_, application, wanted, trigger)
-    return answer(ctx, {"status": "accepted", "deployment": deployment}, 202)
+        timeline = await gateway.documents.get("timeline", last["_id"]) or {}
+        known = {
+            last["state"]["trigger"]["commit"],
+            (last["state"]["commit"] or {}).get("hash"),
+            (timeline.get("commit") or {}).get("hash"),
+        }
+        if commit in known:
+            return last["_id"]
+    return None

@@ -1,0 +1,60 @@
+"""Bases of what clients send and are shown."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+
+class Body(BaseModel):
+    """A request's body: unknown fields and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Shown(BaseModel):
+    """An answer. It describes; what is sent is encoded without passing through it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Listed[T](Shown):
+    items: list[T]
+    next: str | None
+    """The cursor of the following page."""
+
+
+class Deleting(Shown):
+    id: str
+    status: str
+
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=PRINTABLE),
+]
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+"""Kept as it is: what a program reads may hold lines and spaces, but no NUL."""
+
+
+class Error(Shown):
+    pointer: str
+    """JSON pointer into the body, `?name` of a query parameter, or a header's name."""
+    detail: str
+
+
+class Problem(Shown):
+    """RFC 9457, as application/problem+json. `type` is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Error] | None = None
+    hint: str | None = None
+
+
+def given(body: BaseModel, *names: str) -> dict[str, Any]:
+    """The fields that were sent, by name."""
+    return {name: getattr(body, name) for name in names if name in body.model_fields_set}

@@ -1,0 +1,49 @@
+"""What clients say of projects and environments, and are shown of them."""
+
+from typing import Literal
+
+from api_gateway.http.schema import Body, Name, Shown
+
+type Phase = Literal["active", "deleting"]
+
+
+class NewProject(Body):
+    name: Name
+
+
+class ChangedProject(Body):
+    name: Name
+
+
+class NewEnvironment(Body):
+    name: Name
+
+
+class ChangedEnvironment(Body):
+    name: Name
+
+
+class Service(Shown):
+    id: str
+    kind: Literal["application"]
+    name: str
+    status: Literal["running", "stopped", "not deployed", "deleting"]
+    replicas: int
+
+
+class Environment(Shown):
+    id: str
+    name: str
+    project: str
+    status: Phase
+    created_at: str
+    services: list[Service]
+
+
+class Project(Shown):
+    id: str
+    name: str
+    status: Phase
+    created_at: str
+    updated_at: str
+    environments: list[Environment]

@@ -1,0 +1,252 @@
+"""Each organization's projects with their environments and services, kept in memory as they are
+shown, so that listing them is putting bytes together.
+
+A tree is loaded from the documents when it is first asked for. What this process writes is put
+into it at once; what others write is read again when the log has announced it.
+"""
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from slipway.eventstore.store import Commit
+from slipway.kernel.envelope import Subject
+from slipway.readmodel import cursor as cursors
+from slipway.readmodel.model import Document, Documents
+from slipway.readmodel.projector import Progress, Projector
+
+_MOST = 100
+_KINDS = ("project", "environment", "application", "rollout")
+_THERE = ["active", "deleting"]
+
+
+@dataclass(slots=True)
+class _Part:
+    sequence: int
+    version: int
+    created_at: str
+    updated_at: str
+    state: dict[str, Any]
+
+
+def _part(kind: str, document: Document) -> _Part:
+    """Only what is shown in the tree: an application's document has much more."""
+    state = document["state"]
+    match kind:
+        case "application":
+            wanted = ("phase", "project", "environment", "name", "replicas", "stopped")
+        case "rollout":
+            state, wanted = {"serving": bool(state.get("serving"))}, ("serving",)
+        case _:
+            wanted = ("phase", "project", "name")
+    return _Part(
+        sequence=document["_seq"],
+        version=document["version"],
+        created_at=document.get("created_at", ""),
+        updated_at=document["updated_at"],
+        state={name: state[name] for name in wanted if name in state},
+    )
+
+
+@dataclass(slots=True)
+class Tree:
+    progress: Progress | None
+    """The rebuild that came before; None when it was made during one."""
+    loaded: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    stale: set[tuple[str, str]] = field(default_factory=set)
+    """(kind, id) of what the log has newer."""
+    _parts: dict[str, dict[str, _Part]] = field(default_factory=lambda: {k: {} for k in _KINDS})
+    _inside: dict[str, set[str]] = field(default_factory=dict)
+    """Project → environments, environment → applications."""
+    _order: list[tuple[str, str]] = field(default_factory=list)
+    _rendered: dict[str, bytes] = field(default_factory=dict)
+
+    def known(self, kind: str, id_: str) -> int:
+        """The sequence up to which that part is here."""
+        part = self._parts[kind].get(id_)
+        return part.sequence if part else 0
+
+    def put(self, kind: str, document: Document) -> None:
+        id_ = document["_id"]
+        if self.known(kind, id_) >= document["_seq"]:
+            return
+        part = self._parts[kind][id_] = _part(kind, document)
+        place = (part.created_at, id_)
+        match kind:
+            case "project":
+                if part.state["phase"] == "deleted":
+                    self._order = [item for item in self._order if item != place]
+                else:
+                    self._insert(place)
+                self._rendered.pop(id_, None)
+            case "environment":
+                self._inside.setdefault(part.state["project"], set()).add(id_)
+                self._rendered.pop(part.state["project"], None)
+            case "application":
+                self._inside.setdefault(part.state["environment"], set()).add(id_)
+                self._rendered.pop(part.state["project"], None)
+            case _:
+                application = self._parts["application"].get(id_)
+                if application is not None:
+                    self._rendered.pop(application.state["project"], None)
+
+    def _insert(self, place: tuple[str, str]) -> None:
+        at = bisect_left(self._order, place)
+        if self._order[at : at + 1] != [place]:
+            self._order.insert(at, place)
+
+    def page(self, after: tuple[str, str] | None, limit: int) -> tuple[list[bytes], str | None]:
+        """Projects as JSON, oldest first, and the cursor of the next page."""
+        start = bisect_right(self._order, after) if after is not None else 0
+        places = self._order[start : start + limit]
+        more = len(self._order) > start + limit
+        next_ = cursors.encode(*places[-1]) if places and more else None
+        return [self._json(id_) for _, id_ in places], next_
+
+    def _json(self, id_: str) -> bytes:
+        found = self._rendered.get(id_)
+        if found is None:
+            found = self._rendered[id_] = orjson.dumps(self.project(id_))
+        return found
+
+    def _there(self, kind: str, id_: str) -> _Part | None:
+        part = self._parts[kind].get(id_)
+        return part if part is not None and part.state["phase"] in _THERE else None
+
+    def version(self, kind: str, id_: str) -> int:
+        return self._parts[kind][id_].version
+
+    def project(self, id_: str) -> dict[str, Any] | None:
+        """With its environments and their services; None when it is not there."""
+        part = self._there("project", id_)
+        if part is None:
+            return None
+        environments = sorted(
+            (environment.created_at, inner)
+            for inner in self._inside.get(id_, ())
+            if (environment := self._there("environment", inner)) is not None
+        )
+        return {
+            "id": id_,
+            "name": part.state["name"],
+            "status": part.state["phase"],
+            "created_at": part.created_at,
+            "updated_at": part.updated_at,
+            "environments": [self.environment(inner) for _, inner in environments],
+        }
+
+    def environment(self, id_: str) -> dict[str, Any] | None:
+        part = self._there("environment", id_)
+        if part is None:
+            return None
+        services = sorted(
+            (application.created_at, inner)
+            for inner in self._inside.get(id_, ())
+            if (application := self._there("application", inner)) is not None
+        )
+        return {
+            "id": id_,
+            "name": part.state["name"],
+            "project": part.state["project"],
+            "status": part.state["phase"],
+            "created_at": part.created_at,
+            "services": [self._service(inner) for _, inner in services],
+        }
+
+    def _service(self, id_: str) -> dict[str, Any]:
+        state = self._parts["application"][id_].state
+        rollout = self._parts["rollout"].get(id_)
+        return {
+            "id": id_,
+            "kind": "application",
+            "name": state["name"],
+            "status": service_status(state, serving=bool(rollout and rollout.state["serving"])),
+            "replicas": state["replicas"],
+        }
+
+
+def service_status(state: dict[str, Any], *, serving: bool) -> str:
+    if state["phase"] == "deleting":
+        return "deleting"
+    if state["stopped"]:
+        return "stopped"
+    return "running" if serving else "not deployed"
+
+
+class Trees:
+    def __init__(self, documents: Documents, projector: Projector) -> None:
+        self._documents = documents
+        self._projector = projector
+        self._trees: OrderedDict[str, Tree] = OrderedDict()
+        self._written: dict[str, int] = {}
+        """Organization → the highest sequence that was written here."""
+
+    def changed(self, commit: Commit) -> None:
+        """The documents hold the commit."""
+        kind, id_ = commit.subject.category, commit.subject.id
+        tree = self._trees.get(commit.subject.organization)
+        if tree is not None and kind in _KINDS and tree.known(kind, id_) < commit.sequence:
+            tree.stale.add((kind, id_))
+
+    def put(self, subject: Subject, document: Document) -> None:
+        """Somebody here wrote this."""
+        organization = subject.organization
+        if subject.category not in _KINDS:
+            return
+        self._written[organization] = max(self._written.get(organization, 0), document["_seq"])
+        if (tree := self._trees.get(organization)) is not None:
+            tree.put(subject.category, document)
+
+    async def of(self, organization: str) -> Tree:
+        """As new as the documents, and with everything that was written here."""
+        tree = self._trees.get(organization)
+        if tree is None or self._rebuilt_since(tree):
+            progress = self._projector.progress
+            between = progress if progress.status != "running" else None
+            tree = self._trees[organization] = Tree(between)
+            if len(self._trees) > _MOST:
+                self._trees.popitem(last=False)
+        else:
+            self._trees.move_to_end(organization)
+        if tree.stale or not tree.loaded:
+            async with tree.lock:
+                await self._refresh(tree, organization)
+        return tree
+
+    def _rebuilt_since(self, tree: Tree) -> bool:
+        """What was folded during a rebuild has not been announced, so all is read again."""
+        progress = self._projector.progress
+        return tree.progress is not progress and progress.status != "running"
+
+    async def _refresh(self, tree: Tree, organization: str) -> None:
+        if not tree.loaded:
+            await self._projector.wait_for(self._written.get(organization, 0), 2.0)
+            for kind in _KINDS:
+                await self._load(tree, kind, organization)
+            tree.loaded = True
+        while tree.stale:
+            stale, tree.stale = tree.stale, set()
+            try:
+                for kind in _KINDS:
+                    ids = [id_ for of, id_ in stale if of == kind]
+                    for document in (await self._documents.get_many(kind, ids)).values():
+                        tree.put(kind, document)
+            except BaseException:
+                tree.stale |= stale
+                raise
+
+    async def _load(self, tree: Tree, kind: str, organization: str) -> None:
+        where: dict[str, Any] = {"org": organization}
+        if kind != "rollout":
+            where["state.phase"] = _THERE
+        cursor = None
+        while True:
+            page = await self._documents.find(kind, where, cursor=cursor, limit=500)
+            for document in page.items:
+                tree.put(kind, document)
+            if (cursor := page.next) is None:
+                return

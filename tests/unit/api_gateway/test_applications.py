@@ -1,0 +1,138 @@
+"""What may happen to applications."""
+
+from typing import Any
+
+import pytest
+from api_gateway.applications import domain
+from api_gateway.applications.domain import APPLICATION, Configure
+from api_gateway.projects.domain import BeingDeleted
+from slipway.contracts import application as facts
+from slipway.contracts.event import Event
+from slipway.contracts.values import (
+    DockerfileBuild,
+    GitSource,
+    HealthCheck,
+    ImageSource,
+    Runtime,
+    Sealed,
+    StaticBuild,
+    Variable,
+)
+from slipway.kernel.errors import Invalid, NotFound
+
+from tests.unit.api_gateway.given import Given
+
+GIT = GitSource(url="https://git.example.org/a.git")
+IMAGE = ImageSource(image="nginx:stable")
+TOKEN, SECRET = Sealed(key="gateway", text="QQ=="), Sealed(key="gateway", text="Qg==")
+BUILD = DockerfileBuild(file="Containerfile")
+
+
+def created(source: Any = GIT, build: Any = BUILD) -> facts.ApplicationCreated:
+    return facts.ApplicationCreated(
+        project="p1", environment="e1", name="web", source=source, build=build,
+        webhook_token=TOKEN, webhook_hash="hash",
+    )  # fmt: skip
+
+
+WEB = created()
+LEAVING = facts.ApplicationDeletionRequested(project="p1", environment="e1")
+GONE = facts.ApplicationDeleted(project="p1", environment="e1")
+CREATE = domain.Create("p1", "e1", "web", GIT, BUILD, Runtime(), TOKEN, "hash")
+
+
+def test_it_is_made_once():
+    made = Given(APPLICATION).when(CREATE).then(WEB)
+    assert (made.phase, made.name, made.replicas, made.stopped) == ("active", "web", 1, False)
+    Given(APPLICATION, WEB).when(CREATE).nothing()
+    Given(APPLICATION, WEB, LEAVING, GONE).when(CREATE).nothing()
+
+
+@pytest.mark.parametrize(
+    ("command", "fact"),
+    [
+        (Configure(name="shop"), facts.ApplicationRenamed(name="shop")),
+        (Configure(source=GitSource(url="https://b.example/b.git")),
+         facts.SourceSet(source=GitSource(url="https://b.example/b.git"))),
+        (Configure(build=StaticBuild()), facts.BuildSet(build=StaticBuild())),
+        (Configure(build=None), facts.BuildSet(build=None)),
+        (Configure(runtime={"port": 80}), facts.RuntimeSet(runtime=Runtime(port=80))),
+        (Configure(replicas=3), facts.ApplicationScaled(replicas=3)),
+        (Configure(replicas=0), facts.ApplicationScaled(replicas=0)),
+        (Configure(webhook_secret=SECRET), facts.WebhookSecretSet(secret=SECRET)),
+    ],
+)  # fmt: skip
+def test_only_what_is_given_changes(command: Configure, fact: Event):
+    after = Given(APPLICATION, WEB).when(command).then(fact)
+    Given(APPLICATION, WEB, fact).when(command).nothing()
+    before = Given(APPLICATION, WEB).state.model_dump()
+    assert sum(before[name] != value for name, value in after.model_dump().items()) == 1
+
+
+def test_parts_of_the_runtime_are_changed_and_taken_away():
+    first = facts.RuntimeSet(runtime=Runtime(port=80, health_check=HealthCheck(path="/up")))
+    command = Configure(runtime={"health_check": None, "cpu_limit": 0.5})
+    after = (
+        Given(APPLICATION, WEB, first)
+        .when(command)
+        .then(facts.RuntimeSet(runtime=Runtime(port=80, cpu_limit=0.5)))
+    )
+    assert after.runtime.health_check is None
+
+
+def test_a_secret_is_taken_away():
+    given = Given(APPLICATION, WEB, facts.WebhookSecretSet(secret=SECRET))
+    after = given.when(Configure(webhook_secret=None)).then(facts.WebhookSecretSet(secret=None))
+    assert after.webhook_secret is None
+
+
+def test_an_image_is_not_built():
+    given = Given(APPLICATION, WEB)
+    after = given.when(Configure(source=IMAGE)).then(
+        facts.SourceSet(source=IMAGE), facts.BuildSet(build=None)
+    )
+    assert after.build is None
+    given.when(Configure(source=IMAGE, build=BUILD)).refused(Invalid, "/build")
+    Given(APPLICATION, created(IMAGE, None)).when(Configure(build=BUILD)).refused(Invalid, "/build")
+
+
+def test_it_is_stopped_and_started():
+    stopped = Given(APPLICATION, WEB).when(domain.Stop()).then(facts.ApplicationStopped())
+    assert stopped.stopped
+    Given(APPLICATION, WEB, facts.ApplicationStopped()).when(domain.Stop()).nothing()
+    Given(APPLICATION, WEB).when(domain.Start()).nothing()
+    given = Given(APPLICATION, WEB, facts.ApplicationStopped())
+    assert not given.when(domain.Start()).then(facts.ApplicationStarted()).stopped
+
+
+def test_it_has_variables():
+    items = (Variable(name="A", sealed=SECRET),)
+    set_ = facts.ApplicationVariablesSet(items=items)
+    assert Given(APPLICATION, WEB).when(domain.SetVariables(items)).then(set_).variables == items
+    Given(APPLICATION, WEB, set_).when(domain.SetVariables(items)).nothing()
+
+
+def test_it_is_deleted_in_two_steps():
+    given = Given(APPLICATION, WEB)
+    assert given.when(domain.RequestDeletion()).then(LEAVING).phase == "deleting"
+    given.when(domain.FinishDeletion()).nothing()
+    leaving = Given(APPLICATION, WEB, LEAVING)
+    leaving.when(domain.RequestDeletion()).nothing()
+    assert leaving.when(domain.FinishDeletion()).then(GONE).phase == "deleted"
+    Given(APPLICATION, WEB, LEAVING, GONE).when(domain.FinishDeletion()).nothing()
+    Given(APPLICATION).when(domain.FinishDeletion()).nothing()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [Configure(replicas=2), domain.Stop(), domain.Start(), domain.SetVariables(())],
+)
+def test_what_is_not_there_is_not_changed(command: Any):
+    Given(APPLICATION).when(command).refused(NotFound)
+    Given(APPLICATION, WEB, LEAVING).when(command).refused(BeingDeleted)
+    Given(APPLICATION, WEB, LEAVING, GONE).when(command).refused(NotFound)
+
+
+def test_what_is_not_there_is_not_deleted():
+    Given(APPLICATION).when(domain.RequestDeletion()).refused(NotFound)
+    Given(APPLICATION, WEB, LEAVING, GONE).when(domain.RequestDeletion()).refused(NotFound)

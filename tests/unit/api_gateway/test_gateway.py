@@ -1,0 +1,332 @@
+"""Deciding and appending once, and what is seen of it at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from api_gateway import names
+from api_gateway.ahead import Ahead
+from api_gateway.applications.domain import APPLICATION
+from api_gateway.gateway import Gateway, KeyReused, RequestContext
+from api_gateway.identity import domain as identity
+from api_gateway.names import NameTaken
+from api_gateway.projections import PROJECTIONS
+from api_gateway.projects import domain
+from api_gateway.projects.domain import ENVIRONMENT, PROJECT
+from api_gateway.settings import GatewaySettings
+from slipway.contracts.rollout import Release, RolloutState, RolloutSucceeded
+from slipway.contracts.values import BuiltImage
+from slipway.eventstore.memory import MemoryKeys, MemoryLogs, MemoryObjects, MemoryStore
+from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
+from slipway.kernel.errors import PreconditionFailed, Unavailable
+from slipway.readmodel import cursor as cursors
+from slipway.readmodel.memory import MemoryDocuments
+from slipway.readmodel.model import Away, Document
+from slipway.readmodel.projector import Projector
+from slipway.runtime.clock import SystemClock
+
+from tests.unit.api_gateway.test_applications import CREATE
+
+ORGANIZATION = str(uuid4())
+
+
+class Documents(MemoryDocuments):
+    """Counts what is asked, and can be slow to store, or away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.away = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def get(self, collection: str, id_: str) -> Document | None:
+        self.asked.append(collection)
+        return await super().get(collection, id_)
+
+    async def find(self, collection: str, where: Any, **options: Any) -> Any:
+        self.asked.append(collection)
+        return await super().find(collection, where, **options)
+
+    async def put(self, collection: str, documents: Any) -> None:
+        await self.gate.wait()
+        if self.away:
+            raise Away
+        await super().put(collection, documents)
+
+
+@pytest.fixture
+async def documents() -> Documents:
+    documents = Documents()
+    await documents.create("g1", PROJECTIONS)
+    await documents.make_live("g1", "v1")
+    return documents
+
+
+@pytest.fixture
+def gateway(documents: Documents) -> Gateway:
+    """Without a projector that runs: what is seen is what the gateway itself shows."""
+    store = MemoryStore()
+    return Gateway(
+        store=store,
+        documents=documents,
+        projector=Projector(store, documents, PROJECTIONS, "v1"),
+        logs=MemoryLogs(),
+        build_logs=MemoryObjects(),
+        keys=MemoryKeys(),
+        clock=SystemClock(),
+        settings=GatewaySettings(),
+    )
+
+
+@pytest.fixture
+async def projecting(gateway: Gateway) -> AsyncIterator[Gateway]:
+    running = asyncio.create_task(gateway.projector.run())
+    yield gateway
+    running.cancel()
+
+
+def context(gateway: Gateway, key: str | None = None, digest: str = "") -> RequestContext:
+    return RequestContext(
+        id=key or str(uuid4()),
+        actor=Actor("user", "u1"),
+        at=gateway.clock.now(),
+        organization=ORGANIZATION,
+        keyed=key is not None,
+        digest=digest,
+    )
+
+
+async def project(gateway: Gateway, ctx: RequestContext, id_: str, name: str = "Shop") -> Any:
+    command = domain.CreateProject(name, "e1")
+    return await gateway.handle(ctx, PROJECT, id_, command, step="create", new=True)
+
+
+async def test_a_repeated_request_is_carried_out_once(gateway: Gateway):
+    id_ = str(uuid4())
+    first = await project(gateway, context(gateway, "k1", "body"), id_)
+    again = context(gateway, "k1", "body")
+    assert await project(gateway, again, id_) == first
+    assert again.sequence == first.head.sequence
+    with pytest.raises(KeyReused):
+        await project(gateway, context(gateway, "k1", "other body"), id_)
+    assert await gateway.store.last_sequence() == 1
+
+
+async def test_who_loses_a_race_decides_again(gateway: Gateway):
+    id_ = str(uuid4())
+    await project(gateway, context(gateway), id_)
+    renames = [
+        gateway.handle(context(gateway), PROJECT, id_, domain.Rename(f"n{number}"))
+        for number in range(4)
+    ]
+    done = await asyncio.gather(*renames)
+    assert sorted(outcome.head.version for outcome in done) == [2, 3, 4, 5]
+
+
+async def test_what_is_taken_for_new_may_be_there(gateway: Gateway):
+    """By another process: this one's memory does not know it."""
+    id_ = str(uuid4())
+    made = await project(gateway, context(gateway), id_)
+    gateway._cache.clear()
+    again = await project(gateway, context(gateway), id_, "Other")
+    assert again.state == made.state
+    assert await gateway.store.last_sequence() == 1
+
+
+async def test_an_etag_of_before_is_refused(gateway: Gateway):
+    id_ = str(uuid4())
+    await project(gateway, context(gateway), id_)
+    stale = context(gateway)
+    stale.if_match = 3
+    with pytest.raises(PreconditionFailed):
+        await gateway.handle(stale, PROJECT, id_, domain.Rename("B"))
+    stale.if_match = 1
+    await gateway.handle(stale, PROJECT, id_, domain.Rename("B"))
+
+
+async def test_a_lost_answer_of_the_log_is_not_called_a_success(gateway: Gateway):
+    assert isinstance(gateway.store, MemoryStore)
+    gateway.store.faults = ["unknown_after"]
+    id_, ctx = str(uuid4()), context(gateway, "k1")
+    with pytest.raises(Unavailable):
+        await project(gateway, ctx, id_)
+    assert (await project(gateway, context(gateway, "k1"), id_)).state.name == "Shop"
+    assert await gateway.store.last_sequence() == 1
+
+
+async def test_what_was_written_is_read_once_it_is_stored(documents: Documents):
+    ahead = Ahead(documents)
+    documents.gate.clear()
+    ahead.store("token", {"_id": "t1", "_seq": 1, "state": {}})
+    reading = asyncio.create_task(ahead.get("token", "t1"))
+    await asyncio.sleep(0.01)
+    assert not reading.done()
+    assert await ahead.get("user", "t1") is None, "other collections do not wait"
+    documents.gate.set()
+    assert await reading == {"_id": "t1", "_seq": 1, "state": {}}
+
+
+async def test_a_write_does_not_need_the_database(gateway: Gateway, documents: Documents):
+    documents.away = True
+    id_ = str(uuid4())
+    await project(gateway, context(gateway), id_)
+    assert (await gateway.state(PROJECT, ORGANIZATION, id_)).name == "Shop"
+    await asyncio.sleep(0)
+
+
+async def make_token(gateway: Gateway, hash_: str) -> str:
+    id_, ctx = str(uuid4()), context(gateway)
+    command = identity.CreateToken("ci", "owner", hash_, "u1", None)
+    await gateway.handle(ctx, identity.TOKEN, id_, command, step="create")
+    return id_
+
+
+async def test_a_token_is_looked_up_once_until_something_changes(
+    gateway: Gateway, documents: Documents
+):
+    id_ = await make_token(gateway, "h1")
+    for _ in range(3):
+        found = await gateway.credentials.token("h1")
+        assert found is not None
+        assert not found["state"]["revoked"]
+    assert documents.asked.count("token") == 1
+    await gateway.handle(context(gateway), identity.TOKEN, id_, identity.Revoke())
+    found = await gateway.credentials.token("h1")
+    assert found is not None
+    assert found["state"]["revoked"]
+    assert await gateway.credentials.token("guess") is None
+
+
+async def test_a_look_up_that_met_a_change_is_not_kept(gateway: Gateway, documents: Documents):
+    id_ = await make_token(gateway, "h1")
+    await gateway.credentials.token("other")  # everything is stored by now
+    documents.gate.clear()
+    await gateway.handle(context(gateway), identity.TOKEN, id_, identity.Revoke())
+    looking = asyncio.create_task(gateway.credentials.token("h1"))
+    await asyncio.sleep(0.01)
+    documents.gate.set()
+    await looking
+    found = await gateway.credentials.token("h1")
+    assert found is not None
+    assert found["state"]["revoked"]
+
+
+async def test_a_tree_has_what_was_written_and_what_others_say(projecting: Gateway):
+    gateway = projecting
+    ctx, id_, environment = context(gateway), str(uuid4()), str(uuid4())
+    assert (await gateway.trees.of(ORGANIZATION)).project(id_) is None
+    await gateway.handle(
+        ctx, ENVIRONMENT, environment, domain.CreateEnvironment(id_, "Production"), step="e"
+    )
+    await project(gateway, ctx, id_)
+    shown = (await gateway.trees.of(ORGANIZATION)).project(id_)
+    assert shown is not None
+    assert [one["name"] for one in shown["environments"]] == ["Production"]
+    await gateway.handle(ctx, PROJECT, id_, domain.Rename("B"))
+    tree = await gateway.trees.of(ORGANIZATION)
+    assert tree.page(None, 10) == ([tree._json(id_)], None)
+    assert b'"name":"B"' in tree._json(id_)
+
+
+async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway):
+    """Another process renames, and the deployer says that something serves."""
+    gateway, environment, application = projecting, str(uuid4()), str(uuid4())
+    ctx, id_ = context(gateway), str(uuid4())
+    await project(gateway, ctx, id_)
+    await gateway.handle(
+        ctx, ENVIRONMENT, environment, domain.CreateEnvironment(id_, "Production"), step="e"
+    )
+    create = replace(CREATE, project=id_, environment=environment)
+    await gateway.handle(ctx, APPLICATION, application, create, step="a")
+    before = (await gateway.trees.of(ORGANIZATION)).environment(environment)
+    assert before is not None
+    assert before["services"][0]["status"] == "not deployed"
+    release = Release(
+        deployment="d1", sequence=1, service="s", image=BuiltImage(reference="r"), specification="x"
+    )
+    serving = RolloutSucceeded(deployment="d1", state=RolloutState(serving=release))
+    at = Subject(ORGANIZATION, "rollout", application)
+    meta = Meta("c1", gateway.clock.now(), Actor("service", "deployer"), "d1")
+    commit = await gateway.store.append(at, NOTHING, [serving], meta)
+    assert await gateway.projector.wait_for(commit.sequence, 5)
+    after = (await gateway.trees.of(ORGANIZATION)).environment(environment)
+    assert after is not None
+    assert after["services"][0]["status"] == "running"
+
+
+async def test_a_tree_outlives_a_rebuild(projecting: Gateway):
+    gateway, ctx, first = projecting, context(projecting), str(uuid4())
+    await project(gateway, ctx, first)
+    before = (await gateway.trees.of(ORGANIZATION)).page(None, 10)
+    gateway.projector.ask_rebuild()
+    second = str(uuid4())
+    await project(gateway, context(gateway), second)
+    during, _ = (await gateway.trees.of(ORGANIZATION)).page(None, 10)
+    assert during[: len(before[0])] == before[0]
+    assert len(during) == 2
+    async with asyncio.timeout(10):
+        while gateway.projector.progress.status != "done":
+            await asyncio.sleep(0.01)
+    after, _ = (await gateway.trees.of(ORGANIZATION)).page(None, 10)
+    assert after == during
+
+
+async def test_projects_come_in_pages_in_the_order_of_their_making(gateway: Gateway):
+    await gateway.trees.of(ORGANIZATION)
+    made = [str(uuid4()) for _ in range(5)]
+    for number in (3, 0, 4, 1, 2):  # others' clocks differ
+        ctx = context(gateway)
+        ctx.at += timedelta(seconds=number)
+        await project(gateway, ctx, made[number], f"p{number}")
+    tree = await gateway.trees.of(ORGANIZATION)
+    seen: list[str] = []
+    cursor = None
+    while True:
+        items, cursor = tree.page(cursors.decode(cursor) if cursor else None, 2)
+        seen += [orjson.loads(item)["id"] for item in items]
+        if cursor is None:
+            break
+    assert seen == made
+    await gateway.handle(context(gateway), PROJECT, made[1], domain.RequestDeletion())
+    await gateway.handle(context(gateway), PROJECT, made[1], domain.FinishDeletion())
+    items, _ = (await gateway.trees.of(ORGANIZATION)).page(None, 10)
+    assert [orjson.loads(item)["id"] for item in items] == [made[0], *made[2:]]
+
+
+async def test_a_claim_that_nobody_took_up_is_taken_over_after_a_minute(gateway: Gateway):
+    lost, owner = str(uuid4()), str(uuid4())
+    await names.claim(gateway, context(gateway), "p1", "Staging", ENVIRONMENT, lost)
+    soon = context(gateway)
+    soon.at += timedelta(seconds=30)
+    with pytest.raises(NameTaken):
+        await names.claim(gateway, soon, "p1", "staging", ENVIRONMENT, owner)
+    late = context(gateway)
+    late.at += timedelta(seconds=61)
+    await names.claim(gateway, late, "p1", "staging", ENVIRONMENT, owner)
+
+
+async def test_a_name_in_use_is_never_taken_over(gateway: Gateway):
+    owner, ctx = str(uuid4()), context(gateway)
+    await names.claim(gateway, ctx, "p1", "Staging", ENVIRONMENT, owner)
+    command = domain.CreateEnvironment("p1", "Staging")
+    await gateway.handle(ctx, ENVIRONMENT, owner, command, step="environment")
+    late = context(gateway)
+    late.at += timedelta(days=1)
+    with pytest.raises(NameTaken):
+        await names.claim(gateway, late, "p1", "Staging", ENVIRONMENT, str(uuid4()))
+    await gateway.handle(ctx, ENVIRONMENT, owner, domain.Rename("Other"), step="rename")
+    await names.claim(gateway, late, "p1", "Staging", ENVIRONMENT, str(uuid4()))
+
+
+async def test_a_refused_rename_frees_the_new_name(gateway: Gateway):
+    owner, ctx = str(uuid4()), context(gateway)
+    with pytest.raises(PreconditionFailed):
+        async with names.moved(gateway, ctx, "p1", "Old", "New", ENVIRONMENT, owner):
+            raise PreconditionFailed("changed since")
+    await names.claim(gateway, context(gateway), "p1", "New", ENVIRONMENT, str(uuid4()))

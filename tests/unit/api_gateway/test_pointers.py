@@ -1,0 +1,70 @@
+"""Where an error stands: JSON pointers from the locations of validation."""
+
+from typing import Any
+
+import pytest
+from api_gateway.applications.schema import ChangedApplication, NewApplication
+from api_gateway.http.problem import pointer
+from pydantic import ValidationError
+
+
+@pytest.mark.parametrize(
+    ("location", "body", "expected"),
+    [
+        (("query", "limit"), None, "?limit"),
+        (("header", "if-match"), None, "if-match"),
+        (("body",), {}, ""),
+        (("body", "items", 3, "name"), {"items": [{}, {}, {}, {"name": 1}]}, "/items/3/name"),
+        (("body", "a/b"), {"a/b": 1}, "/a~1b"),
+        (("body", "a~b"), {"a~b": 1}, "/a~0b"),
+        (("body", "command", "str"), {"command": {}}, "/command"),
+    ],
+)
+def test_a_location_is_a_pointer(location: Any, body: Any, expected: str):
+    assert pointer(location, body) == expected
+
+
+WEB = {"name": "web", "source": {"kind": "image", "image": "nginx"}}
+GIT = {"kind": "git", "url": "https://a.example/a.git"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"source": {"kind": "image", "image": 5}}, "/source/image"),
+        ({"source": {"kind": "image"}}, "/source/image"),
+        ({"source": {"kind": "image", "image": "a", "x": 1}}, "/source/x"),
+        ({"source": {**GIT, "url": "ftp://a"}}, "/source/url"),
+        ({"source": {**GIT, "path": "../x"}}, "/source/path"),
+        ({"source": {"kind": "git"}}, "/source/url"),
+        ({"source": {"kind": "svn"}}, "/source"),
+        ({"source": {}}, "/source"),
+        ({"source": "git"}, "/source"),
+        ({"source": GIT, "build": {"kind": "static", "directory": 5}}, "/build/directory"),
+        ({"source": GIT, "build": {"kind": "dockerfile", "args": {"A": 1}}}, "/build/args/A"),
+        ({"memory_limit": {}}, "/memory_limit"),
+        ({"memory_limit": "1"}, "/memory_limit"),
+        ({"command": [1]}, "/command/0"),
+        ({"command": 5}, "/command"),
+        ({"command": "echo 'open"}, "/command"),
+        ({"health_check": {"path": "/", "command": ["x"]}}, "/health_check"),
+        ({"health_check": {"interval": 0}}, "/health_check/interval"),
+    ],
+)
+def test_unions_do_not_show_in_pointers(change: Any, expected: str):
+    body = {**WEB, **change}
+    with pytest.raises(ValidationError) as raised:
+        NewApplication.model_validate(body)
+    found = {
+        pointer(("body", *error["loc"]), body, missing=error["type"] == "missing")
+        for error in raised.value.errors()
+    }
+    assert expected in found
+    assert all(expected.startswith(other) for other in found)
+
+
+@pytest.mark.parametrize("name", ["name", "source", "replicas"])
+def test_null_is_no_value_for_what_is_always_there(name: str):
+    with pytest.raises(ValidationError) as raised:
+        ChangedApplication.model_validate({name: None})
+    assert raised.value.errors()[0]["loc"] == (name,)

@@ -1,0 +1,170 @@
+"""What clients may say of applications."""
+
+from typing import Any
+
+import pytest
+from api_gateway.applications import schema
+from api_gateway.domains.routes import NewDomain
+from pydantic import TypeAdapter, ValidationError
+from slipway.contracts.values import DockerfileBuild, GitSource, HealthCheck, ImageSource, Runtime
+from slipway.kernel.errors import Invalid
+
+MIB = 1024**2
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        (None, None),
+        (64 * MIB, 64 * MIB),
+        ("67108864", 64 * MIB),
+        ("64m", 64 * MIB),
+        ("64 MiB", 64 * MIB),
+        ("1g", 1024 * MIB),
+        ("6144K", 6 * MIB),
+    ],
+)
+def test_sizes(given: Any, size: int | None):
+    assert schema.RuntimeFields(memory_limit=given).memory_limit == size
+
+
+@pytest.mark.parametrize("given", ["1k", "5m", 5, -1, "17t", "99999999g", "m", "", True, 64.5])
+def test_no_sizes(given: Any):
+    with pytest.raises(ValidationError):
+        schema.RuntimeFields(memory_limit=given)
+
+
+def test_a_line_is_split_into_words():
+    assert schema.RuntimeFields(command="python -c 'print(1)'").command == [
+        "python", "-c", "print(1)",
+    ]  # fmt: skip
+    assert schema.RuntimeFields(command=["a b"]).command == ["a b"]
+    assert schema.RuntimeFields(command=" ").command is None
+
+
+@pytest.mark.parametrize("name", ["web", "a", "a-1", "x" * 63])
+def test_names(name: str):
+    assert TypeAdapter(schema.Label).validate_python(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Web", "1a", "127", "0x7f", "-a", "a-", "a_b", "a.b", "x" * 64, "a\n", "ä", "a b"]
+)
+def test_no_names(name: str):
+    with pytest.raises(ValidationError):
+        TypeAdapter(schema.Label).validate_python(name)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc", "ssh://git@a.example/a", "git@a.example:a.git", "https://", "http://",
+        "https://user:password@a.example/a", "https://user@a.example/a", "https://a.example:99999/",
+        "https://[::1", "https://a.example/a b", "https://a.example/\n", "http://ä.example/",
+        "--upload-pack=x", "",
+    ],
+)  # fmt: skip
+def test_no_addresses(url: str):
+    with pytest.raises(ValidationError):
+        schema.Git(kind="git", url=url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/a.git", "http://10.1.2.3/a.git", "http://192.168.0.9:3000/a.git",
+        "http://169.254.169.254/latest", "http://[::1]/a.git", "http://[fd00::1]/a.git",
+        "http://localhost/a.git", "http://git.localhost./a", "http://0.0.0.0/", "http://git.internal/",
+    ],
+)  # fmt: skip
+def test_private_addresses_are_for_who_allows_them(url: str):
+    given = schema.Git(kind="git", url=url)
+    with pytest.raises(Invalid) as raised:
+        schema.source_of(given, allow_private=False)
+    assert raised.value.pointer == "/source/url"
+    assert schema.source_of(given, allow_private=True) == GitSource(url=url)
+
+
+def test_what_is_public_is_nobody_s_to_allow():
+    for url in ("https://git.example.org/a.git", "http://93.184.216.34/a.git"):
+        source = schema.source_of(schema.Git(kind="git", url=url, path="sub/"), allow_private=False)
+        assert source == GitSource(url=url, path="sub")
+
+
+@pytest.mark.parametrize("branch", ["-x", "a..b", "a b", "", "a\x00", "x" * 201, "ref^"])
+def test_no_branches(branch: str):
+    with pytest.raises(ValidationError):
+        schema.Git(kind="git", url="https://a.example/a", branch=branch)
+
+
+@pytest.mark.parametrize("path", ["/etc", "../x", "a/../b", "a\x00b", "a\nb"])
+def test_no_paths(path: str):
+    with pytest.raises(ValidationError):
+        schema.Git(kind="git", url="https://a.example/a", path=path)
+    with pytest.raises(ValidationError):
+        schema.Static(kind="static", directory=path)
+
+
+@pytest.mark.parametrize("image", ["", "-x", "a b", "nginx@sha256:1", "UPPER", "a\n", "$(x)"])
+def test_no_images(image: str):
+    with pytest.raises(ValidationError):
+        schema.Image(kind="image", image=image)
+
+
+def test_what_was_sent_is_what_changes():
+    body = schema.ChangedApplication.model_validate(
+        {"port": None, "cpu_limit": 1, "health_check": {"command": ["true"]}, "command": "a b"}
+    )
+    assert schema.runtime_of(body) == {
+        "port": None,
+        "command": ("a", "b"),
+        "health_check": HealthCheck(command=("true",)),
+        "cpu_limit": 1.0,
+    }
+
+
+def test_nan_is_no_number():
+    for number in (float("nan"), float("inf")):
+        with pytest.raises(ValidationError):
+            schema.RuntimeFields(cpu_limit=number)
+        with pytest.raises(ValidationError):
+            schema.RuntimeFields(settle_seconds=number)
+
+
+def test_a_specification_does_not_grow_without_end():
+    source, runtime = ImageSource(image="nginx"), Runtime()
+    schema.not_too_large(source, None, runtime)
+    build = DockerfileBuild(args={f"A{n}": "x" * 4000 for n in range(9)})
+    with pytest.raises(Invalid):
+        schema.not_too_large(source, build, runtime)
+    with pytest.raises(Invalid):
+        schema.not_too_large(source, None, Runtime(command=("x" * schema.LARGEST,)))
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("Shop.Example.org", "shop.example.org"),
+        ("shop.example.org.", "shop.example.org"),
+        (" shop.example.org ", "shop.example.org"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_hosts(host: str, shown: str):
+    assert NewDomain(host=host).host == shown
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", ".", "a..b", "-a.b", "a-.b", "*.example.org", "a_b.c", "ä.example", "a b", "a\x00",
+     "https://a.b", "a.b/c", "a:80", f"{'x' * 64}.org", ".".join(["x" * 60] * 5), "a.b`"],
+)  # fmt: skip
+def test_no_hosts(host: str):
+    with pytest.raises(ValidationError):
+        NewDomain(host=host)
+
+
+@pytest.mark.parametrize("path", ["", "a", "/a b", "/`", '/"', "/\\", "/a?b", "/#", "/\n"])
+def test_no_paths_of_hosts(path: str):
+    with pytest.raises(ValidationError):
+        NewDomain(host="a.example", path=path)
