@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import ClassVar
 
 import pytest
 from slipway.contracts.project import ProjectCreated, ProjectRenamed
@@ -11,20 +10,21 @@ from slipway.eventstore.memory import MemoryStore
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING
 from slipway.readmodel.memory import MemoryDocuments
-from slipway.readmodel.model import Document, Generations
+from slipway.readmodel.model import Document, Generations, Projection
 from slipway.readmodel.mongo import MongoDocuments
 from slipway.readmodel.projector import Projector
 from slipway.testing.store_suite import created, meta, subject
 
 
-class Names:
+class Names(Projection):
     collection = "project"
-    indexes: ClassVar[Sequence[str]] = ["state.name"]
+    categories: Sequence[str] = ("project",)
+    indexes: Sequence[str] = ("state.name",)
 
     def keys(self, commit: Commit) -> Iterable[str]:
-        return [commit.subject.id] if commit.subject.category == "project" else []
+        return [commit.subject.id]
 
-    def apply(self, document: Document | None, commit: Commit, key: str) -> Document:
+    def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
         renames = document["renames"] if document else 0
         name = document["state"]["name"] if document else ""
         for event in commit.events:

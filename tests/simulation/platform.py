@@ -122,7 +122,8 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
 
 async def edge(world: World, settle: float = 1.0, drain: float = 0.0) -> None:
     """A proxy to whose probes everything answers: what is ready is switched to, and the former
-    release is let go after `drain`; what is stopped or being deleted is withdrawn."""
+    release is let go after `drain`; one that was given up at that very moment is switched back
+    from; what is stopped or being deleted is withdrawn."""
     async for commit in world.follow(0):
         application = commit.subject.id
         last = world.events(commit.subject.category, application)[-1]
@@ -143,6 +144,11 @@ async def edge(world: World, settle: float = 1.0, drain: float = 0.0) -> None:
             case "application.stopped" | "application.deletion_requested":
                 if now is None or now.type != "route.withdrawn":
                     await fact(world, "route", application, route_event("route.withdrawn"))
+            case _ if isinstance(last, RolloutEvent) and now and now.state.deployment:
+                serving = last.state.serving.deployment if last.state.serving else None
+                if now.state.deployment != serving:
+                    wire = "route.activated" if serving else "route.withdrawn"
+                    await fact(world, "route", application, route_event(wire, serving))
 
 
 def routed(world: World, application: str) -> RouteEvent | None:

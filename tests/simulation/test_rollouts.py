@@ -33,8 +33,10 @@ class Day:
         self.wrong: list[str] = []
 
     def _removed(self, deployment: str) -> None:
+        """What was given up may meet the proxy's switch; what served never goes before it."""
         route = routed(self.world, self.site.id)
-        if route is not None and deployment in route.state.releases:
+        served = self.site.ends(deployment) == ["rollout.succeeded"]
+        if served and route is not None and deployment in route.state.releases:
             self.wrong.append(f"{deployment} was removed while it was routed to")
 
     async def deployers(self) -> None:

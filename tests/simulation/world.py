@@ -442,7 +442,7 @@ class Swarm:
         for task in [task for task in self.tasks.values() if task["ServiceID"] == id_]:
             if task["Status"]["State"] == "running":
                 self.draining[task["ID"]] = task["Spec"]["ContainerSpec"]
-                self._later(3.0, self.draining.pop, task["ID"])
+                self._later(3.0, self.draining.__delitem__, task["ID"])
             self._gone(task["ID"])
 
     def _delete_network(self, name: str) -> None:

@@ -23,7 +23,7 @@ from slipway.readmodel.projector import Projector
 
 from api_gateway.ahead import Ahead
 from api_gateway.credentials import Credentials
-from api_gateway.projections import SHOWN, document_of, key_of
+from api_gateway.projections import SHOWN, document_of, key_of, plain
 from api_gateway.projects.tree import Trees
 from api_gateway.settings import GatewaySettings
 
@@ -262,7 +262,7 @@ class Gateway:
     def _outcome(subject: Subject, entry: _Entry) -> Outcome[Any]:
         if entry.first is None or entry.last is None:
             return Outcome(entry.state, entry.head, {})
-        document = document_of(subject, entry.state, entry.first, entry.last)
+        document = plain(document_of(subject, entry.state, entry.first, entry.last))
         numbered = {**document, "_id": key_of(subject), "_seq": entry.head.sequence}
         return Outcome(entry.state, entry.head, numbered)
 

@@ -22,9 +22,8 @@ from slipway.contracts.deployment import (
     DeploymentSucceeded,
     DeploymentSuperseded,
 )
-from slipway.contracts.event import Event
-from slipway.contracts.rollout import RolloutEvent, RolloutFailed
-from slipway.contracts.route import RouteEvent, RouteFailed
+from slipway.contracts.rollout import RolloutFailed
+from slipway.contracts.route import RouteFailed
 from slipway.eventstore.store import Commit
 from slipway.kernel.decider import Decider
 from slipway.kernel.envelope import Subject
@@ -47,7 +46,7 @@ def key_of(subject: Subject) -> str:
 
 
 def document_of(subject: Subject, state: BaseModel, first: Commit, last: Commit) -> Document:
-    """The document of an aggregate whose first and last commit these are."""
+    """The document of an aggregate whose first and last commit these are; see `plain`."""
     return {
         "org": subject.organization,
         "version": last.head.version,
@@ -55,54 +54,66 @@ def document_of(subject: Subject, state: BaseModel, first: Commit, last: Commit)
         "updated_at": iso(last.meta.at),
         "created_by": {"kind": first.meta.actor.kind, "id": first.meta.actor.id},
         "first": first.sequence,
-        "state": state.model_dump(mode="json"),
+        "state": state,
     }
 
 
-class Aggregates:
+def plain(document: Document) -> Document:
+    """The document with its state as data."""
+    return {**document, "state": document["state"].model_dump(mode="json")}
+
+
+class Aggregates(Projection):
     """The documents of one category that the gateway writes."""
 
     def __init__(self, decider: Decider[Any, Any, Any], indexes: Sequence[str] = ()) -> None:
         self.collection = decider.category
+        self.categories = (decider.category,)
         self.indexes: Sequence[str] = ["org", *indexes]
         self._decider = decider
         self._model: type[BaseModel] = type(decider.initial)
 
     def keys(self, commit: Commit) -> Iterable[str]:
-        return (key_of(commit.subject),) if commit.subject.category == self.collection else ()
+        return (key_of(commit.subject),)
 
-    def apply(self, document: Document | None, commit: Commit, key: str) -> Document:
-        state = self._model.model_validate(document["state"]) if document else None
-        folded = self._decider.fold(commit.events, state)
+    def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
         if document is None:
-            return document_of(commit.subject, folded, commit, commit)
+            state = self._decider.fold(commit.events)
+            return document_of(commit.subject, state, commit, commit)
+        state = document["state"]
+        if isinstance(state, dict):
+            state = self._model.model_validate(state)
         return {
             **document,
             "version": commit.head.version,
             "updated_at": iso(commit.meta.at),
-            "state": folded.model_dump(mode="json"),
+            "state": self._decider.fold(commit.events, state),
         }
 
+    def stored(self, document: Document) -> Document:
+        return plain(document)
 
-class Heads:
-    """The last event of an aggregate that others write and that carries its whole state."""
+
+class Heads(Projection):
+    """The last event of an aggregate that others write and that carries its whole state, as data
+    in the newest shape: a field which came later may be missing."""
 
     def __init__(self, category: str) -> None:
         self.collection = category
+        self.categories = (category,)
         self.indexes: Sequence[str] = ["org"]
 
     def keys(self, commit: Commit) -> Iterable[str]:
-        return (commit.subject.id,) if commit.subject.category == self.collection else ()
+        return (commit.subject.id,)
 
-    def apply(self, document: Document | None, commit: Commit, key: str) -> Document:
-        event = commit.events[-1]
-        data = event.model_dump(mode="json")
+    def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
+        event = commit.stored[-1]
         return {
             "org": commit.subject.organization,
             "version": commit.head.version,
             "updated_at": iso(commit.meta.at),
             "event": event.type,
-            "state": data.get("state", data),
+            "state": event.data.get("state", event.data),
         }
 
 
@@ -115,46 +126,45 @@ _ENDS = {
 }  # fmt: skip
 
 
-class Timeline:
+class Timeline(Projection):
     """When what happened to a deployment: `marks` (event type → time of its last occurrence) and
     what the build said of itself."""
 
     collection = "timeline"
+    categories: Sequence[str] = ("deployment", "build", "rollout", "route")
     indexes: Sequence[str] = ("org",)
 
     def keys(self, commit: Commit) -> Iterable[str]:
         if commit.subject.category in ("deployment", "build"):
             return (commit.subject.id,)
-        return {i for event in commit.events if (i := _deployment(event))}
+        return {about for event in commit.stored if (about := event.data.get("deployment"))}
 
-    def apply(self, document: Document | None, commit: Commit, key: str) -> Document:
-        found: Document = dict(document or {"marks": {}, "steps": []})
-        marks = dict(found["marks"])
-        for event in commit.events:
+    def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
+        found: Document = dict(document or {"steps": []})
+        marks = dict(found.get("marks", {}))
+        at = iso(commit.meta.at)
+        for event, data in commit.stored:
             if commit.subject.category in ("rollout", "route") and (
-                _deployment(event) != key or _ENDS & marks.keys()
+                data.get("deployment") != key or _ENDS & marks.keys()
             ):
                 continue  # of another deployment, or of what became of it later
-            marks[event.type] = iso(commit.meta.at)
-            match event:
-                case BuildStarted():
-                    found["deadline"] = event.deadline
-                case BuildSucceeded():
-                    found["image"] = event.image.model_dump(mode="json")
-                    found["built"] = event.built
-                case RolloutFailed() | RouteFailed() | BuildFailed():
-                    found["failure"] = event.failure.model_dump(mode="json")
-                case _:
-                    pass
-            if isinstance(event, BuildSucceeded | BuildFailed | BuildCancelled):
-                found["steps"] = [step.model_dump(mode="json") for step in event.steps]
-            if isinstance(event, BuildSucceeded | BuildFailed) and event.commit:
-                found["commit"] = event.commit.model_dump(mode="json")
-        return {**found, "org": commit.subject.organization, "marks": marks}
+            marks[event] = at
+            if event == BuildStarted.type:
+                found["deadline"] = data["deadline"]
+            elif event == BuildSucceeded.type:
+                found["image"], found["built"] = data["image"], data["built"]
+            elif event in _FAILURES:
+                found["failure"] = data["failure"]
+            if event in _BUILT:
+                found["steps"] = data["steps"]
+                if data.get("commit"):
+                    found["commit"] = data["commit"]
+        found["org"], found["marks"] = commit.subject.organization, marks
+        return found
 
 
-def _deployment(event: Event) -> str | None:
-    return event.deployment if isinstance(event, RolloutEvent | RouteEvent) else None
+_FAILURES = {RolloutFailed.type, RouteFailed.type, BuildFailed.type}
+_BUILT = {BuildSucceeded.type, BuildFailed.type, BuildCancelled.type}
 
 
 def newest(organization: str, application: str, deployment: str, sequence: int) -> Document:
@@ -162,16 +172,21 @@ def newest(organization: str, application: str, deployment: str, sequence: int) 
     return {"_id": application, "_seq": sequence, "org": organization, "deployment": deployment}
 
 
-class Newest:
+class Newest(Projection):
     """The newest deployment that was requested of each application."""
 
     collection = "newest"
+    categories: Sequence[str] = ("deployment",)
     indexes: Sequence[str] = ()
 
     def keys(self, commit: Commit) -> Iterable[str]:
-        return [e.application for e in commit.events if isinstance(e, DeploymentRequested)]
+        return [
+            event.data["application"]
+            for event in commit.stored
+            if event.type == DeploymentRequested.type
+        ]
 
-    def apply(self, document: Document | None, commit: Commit, key: str) -> Document:
+    def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
         return newest(commit.subject.organization, key, commit.subject.id, commit.sequence)
 
 

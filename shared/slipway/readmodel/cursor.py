@@ -12,10 +12,10 @@ def encode(value: Any, id_: str) -> str:
 def decode(cursor: str) -> tuple[Any, str]:
     """Raises ValueError for anything that `encode` did not make."""
     padded = cursor + "=" * (-len(cursor) % 4)
-    value, id_ = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-    if not isinstance(id_, str):
+    found = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+    if not isinstance(found, list) or len(found) != 2 or not isinstance(found[1], str):
         raise ValueError(cursor)
-    return value, id_
+    return found[0], found[1]
 
 
 def field(document: dict[str, Any], path: str) -> Any:

@@ -52,9 +52,11 @@ class Documents(Protocol):
 
 
 class Projection(Protocol):
-    """A pure fold from commits to the documents of one collection."""
+    """A pure fold from commits to the documents of one collection. Inherit from it."""
 
     collection: str
+    categories: Sequence[str]
+    """Only commits of these are folded."""
     indexes: Sequence[str]
     """Fields (dotted paths) that are queried."""
 
@@ -62,9 +64,14 @@ class Projection(Protocol):
         """The ids of the documents that the commit changes."""
         ...
 
-    def apply(self, document: Document | None, commit: Commit, key: str) -> Document:
-        """The next document, without `_id` and `_seq`, which the projector sets."""
+    def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
+        """The next document, without `_id` and `_seq`, which the projector sets. It is a new one,
+        and may hold models: who folds much has them made into data once, at the end."""
         ...
+
+    def stored(self, document: Document) -> Document:
+        """The document as data alone. `fold` takes such a one as well."""
+        return document
 
 
 class Generations(Documents, Protocol):

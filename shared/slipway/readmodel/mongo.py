@@ -36,7 +36,7 @@ class MongoDocuments:
         self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
             url,
             serverSelectionTimeoutMS=2000,
-            socketTimeoutMS=30_000,
+            socketTimeoutMS=10_000,
             authSource="admin",
             maxPoolSize=20,
         )

@@ -2,6 +2,8 @@
 live, when the code has changed, somebody asks, or the database is empty."""
 
 import asyncio
+import gc
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -42,6 +44,8 @@ class Projector:
         self._moved = asyncio.Condition()
         self._generation = ""
         self._rebuild_wanted = asyncio.Event()
+        self._queue: asyncio.Queue[Commit | None] = asyncio.Queue(4 * _BATCH)
+        """What is to be folded; None only wakes."""
         self._log = logger()
         self.sequence = 0
         """Up to here the live documents hold the log."""
@@ -66,6 +70,8 @@ class Projector:
         if self.progress.status != "running":
             self.progress = Progress(status="running")
         self._rebuild_wanted.set()
+        if not self._queue.full():
+            self._queue.put_nowait(None)
 
     async def run(self) -> None:
         """For ever. While the database is away the log waits; it is never skipped."""
@@ -90,7 +96,7 @@ class Projector:
 
     async def _follow(self) -> None:
         """Until a rebuild is wanted or the live pointer has gone with its database."""
-        queue: asyncio.Queue[Commit] = asyncio.Queue(4 * _BATCH)
+        queue = self._queue = asyncio.Queue(4 * _BATCH)
         end = await self._store.last_sequence()
         self.caught_up = self.caught_up or self.sequence >= end
 
@@ -113,14 +119,20 @@ class Projector:
                     continue
                 while len(batch) < _BATCH and not queue.empty():
                     batch.append(queue.get_nowait())
-                await self._fold(batch)
+                if commits := [commit for commit in batch if commit is not None]:
+                    await self._fold(commits)
                 self.caught_up = self.caught_up or self.sequence >= end
         finally:
             filling.cancel()
 
     async def _fold(self, batch: list[Commit]) -> None:
         for projection in self._projections:
-            keyed = [(key, c) for c in batch for key in projection.keys(c)]
+            keyed = [
+                (key, commit)
+                for commit in batch
+                if commit.subject.category in projection.categories
+                for key in projection.keys(commit)
+            ]
             if not keyed:
                 continue
             known = await self._documents.get_many(
@@ -130,35 +142,30 @@ class Projector:
             for key, commit in keyed:
                 document = changed.get(key) or known.get(key)
                 if document is None or document["_seq"] < commit.sequence:
-                    changed[key] = applied(projection, document, commit, key)
-            await self._documents.put(projection.collection, list(changed.values()))
+                    changed[key] = _next(projection, document, commit, key)
+            await self._documents.put(
+                projection.collection, [projection.stored(found) for found in changed.values()]
+            )
         await self._documents.set_checkpoint(self._generation, batch[-1].sequence)
-        await self._moved_to(batch[-1].sequence)
         for commit in batch:
             for listener in self.listeners:
                 listener(commit)
+        await self._moved_to(batch[-1].sequence)
 
     async def _rebuild(self, former: tuple[str, str] | None) -> None:
         """Insert into new collections beside the live ones, compare, flip the pointer, drop."""
         progress = self.progress = Progress(status="running")
         generation = f"g{uuid4().hex[:12]}"
         self._log.info("rebuilding the read models", version=self._version)
+        gc.disable()  # so much is made and kept that looking for circles takes a third of the time
         try:
             progress.of = end = await self._store.last_sequence()
-            folded: list[dict[str, Document]] = [{} for _ in self._projections]
-            async for commit in self._store.read(0, end):
-                for projection, documents in zip(self._projections, folded, strict=True):
-                    for key in projection.keys(commit):
-                        documents[key] = applied(projection, documents.get(key), commit, key)
-                progress.folded = commit.sequence
-                if commit.sequence % 200 == 0:
-                    await asyncio.sleep(0)
+            folded = await self._folded(end, progress)
             await self._documents.create(generation, self._projections)
             for projection, documents in zip(self._projections, folded, strict=True):
                 if documents:
-                    await self._documents.insert(
-                        generation, projection.collection, list(documents.values())
-                    )
+                    found = [projection.stored(document) for document in documents.values()]
+                    await self._documents.insert(generation, projection.collection, found)
                 progress.documents += len(documents)
             await self._documents.set_checkpoint(generation, end)
             if former is not None and former[1] == self._version:
@@ -169,8 +176,26 @@ class Projector:
             progress.status = "failed"
             progress.error = "the database is away"
             raise
+        finally:
+            gc.enable()
         progress.status = "done"
         self._log.info("read models rebuilt", events=end, documents=progress.documents)
+
+    async def _folded(self, end: int, progress: Progress) -> list[dict[str, Document]]:
+        """The documents of each projection, by key, models and all."""
+        folded: list[dict[str, Document]] = [{} for _ in self._projections]
+        interested: dict[str, list[tuple[Projection, dict[str, Document]]]] = defaultdict(list)
+        for projection, documents in zip(self._projections, folded, strict=True):
+            for category in projection.categories:
+                interested[category].append((projection, documents))
+        async for commit in self._store.read(0, end):
+            for projection, documents in interested.get(commit.subject.category, ()):
+                for key in projection.keys(commit):
+                    documents[key] = _next(projection, documents.get(key), commit, key)
+            progress.folded = commit.sequence
+            if commit.sequence % 200 == 0:
+                await asyncio.sleep(0)
+        return folded
 
     async def _differing(self, former: str, generation: str, end: int) -> int:
         if await self._documents.checkpoint(former) != end:
@@ -181,7 +206,7 @@ class Projector:
         return sum(one[name] != two[name] for name in names)
 
 
-def applied(
-    projection: Projection, document: Document | None, commit: Commit, key: str
-) -> Document:
-    return {**projection.apply(document, commit, key), "_id": key, "_seq": commit.sequence}
+def _next(projection: Projection, document: Document | None, commit: Commit, key: str) -> Document:
+    found = projection.fold(document, commit, key)
+    found["_id"], found["_seq"] = key, commit.sequence
+    return found

@@ -52,7 +52,7 @@ def folded(*commits: Commit, key: str = "d1") -> dict[str, Any]:
     document = None
     for one in commits:
         if key in Timeline().keys(one):
-            document = Timeline().apply(document, one, key)
+            document = Timeline().fold(document, one, key)
     assert document is not None
     return document
 

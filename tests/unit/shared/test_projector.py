@@ -8,24 +8,25 @@ import pytest
 from slipway.contracts.project import ProjectRenamed
 from slipway.eventstore.store import Commit
 from slipway.readmodel.memory import MemoryDocuments
-from slipway.readmodel.model import Away, Document
+from slipway.readmodel.model import Away, Document, Projection
 from slipway.readmodel.projector import Projector
 
 from tests.simulation.platform import end, fact
 from tests.simulation.world import World, virtual
 
 
-class Names:
+class Names(Projection):
     """All the names that a project had."""
 
     collection = "project"
+    categories: Sequence[str] = ("project",)
     indexes: Sequence[str] = ()
     mark = ""
 
     def keys(self, commit: Commit) -> Iterable[str]:
-        return (commit.subject.id,) if commit.subject.category == "project" else ()
+        return (commit.subject.id,)
 
-    def apply(self, document: Document | None, commit: Commit, key: str) -> Document:
+    def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
         names = list(document["names"]) if document else []
         names += [self.mark + e.name for e in commit.events if isinstance(e, ProjectRenamed)]
         return {"names": names}
