@@ -266,6 +266,20 @@ async def test_an_engine_that_is_away_fails_nothing():
 
 
 @virtual
+async def test_an_engine_that_stays_away_fails_it_when_its_time_is_over():
+    async with platform() as site:
+        await site.deploy("d1", Behaviour(boot=None), limits=Limits(rollout=60))
+        await site.world.until(lambda: "d1" in site.swarm.releases())
+        site.swarm.away = True
+        assert await site.ended("d1", 90) == "rollout.failed"
+        failed = site.world.events("rollout", site.id)[-1]
+        assert isinstance(failed, RolloutFailed)
+        assert failed.failure.reason == "engine-away"
+        site.swarm.away = False
+        await site.world.until(lambda: site.swarm.releases() == {})
+
+
+@virtual
 async def test_a_build_that_is_told_again_much_later_is_not_rolled_out_again():
     async with platform() as site:
         for deployment in ("d1", "d2"):

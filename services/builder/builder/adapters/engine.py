@@ -5,6 +5,8 @@ from aiodocker.exceptions import DockerError
 from aiohttp import ClientError
 from slipway.contracts.values import BuiltImage
 
+_NOT_REACHED = 900  # aiodocker's own status for a connection that was refused
+
 
 class EngineAway(Exception):
     """The engine does not answer."""
@@ -25,7 +27,7 @@ class Engine:
         """The id of this node in the swarm."""
         try:
             info = await self._docker.system.info()
-        except (ClientError, OSError) as error:
+        except (DockerError, ClientError, OSError) as error:
             raise EngineAway(str(error)) from error
         return info["Swarm"]["NodeID"]
 
@@ -59,6 +61,8 @@ class Engine:
                 if "error" in message:
                     raise PullFailed(message["error"])
         except DockerError as error:
+            if error.status == _NOT_REACHED:
+                raise EngineAway(str(error.message)) from error
             raise PullFailed(str(error.message)) from error
         except (ClientError, OSError) as error:
             raise EngineAway(str(error)) from error
@@ -66,8 +70,10 @@ class Engine:
     async def subnets(self, network: str) -> list[str]:
         try:
             found = await (await self._docker.networks.get(network)).show()
-        except DockerError:
-            return []
+        except DockerError as error:
+            if error.status == 404:
+                return []
+            raise EngineAway(str(error.message)) from error
         except (ClientError, OSError) as error:
             raise EngineAway(str(error)) from error
         return [config["Subnet"] for config in found["IPAM"]["Config"] or () if "Subnet" in config]

@@ -76,6 +76,14 @@ def no_route() -> Failure:
     )
 
 
+def engine_away(detail: str) -> Failure:
+    return Failure(
+        reason="engine-away",
+        detail=f"the container engine did not answer until the time was over: {detail}",
+        hint="look whether the engine runs on the server, then deploy again",
+    )
+
+
 def secrets_unreadable(detail: str) -> Failure:
     return Failure(
         reason="secrets-unreadable",

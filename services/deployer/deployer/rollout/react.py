@@ -6,7 +6,7 @@ reads from the heads each time, so that it may die anywhere and begin anew.
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from slipway.contracts import labels
 from slipway.contracts.application import (
@@ -182,6 +182,8 @@ class Rollouts:
                 log.warning("the engine; trying again", error=repr(error)[:300])
                 trouble += 1
                 wait = min(10.0, 0.2 * 2**trouble)
+                if isinstance(error, EngineAway):
+                    await self._fail_late(organization, application, str(error))
             except Exception:
                 log.exception("rollout step failed; trying again")
                 trouble += 1
@@ -192,6 +194,22 @@ class Rollouts:
                         await wake.wait()
                 except TimeoutError:
                     continue
+
+    async def _fail_late(self, organization: str, application: str, error: str) -> None:
+        """No state without an exit: also where the engine can't be looked at, a rollout ends when
+        its time is over. What it left there is cleared once the engine is back."""
+        subject = Subject(organization, "rollout", application)
+        head = await self._store.head(subject)
+        state = state_of(head)
+        if head is None or state.wanted is None or state.deadline is None or not self._lease.held:
+            return
+        if self._clock.now() > datetime.fromisoformat(state.deadline):
+            event = RolloutFailed(
+                deployment=state.wanted.deployment,
+                state=facts.given_up(state),
+                failure=explain.engine_away(error),
+            )
+            await self._append(subject, head.sequence, event, "failed")
 
     # -- the steps ----------------------------------------------------------------------------
 

@@ -1,0 +1,63 @@
+"""The real adapters, where no engine answers: each says so, and a deployment fails with that reason.
+The machine's own engine is not stopped for this; they look for one where there is none."""
+
+from pathlib import Path
+
+import pytest
+from builder.adapters.engine import Engine, EngineAway
+from deployer.adapters import engine as deployers
+from proxy_sync.adapters import engine as proxys
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+
+
+async def test_the_builder_says_that_it_is_away():
+    engine = Engine()
+    try:
+        for asked in (
+            engine.image("nginx:stable", source="nginx:stable"),
+            engine.pull("nginx:stable"),
+            engine.subnets("slipway_control"),
+            engine.node(),
+        ):
+            with pytest.raises(EngineAway):
+                await asked
+    finally:
+        await engine.close()
+
+
+async def test_the_deployer_says_that_it_is_away():
+    engine = deployers.Engine("slipway")
+    try:
+        for asked in (
+            engine.services("a", "n"),
+            engine.create({}),
+            engine.ensure_network("n", {}),
+            engine.remove_network("n"),
+        ):
+            with pytest.raises(deployers.EngineAway):
+                await asked
+        with pytest.raises(deployers.EngineAway):
+            await anext(engine.events())
+    finally:
+        await engine.close()
+
+
+async def test_proxy_sync_says_that_it_is_away():
+    engine = proxys.Engine("slipway")
+    try:
+        for asked in (
+            engine.tasks(),
+            engine.control_address(),
+            engine.join("n"),
+            engine.leave("n"),
+        ):
+            with pytest.raises(proxys.EngineAway):
+                await asked
+        with pytest.raises(proxys.EngineAway):
+            await anext(engine.events())
+    finally:
+        await engine.close()
