@@ -1,4 +1,4 @@
-"""The real adapters, where no engine answers: each says so, and a deployment fails with that reason.
+"""The real adapters, where no engine answers: each says so, and a deployment fails with that.
 The machine's own engine is not stopped for this; they look for one where there is none."""
 
 from pathlib import Path
