@@ -3,7 +3,6 @@
 The only module that appends events. `connect` gives everything a service needs of NATS.
 """
 
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -32,15 +31,17 @@ def _commit(message: Message) -> Commit:
     return codec.from_bytes(message.subject, message.sequence, message.data)
 
 
-_HEADER = re.compile(r"([^:\r\n]+):[ \t]*([^\r\n]*)")
-
-
 class _Client(Client):
     """nats-py looks at every letter of every header in Python; a third of a rebuild went there."""
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        return dict(_HEADER.findall(raw.decode("utf-8", "replace")))
+        found = {}
+        for line in raw.decode("utf-8", "replace").split("\r\n"):
+            name, colon, value = line.partition(":")
+            if colon:
+                found[name] = value.strip()
+        return found
 
 
 class JetStreamStore:
@@ -115,8 +116,10 @@ class JetStreamStore:
         self, after: int = 0, until: int | None = None, pattern: str = "evt.>"
     ) -> AsyncIterator[Commit]:
         end = await self.last_sequence() if until is None else until
-        async for message in self._checked(self._events.read(after, end, pattern), after, pattern):
-            yield message
+        # The stream holds nothing else; without a filter the server finds the next one quicker.
+        wanted = ">" if pattern == "evt.>" else pattern
+        async for commit in self._checked(self._events.read(after, end, wanted), after, pattern):
+            yield commit
 
     async def follow(self, after: int, pattern: str = "evt.>") -> AsyncIterator[Commit]:
         messages = self._events.follow(after, pattern)
