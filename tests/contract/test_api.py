@@ -127,6 +127,8 @@ async def bare() -> AsyncIterator[Platform]:
     ]
     transport = httpx2.ASGITransport(app=build(gateway), client=("10.0.0.9", 1))
     async with httpx2.AsyncClient(transport=transport, base_url="http://slipway.test") as http:
+        while not projector.caught_up:  # as /readyz says
+            await asyncio.sleep(0)
         yield Platform(gateway, http, store)
     for task in running:
         task.cancel()

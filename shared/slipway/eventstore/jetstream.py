@@ -21,7 +21,14 @@ from slipway.eventstore import codec
 from slipway.eventstore.beside import StreamKeys, StreamLease, StreamLogs, StreamObjects
 from slipway.eventstore.reaction import JetStreamReaction
 from slipway.eventstore.store import Commit, Conflict, Damaged, OutcomeUnknown
-from slipway.eventstore.stream import Inbox, Message, Silent, Stream, WrongLastSequence
+from slipway.eventstore.stream import (
+    DirectClient,
+    Inbox,
+    Message,
+    Silent,
+    Stream,
+    WrongLastSequence,
+)
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Head, Meta, Subject
 from slipway.runtime.logging import logger
@@ -29,19 +36,6 @@ from slipway.runtime.logging import logger
 
 def _commit(message: Message) -> Commit:
     return codec.from_bytes(message.subject, message.sequence, message.data)
-
-
-class _Client(Client):
-    """nats-py looks at every letter of every header in Python; a third of a rebuild went there."""
-
-    @staticmethod
-    def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        found = {}
-        for line in raw.decode("utf-8", "replace").split("\r\n"):
-            name, colon, value = line.partition(":")
-            if colon:
-                found[name] = value.strip()
-        return found
 
 
 class JetStreamStore:
@@ -150,7 +144,7 @@ class JetStreamStore:
 class Connection:
     """One connection to NATS and what is reached over it."""
 
-    def __init__(self, client: Client, inbox: Inbox) -> None:
+    def __init__(self, client: DirectClient, inbox: Inbox) -> None:
         self._client = client
         self._inbox = inbox
         self.store = JetStreamStore(client, self._stream(streams.EVENTS))
@@ -165,7 +159,7 @@ class Connection:
         return StreamLease(self._stream(streams.LEASES), name, holder, clock)
 
     @property
-    def client(self) -> Client:
+    def client(self) -> DirectClient:
         """For what stands beside the log: samples, and health."""
         return self._client
 
@@ -191,7 +185,7 @@ async def connect(url: str, user: str, password: str) -> Connection:
     async def reconnected() -> None:
         log.info("nats is back")
 
-    client = _Client()
+    client = DirectClient()
     await client.connect(
         url,
         user=user,

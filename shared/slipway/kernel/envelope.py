@@ -37,8 +37,7 @@ class Subject:
         return cls(organization, category, id_)
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(NamedTuple):
     """Who wanted it. `service` for what the platform does of itself."""
 
     kind: Literal["user", "token", "service", "webhook", "setup"]
@@ -46,8 +45,7 @@ class Actor:
     address: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(NamedTuple):
     """The circumstances of a commit, given by whoever appends.
 
     `commit` is derived from the cause (see `ids.commit_id`), so that appending twice is
@@ -63,8 +61,7 @@ class Meta:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Where an aggregate ends: the stream sequence of its last commit, its version (number of
     commits), and the SHA-256 of that commit's bytes. `NOTHING` where there is none."""
 

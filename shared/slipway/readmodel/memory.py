@@ -78,6 +78,11 @@ class MemoryDocuments:
         for document in documents:
             self._data[generation][collection][document["_id"]] = deepcopy(document)
 
+    async def replace(
+        self, generation: str, collection: str, documents: Sequence[Document]
+    ) -> None:
+        await self.insert(generation, collection, documents)
+
     async def checkpoint(self, generation: str) -> int:
         return self._checkpoints.get(generation, 0)
 

@@ -128,6 +128,13 @@ class MongoDocuments:
                     documents[at : at + 2000], ordered=False
                 )
 
+    async def replace(
+        self, generation: str, collection: str, documents: Sequence[Document]
+    ) -> None:
+        writes = [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents]
+        async with _away():
+            await self._collection(collection, generation).bulk_write(writes, ordered=False)
+
     async def checkpoint(self, generation: str) -> int:
         async with _away():
             found = await self._database["meta"].find_one({"_id": f"checkpoint.{generation}"})

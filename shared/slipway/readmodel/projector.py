@@ -148,28 +148,40 @@ class Projector:
             )
         await self._documents.set_checkpoint(self._generation, batch[-1].sequence)
         for commit in batch:
-            for listener in self.listeners:
-                listener(commit)
+            self._announce(commit)
         await self._moved_to(batch[-1].sequence)
 
+    def _announce(self, commit: Commit) -> None:
+        for listener in self.listeners:
+            listener(commit)
+
     async def _rebuild(self, former: tuple[str, str] | None) -> None:
-        """Insert into new collections beside the live ones, compare, flip the pointer, drop."""
+        """Insert into new collections beside the live ones, catch up with what was appended
+        meanwhile, compare, flip the pointer, drop."""
         progress = self.progress = Progress(status="running")
         generation = f"g{uuid4().hex[:12]}"
         self._log.info("rebuilding the read models", version=self._version)
+        heard = self.sequence
         gc.disable()  # so much is made and kept that looking for circles takes a third of the time
         try:
             progress.of = end = await self._store.last_sequence()
-            folded = await self._folded(end, progress)
+            folded: list[dict[str, Document]] = [{} for _ in self._projections]
+            await self._fold_into(folded, 0, end, progress)
+            heard = heard or end  # after a start nobody has heard of anything yet
             await self._documents.create(generation, self._projections)
-            for projection, documents in zip(self._projections, folded, strict=True):
-                if documents:
-                    found = [projection.stored(document) for document in documents.values()]
+
+            async def insert(projection: Projection, documents: dict[str, Document]) -> None:
+                found = [projection.stored(document) for document in documents.values()]
+                if found:
                     await self._documents.insert(generation, projection.collection, found)
-                progress.documents += len(documents)
+
+            await asyncio.gather(*map(insert, self._projections, folded))
+            end = await self._catch_up(generation, folded, end, progress)
+            progress.documents = sum(map(len, folded))
             await self._documents.set_checkpoint(generation, end)
             if former is not None and former[1] == self._version:
                 progress.differing = await self._differing(former[0], generation, end)
+            self.sequence = end  # who waits for more waits until that is folded again
             await self._documents.make_live(generation, self._version)
             await self._documents.drop_others()
         except Away:
@@ -179,23 +191,46 @@ class Projector:
         finally:
             gc.enable()
         progress.status = "done"
+        async for commit in self._store.read(heard, end):
+            self._announce(commit)
         self._log.info("read models rebuilt", events=end, documents=progress.documents)
 
-    async def _folded(self, end: int, progress: Progress) -> list[dict[str, Document]]:
-        """The documents of each projection, by key, models and all."""
-        folded: list[dict[str, Document]] = [{} for _ in self._projections]
-        interested: dict[str, list[tuple[Projection, dict[str, Document]]]] = defaultdict(list)
-        for projection, documents in zip(self._projections, folded, strict=True):
-            for category in projection.categories:
-                interested[category].append((projection, documents))
-        async for commit in self._store.read(0, end):
-            for projection, documents in interested.get(commit.subject.category, ()):
+    async def _fold_into(
+        self, folded: list[dict[str, Document]], after: int, end: int, progress: Progress
+    ) -> list[set[str]]:
+        """Fold the commits above `after` up to `end` into the documents of each projection; the
+        keys of those that changed."""
+        changed: list[set[str]] = [set() for _ in self._projections]
+        interested: dict[str, list[tuple[Projection, dict[str, Document], set[str]]]]
+        interested = defaultdict(list)
+        for row in zip(self._projections, folded, changed, strict=True):
+            for category in row[0].categories:
+                interested[category].append(row)
+        async for commit in self._store.read(after, end):
+            for projection, documents, keys in interested.get(commit.subject.category, ()):
                 for key in projection.keys(commit):
                     documents[key] = _next(projection, documents.get(key), commit, key)
+                    keys.add(key)
             progress.folded = commit.sequence
             if commit.sequence % 200 == 0:
                 await asyncio.sleep(0)
-        return folded
+        return changed
+
+    async def _catch_up(
+        self, generation: str, folded: list[dict[str, Document]], end: int, progress: Progress
+    ) -> int:
+        """Take up what was appended while the documents were stored, until it is but little; the
+        sequence that they hold then."""
+        while (now := await self._store.last_sequence()) > end:
+            changed = await self._fold_into(folded, end, now, progress)
+            for projection, documents, keys in zip(self._projections, folded, changed, strict=True):
+                if keys:
+                    found = [projection.stored(documents[key]) for key in keys]
+                    await self._documents.replace(generation, projection.collection, found)
+            few, end = now - end < _BATCH, now
+            if few:
+                break
+        return end
 
     async def _differing(self, former: str, generation: str, end: int) -> int:
         if await self._documents.checkpoint(former) != end:

@@ -104,7 +104,8 @@ def _health(
 ) -> dict[str, Any] | None:
     """The application's own; else the image's (None: it is left as it is); else, with a port,
     one that asks the port, so that a name leads only to tasks that listen."""
-    if wanted is None and image_config.get("Healthcheck"):
+    own = (image_config.get("Healthcheck") or {}).get("Test")
+    if wanted is None and own and own != ["NONE"]:
         return None
     if wanted is not None and wanted.command:
         test = ["CMD", *wanted.command]

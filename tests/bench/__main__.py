@@ -1,0 +1,75 @@
+"""`python -m tests.bench [part …]`: measures the instance that `make bench` brought up against
+the goals. Prints a table and writes bench.json; what is not met fails nothing.
+
+Each goal is a ratio or a difference within one run, or generous: the same machine has fast and
+slow days.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import platform as machine
+import sys
+import traceback
+from collections.abc import Callable
+
+import structlog
+import uvloop
+
+from tests.bench import deploying, idle, reading, rebuild, servers, writing
+from tests.bench.figures import Report
+from tests.bench.platform import INSTANCE, Platform
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def _rebuild(report: Report) -> None:
+    done = uvloop.run(rebuild.measured())  # as the gateway runs
+    report.judge(
+        f"rebuild of {done.events} events",
+        f"{done.rate:,.0f} events/s ({done.seconds:.1f} s, {done.documents} documents)",
+        ">= 20,000 events/s",
+        done.rate >= 20_000,
+    )
+    report.keep("rebuild", events=done.events, seconds=done.seconds, documents=done.documents)
+
+
+PARTS: dict[str, Callable[[Report], None]] = {
+    "idle": idle.measure,
+    "reading": lambda report: reading.measure(Platform(), report),
+    "writing": lambda report: asyncio.run(writing.measure(Platform(), report)),
+    "deploying": lambda report: deploying.measure(Platform(), report),
+    "rebuild": _rebuild,
+}
+
+
+def main(wanted: list[str]) -> None:
+    report = Report()
+    load = os.getloadavg()[0]
+    for name in wanted or list(PARTS):
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        try:
+            PARTS[name](report)
+        except Exception as error:
+            traceback.print_exc()
+            report.failures[name] = repr(error)
+            report.judge(f"{name} could not be measured", str(error)[:100], "a figure", False)
+    servers.sweep()
+    report.keep(
+        "machine",
+        instance=INSTANCE,
+        cores=os.cpu_count(),
+        load_before=load,
+        load_after=os.getloadavg()[0],
+        python=machine.python_version(),
+    )
+    print(report.table())
+    print(f"\n{os.cpu_count()} cores; load {load:.1f} before, {os.getloadavg()[0]:.1f} after")
+    file = servers.ROOT / "bench.json"
+    file.write_text(json.dumps(report.document(), indent=1) + "\n")
+    print(f"figures: {file}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,215 @@
+"""A long history as a platform in use would have written it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import NamedTuple
+
+from slipway.contracts.application import ApplicationCreated
+from slipway.contracts.build import BuildStarted, BuildSucceeded
+from slipway.contracts.deployment import DeploymentRequested, DeploymentSucceeded, Trigger
+from slipway.contracts.event import Event
+from slipway.contracts.project import EnvironmentCreated, NameClaimed, ProjectCreated
+from slipway.contracts.rollout import (
+    Pending,
+    Release,
+    RolloutQueued,
+    RolloutReady,
+    RolloutStarted,
+    RolloutState,
+    RolloutSucceeded,
+    Task,
+)
+from slipway.contracts.route import Binding, RouteActivated, RouteState
+from slipway.contracts.values import (
+    BuiltImage,
+    GitCommit,
+    GitSource,
+    Runtime,
+    ScopedVariables,
+    Sealed,
+    Specification,
+    Step,
+    Variable,
+)
+from slipway.eventstore import codec
+from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject
+from slipway.kernel.ids import commit_id, derived, value_id
+from slipway.runtime.clock import iso
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+SERVICE, USER = Actor("service", "deployer"), Actor("user", derived("user", 1), "192.0.2.7")
+
+
+class Message(NamedTuple):
+    """A commit as it is published."""
+
+    subject: str
+    data: bytes
+    expected: int
+    commit: str
+
+
+class History:
+    """Commits in the order of the log."""
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self._heads: dict[Subject, Head] = {}
+
+    def commit(self, subject: Subject, *events: Event, actor: Actor = SERVICE) -> Message:
+        self.sequence += 1
+        expected = self._heads.get(subject, NOTHING)
+        cause = derived("cause", self.sequence)
+        meta = Meta(
+            commit_id(cause, str(subject)),
+            BEGAN + timedelta(seconds=self.sequence),
+            actor,
+            subject.id,
+            cause,
+        )
+        data = codec.to_bytes(expected, events, meta)
+        self._heads[subject] = Head(self.sequence, expected.version + 1, codec.digest(data))
+        return Message(str(subject), data, expected.sequence, meta.commit)
+
+    def written(
+        self, organizations: int = 20, applications: int = 50, events: int = 100_000
+    ) -> Iterator[Message]:
+        """Organizations with a project of so many applications each, then deployments of all of
+        them in turn until there are so many events."""
+        sites = []
+        for number in range(organizations):
+            organization = derived("organization", number)
+            project, environment = derived("project", number), derived("environment", number)
+            production = NameClaimed(scope=project, name="Production", owner=environment)
+            name = Subject(organization, "name", value_id("name", project, "production"))
+            yield self.commit(name, production, actor=USER)
+            yield self.commit(
+                Subject(organization, "environment", environment),
+                EnvironmentCreated(project=project, name="Production"),
+                actor=USER,
+            )
+            yield self.commit(
+                Subject(organization, "project", project),
+                ProjectCreated(name=f"Project {number}", environment=environment),
+                actor=USER,
+            )
+            for index in range(applications):
+                site = Site(self, organization, project, environment, f"web-{index}")
+                sites.append(site)
+                yield from site.created()
+        for number in count():
+            for message in sites[number % len(sites)].deployed(number):
+                if self.sequence > events:
+                    return
+                yield message
+
+
+class Site:
+    def __init__(
+        self, history: History, organization: str, project: str, environment: str, name: str
+    ) -> None:
+        self._history, self._organization = history, organization
+        self._project, self._environment, self._name = project, environment, name
+        self._id = derived("application", organization, name)
+        self._state = RolloutState(environment=environment)
+        self._variables = (
+            ScopedVariables(
+                scope="application",
+                items=(
+                    Variable(name="DATABASE_URL", value="postgres://db.example/shop"),
+                    Variable(name="LOG_LEVEL", value="info"),
+                    Variable(name="API_KEY", sealed=Sealed(key=organization, text="QUJD" * 40)),
+                ),
+            ),
+        )
+        self._source = GitSource(url=f"https://git.example/shop/{name}.git")
+
+    def _commit(self, category: str, id_: str, *events: Event, actor: Actor = SERVICE) -> Message:
+        return self._history.commit(
+            Subject(self._organization, category, id_), *events, actor=actor
+        )
+
+    def created(self) -> Iterator[Message]:
+        name = value_id("name", self._environment, self._name)
+        claimed = NameClaimed(scope=self._environment, name=self._name, owner=self._id)
+        yield self._commit("name", name, claimed, actor=USER)
+        yield self._commit(
+            "application",
+            self._id,
+            ApplicationCreated(
+                project=self._project,
+                environment=self._environment,
+                name=self._name,
+                source=self._source,
+                runtime=Runtime(port=8080),
+                webhook_token=Sealed(key="gateway", text="QUJD" * 40),
+                webhook_hash=value_id("webhook", self._id),
+            ),
+            actor=USER,
+        )
+
+    def deployed(self, number: int) -> Iterator[Message]:
+        """From the request to what is live: nine commits of one event each."""
+        id_, application = derived("deployment", number), self._id
+        began = iso(BEGAN + timedelta(seconds=self._history.sequence))
+        specification = Specification(
+            name=self._name,
+            source=self._source,
+            runtime=Runtime(port=8080),
+            variables=self._variables,
+        )
+        image = BuiltImage(reference=f"sha256:{number:064x}", node="node1", ports=(8080,))
+        commit = GitCommit(hash=f"{number:040x}", message="Mend the basket", author="Ada")
+        steps = tuple(
+            Step(name=f"[{step}/4] RUN step {step}", started=began, ended=began)
+            for step in range(1, 5)
+        )
+        yield self._commit(
+            "deployment",
+            id_,
+            DeploymentRequested(
+                project=self._project, environment=self._environment, application=application,
+                specification=specification, trigger=Trigger(kind="manual"),
+            ),
+            actor=USER,
+        )  # fmt: skip
+        sequence = self._history.sequence
+        started = BuildStarted(
+            application=application, environment=self._environment, attempt=1, deadline=began
+        )
+        yield self._commit("build", id_, started)
+        built = BuildSucceeded(
+            application=application, environment=self._environment, image=image, commit=commit,
+            steps=steps,
+        )  # fmt: skip
+        yield self._commit("build", id_, built)
+        release = Release(
+            deployment=id_, sequence=sequence, service=f"slipway-{self._name}-{id_[-12:]}",
+            image=image, specification=specification.digest(), port=8080, commit=commit,
+        )  # fmt: skip
+        task = Task(id=f"task{number}", address="10.0.5.7")
+        state = self._state.model_copy(
+            update={"queue": (Pending(deployment=id_, sequence=sequence),)}
+        )
+        yield self._commit("rollout", application, RolloutQueued(deployment=id_, state=state))
+        state = state.model_copy(
+            update={"queue": (), "wanted": release, "highest": sequence, "deadline": began}
+        )
+        yield self._commit("rollout", application, RolloutStarted(deployment=id_, state=state))
+        state = state.model_copy(update={"ready": True, "tasks": (task,)})
+        yield self._commit("rollout", application, RolloutReady(deployment=id_, state=state))
+        host = f"{self._name}.example"
+        binding = Binding(domain=derived("domain", application), host=host, path="/", port=8080)
+        route = RouteState(
+            environment=self._environment, deployment=id_, attempt=1, releases=(id_,),
+            addresses=("10.0.5.7:8080",), bindings=(binding,),
+        )  # fmt: skip
+        yield self._commit("route", application, RouteActivated(deployment=id_, state=route))
+        self._state = state.model_copy(
+            update={"serving": release, "wanted": None, "ready": False, "deadline": None}
+        )
+        succeeded = RolloutSucceeded(deployment=id_, state=self._state)
+        yield self._commit("rollout", application, succeeded)
+        ended = DeploymentSucceeded(application=application, image=image, commit=commit)
+        yield self._commit("deployment", id_, ended, actor=Actor("service", "api-gateway"))
