@@ -98,7 +98,7 @@ async def event_store(*, synced: bool) -> AsyncIterator[Connection]:
         container = docker(
             "run", "--detach", "--label", LABEL, "--publish", f"127.0.0.1:{port}:4222",
             "--volume", f"{folder}:/etc/nats:ro", "--volume", "/data",
-            image("nats"), "nats-server", "--config", "/etc/nats/nats.conf",
+            image("nats"), "--config", "/etc/nats/nats.conf",
         )  # fmt: skip
         url = f"nats://127.0.0.1:{port}"
         await _until_it_speaks(port, b"INFO ")

@@ -76,7 +76,7 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
     container = docker(
         "create", "--label", LABEL, "--publish", f"127.0.0.1:{port}:4222",
         "--volume", f"{folder}:/etc/nats:ro", "--volume", "/data",
-        image("nats"), "nats-server", "--config", "/etc/nats/nats.conf",
+        image("nats"), "--config", "/etc/nats/nats.conf",
     )  # fmt: skip
     server = NatsServer(container, f"nats://127.0.0.1:{port}", passwords)
     server.start()

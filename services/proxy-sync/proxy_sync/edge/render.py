@@ -97,7 +97,7 @@ def container(
     }
     return {
         "Image": image,
-        "Cmd": ["traefik", "--configFile=/etc/traefik/traefik.yml"],
+        "Cmd": ["--configFile=/etc/traefik/traefik.yml"],
         "Labels": {labels.INSTANCE: instance},
         "ExposedPorts": {port: {} for port in ports},
         "HostConfig": {
