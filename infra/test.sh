@@ -49,7 +49,7 @@ instance_gone() {
 
 tests() { # tests pytest's arguments …; remembers the closing line
 	report=$(mktemp)
-	if { run pytest "$@" 2>&1 || echo "exit status $?"; } | tee "$report" | grep -v '^exit status '; then :; fi
+	if { run pytest "$@" 2>&1 || echo "exit status $?"; } | tee "$report" | grep --line-buffered -v '^exit status '; then :; fi
 	closing=$(grep -E '^=*.*(passed|failed|error|no tests ran).* in [0-9.]+' "$report" | tail -n 1)
 	failed=$(grep -c '^exit status ' "$report" || true)
 	rm -f "$report"
