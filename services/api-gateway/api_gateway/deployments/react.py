@@ -73,6 +73,8 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
             await _end(gateway, commit, id_, Stopped(otherwise="cancelled"))
         case RolloutSucceeded() if event.deployment and event.state.serving:
             release = event.state.serving
+            # Who sees that it is live and asks for a restart means this one, not the former.
+            await gateway.projector.wait_for(commit.sequence, 2.0)
             await _end(gateway, commit, event.deployment, Succeed(release.image, release.commit))
         case RolloutFailed() if event.deployment:
             await _end(gateway, commit, event.deployment, Fail(event.failure))

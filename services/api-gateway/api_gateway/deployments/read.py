@@ -57,10 +57,13 @@ class Deployment(Shown):
     sequence: int
 
 
-def status(document: Document, marks: dict[str, str], serving: str | None) -> str:
+def status(document: Document, marks: dict[str, str], serving: int | None) -> str:
+    """`serving` is the sequence of the deployment that serves, as far as the views know. They may
+    know of an end before they know of the rollout: what succeeded last is live, whatever they
+    say, and what served before a later one is replaced."""
     phase = document["state"]["phase"]
     if phase == "succeeded":
-        return "live" if serving == document["_id"] else "replaced"
+        return "replaced" if serving is not None and serving > document["first"] else "live"
     if phase != "open":
         return phase
     if "build.succeeded" in marks:
@@ -116,7 +119,7 @@ def ended_at(document: Document) -> str | None:
 
 
 def deployment(
-    document: Document, timeline: Document | None, serving: str | None
+    document: Document, timeline: Document | None, serving: int | None
 ) -> dict[str, Any]:
     timeline = timeline or {"marks": {}, "steps": []}
     state = document["state"]
@@ -154,7 +157,7 @@ async def shown(gateway: Gateway, documents: list[Document]) -> list[dict[str, A
             deployment(
                 document,
                 timelines.get(document["_id"]),
-                serving["deployment"] if serving else None,
+                serving["sequence"] if serving else None,
             )
         )
     return result
