@@ -16,12 +16,12 @@ def rendered(given: dict[str, Any]) -> Any:
             build = DockerfileBuild.model_validate(given.pop("build", {}))
             given["secrets"] = [tuple(pair) for pair in given.get("secrets", [])]
             usual = {
-                "file": "/work/source/Dockerfile", "context": "/work/source",
-                "tag": "slipway/app:d1", "iidfile": "/work/image-id", "labels": {}, "args": {},
+                "file": "/build/source/Dockerfile", "context": "/build/source",
+                "tag": "slipway/app:d1", "iidfile": "/build/image-id", "labels": {}, "args": {},
             }  # fmt: skip
             return render.buildx(build, **{**usual, **given})
         case "clone":
-            return render.clone(given["url"], given["branch"], "/work/source", given["pinned"])
+            return render.clone(given["url"], given["branch"], "/build/source", given["pinned"])
         case "branches":
             return render.branches(given["url"], given["pinned"])
         case "nginx":
