@@ -1,23 +1,30 @@
 """What can be reached from a container of a network."""
 
 import json
+import subprocess
+import sys
 
 from tests.e2e.engine import docker, inspect
 from tests.e2e.instance import MARK
 
-NOBODY = "10.255.255.1"
-"""Of the range that the engine takes its networks from, and in none of them. There are machines
-beyond which something answers for every address: what answers like that is not what was asked."""
-
 PROGRAM = """
-import concurrent.futures, contextlib, json, socket, sys
+import concurrent.futures, contextlib, ipaddress, json, pathlib, socket, struct, sys
 
 REQUEST = b"GET /healthz HTTP/1.1\\r\\nHost: nobody.example\\r\\nConnection: close\\r\\n\\r\\n"
+
+def networks():
+    rows = [row.split() for row in pathlib.Path("/proc/net/route").read_text().splitlines()[1:]]
+    address = lambda text: socket.inet_ntoa(struct.pack("<I", int(text, 16)))
+    found = [f"{address(row[1])}/{address(row[7])}" for row in rows]
+    return [ipaddress.ip_network(text) for text in found if not text.startswith("0.0.0.0/")]
 
 def ask(target):
     host, port = target.rsplit(":", 1)
     try:
-        connection = socket.create_connection((host, int(port)), 3)
+        found = ipaddress.ip_address(socket.gethostbyname(host))
+        if not any(found in network for network in known):
+            return "closed: neither the container nor the machine has a route there"
+        connection = socket.create_connection((str(found), int(port)), 3)
     except OSError as error:
         return f"closed: {error}"
     said = b""
@@ -29,22 +36,30 @@ def ask(target):
     lines = said.decode("latin-1").splitlines()
     return "open: " + " | ".join(x for x in lines if not x.lower().startswith("date:"))[:300]
 
-targets, nobody = json.load(sys.stdin)
-ports = {target.rpartition(":")[2] for target in targets}
-asked = [*targets, *(f"{nobody}:{port}" for port in ports)]
-with concurrent.futures.ThreadPoolExecutor(64) as pool:
-    found = dict(zip(asked, pool.map(ask, asked)))
-for target in targets:
-    if found[target] == found[nobody + ":" + target.rpartition(":")[2]]:
-        found[target] = "closed: as where nobody is: " + found[target]
-print(json.dumps({target: found[target] for target in targets}))
+if sys.argv[1:] == ["networks"]:
+    print(json.dumps([str(network) for network in networks()]))
+else:
+    targets, machine = json.load(sys.stdin)
+    known = networks() + [ipaddress.ip_network(text) for text in machine]
+    with concurrent.futures.ThreadPoolExecutor(64) as pool:
+        print(json.dumps(dict(zip(targets, pool.map(ask, targets)))))
 """
 
 
+def machine_networks() -> list[str]:
+    """To which the machine has routes, but for its way out."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "networks"], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
 def reach(network: str, targets: list[str]) -> dict[str, str]:
-    """`host:port` → `open: <begin of the answer>` or `closed: <why>`."""
+    """`host:port` → `open: <begin of the answer>` or `closed: <why>`. Nothing is asked that would
+    leave this machine: an address to which neither the container nor the machine has a route but
+    the way out is out of reach."""
     argv = ["run", "--rm", "-i", "--network", network, "--label", MARK, "python:3.13-slim"]
-    asked = json.dumps([targets, NOBODY])
+    asked = json.dumps([targets, machine_networks()])
     return json.loads(docker(*argv, "python", "-c", PROGRAM, input_=asked))
 
 
