@@ -33,7 +33,7 @@ from slipway.contracts.values import (
     Variable,
 )
 from slipway.eventstore import codec
-from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject
+from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject, digest
 from slipway.kernel.ids import commit_id, derived, value_id
 from slipway.runtime.clock import iso
 
@@ -69,7 +69,7 @@ class History:
             cause,
         )
         data = codec.to_bytes(expected, events, meta)
-        self._heads[subject] = Head(self.sequence, expected.version + 1, codec.digest(data))
+        self._heads[subject] = Head(self.sequence, expected.version + 1, digest(data))
         return Message(str(subject), data, expected.sequence, meta.commit)
 
     def written(

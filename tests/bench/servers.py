@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import nats
+from pymongo import MongoClient
 from slipway.contracts.permissions import USERS, render
 from slipway.eventstore.init import make
 from slipway.eventstore.jetstream import Connection, connect
@@ -66,14 +67,14 @@ def readable(folder: Path, conf: str) -> None:
     (folder / "nats.conf").write_text(conf)
 
 
-async def _until_it_speaks(port: int, first: bytes = b"") -> None:
+async def _until_it_speaks(port: int, first: bytes) -> None:
     """The engine takes connections before the program in the container does: `first` is what a
     program says of itself."""
     deadline = time.monotonic() + 60
     while True:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            said = await reader.read(len(first)) if first else first
+            said = await reader.read(len(first))
             writer.close()
             if said == first:
                 return
@@ -124,7 +125,10 @@ async def database() -> AsyncIterator[str]:
         image("mongo"), "mongod", "--wiredTigerCacheSizeGB", "0.25", "--quiet", "--bind_ip_all",
     )  # fmt: skip
     try:
-        await _until_it_speaks(port)
-        yield f"mongodb://root:{password}@127.0.0.1:{port}"
+        url = f"mongodb://root:{password}@127.0.0.1:{port}"
+        # What waits for a server that is just starting measures the server's start.
+        with MongoClient(url, serverSelectionTimeoutMS=60_000) as client:
+            await asyncio.to_thread(client.admin.command, "ping")
+        yield url
     finally:
         docker("rm", "--force", "--volumes", container)

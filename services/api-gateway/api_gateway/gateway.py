@@ -229,7 +229,7 @@ class Gateway:
                 "the log did not answer; it is not known whether this was stored",
                 hint="send the same request with the same Idempotency-Key again",
             ) from error
-        if commit.prev == entry.head.hash and commit.head.version == entry.head.version + 1:
+        if commit.prev == entry.head.hash and commit.version == entry.head.version + 1:
             return self._keep(subject, entry.followed_by([commit], decider))
         return await self._entry(subject, decider)  # an earlier try of this commit
 

@@ -49,7 +49,7 @@ def document_of(subject: Subject, state: BaseModel, first: Commit, last: Commit)
     """The document of an aggregate whose first and last commit these are; see `plain`."""
     return {
         "org": subject.organization,
-        "version": last.head.version,
+        "version": last.version,
         "created_at": iso(first.meta.at),
         "updated_at": iso(last.meta.at),
         "created_by": {"kind": first.meta.actor.kind, "id": first.meta.actor.id},
@@ -85,7 +85,7 @@ class Aggregates(Projection):
             state = self._model.model_validate(state)
         return {
             **document,
-            "version": commit.head.version,
+            "version": commit.version,
             "updated_at": iso(commit.meta.at),
             "state": self._decider.fold(commit.events, state),
         }
@@ -110,7 +110,7 @@ class Heads(Projection):
         event = commit.stored[-1]
         return {
             "org": commit.subject.organization,
-            "version": commit.head.version,
+            "version": commit.version,
             "updated_at": iso(commit.meta.at),
             "event": event.type,
             "state": event.data.get("state", event.data),
@@ -145,7 +145,7 @@ class Timeline(Projection):
         at = iso(commit.meta.at)
         for event, data in commit.stored:
             if commit.subject.category in ("rollout", "route") and (
-                data.get("deployment") != key or _ENDS & marks.keys()
+                data.get("deployment") != key or not _ENDS.isdisjoint(marks)
             ):
                 continue  # of another deployment, or of what became of it later
             marks[event] = at

@@ -1,9 +1,7 @@
 """A commit's stored bytes. Canonical JSON (sorted keys), so that its hash can be taken again."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import orjson
@@ -40,15 +38,15 @@ def to_bytes(expected: Head, events: Sequence[Event], meta: Meta) -> bytes:
     return data
 
 
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _decoded(subject: str, sequence: int, stored: Stored) -> Event:
+def _decoded(commit: Commit, stored: Stored) -> Event:
     try:
         return made(stored)
     except ValueError as error:
-        raise Damaged(f"sequence {sequence} of {subject} can't be read: {error}") from error
+        raise _damaged(str(commit.subject), commit.sequence, error) from error
+
+
+def _damaged(subject: str, sequence: int, error: Exception) -> Damaged:
+    return Damaged(f"sequence {sequence} of {subject} can't be read: {error}")
 
 
 def from_bytes(subject: str, sequence: int, data: bytes) -> Commit:
@@ -57,24 +55,22 @@ def from_bytes(subject: str, sequence: int, data: bytes) -> Commit:
     try:
         body = orjson.loads(data)
         actor = body["actor"]
-        return Recorded(
-            subject=Subject.parse(subject),
-            head=Head(sequence, body["version"], digest(data)),
-            meta=Meta(
-                commit=body["commit"],
-                at=datetime.fromisoformat(body["at"]),
-                actor=Actor(actor["kind"], actor["id"], actor.get("address")),
-                correlation=body["correlation"],
-                cause=body["cause"],
-                request=body["request"],
-                traceparent=body.get("traceparent"),
-            ),
-            stored=tuple(newest(stored) for stored in body["events"]),
-            decode=partial(_decoded, subject, sequence),
-            prev=body["prev"],
+        meta = Meta(
+            body["commit"],
+            datetime.fromisoformat(body["at"]),
+            Actor(actor["kind"], actor["id"], actor.get("address")),
+            body["correlation"],
+            body["cause"],
+            body["request"],
+            body.get("traceparent"),
         )
+        stored = tuple([newest(event) for event in body["events"]])
+        return Recorded(
+            Subject.parse(subject), sequence, body["version"], meta, stored, body["prev"],
+            data, _decoded,
+        )  # fmt: skip
     except (KeyError, ValueError, TypeError) as error:
-        raise Damaged(f"sequence {sequence} of {subject} can't be read: {error}") from error
+        raise _damaged(subject, sequence, error) from error
 
 
 def commit_of(data: bytes) -> str:

@@ -128,19 +128,12 @@ class Inbox:
             del self._waiting[number.encode()]
 
 
-def _field(headers: bytes, name: bytes) -> bytes:
-    """The server's own come last, behind those that were published."""
-    at = headers.rfind(name)
-    return headers[at + len(name) : headers.find(b"\r", at + 2)].strip() if at >= 0 else b""
-
-
 def _message(headers: bytes, data: bytes) -> Message:
-    return Message(
-        _field(headers, b"\r\nNats-Subject:").decode(),
-        int(_field(headers, b"\r\nNats-Sequence:")),
-        bytes(data),
-        int(_field(headers, b"\r\nNats-Num-Pending:") or b"0"),
-    )
+    """The server's own headers come last, behind those that were published, and in this order:
+    stream, subject, sequence, time, what is left (in answers to a batch)."""
+    own = headers[headers.rindex(b"\r\nNats-Subject: ") :].split(b"\r\n", 5)
+    left = own[4] if own[4].startswith(b"Nats-Num-Pending: ") else b""
+    return Message(own[1][14:].decode(), int(own[2][15:]), bytes(data), int(left[18:] or b"0"))
 
 
 class Stream:

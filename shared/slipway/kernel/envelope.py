@@ -1,5 +1,6 @@
 """What is stored: one commit of 1..n events of one aggregate, in one message."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,30 +81,36 @@ class Stored(NamedTuple):
     data: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(slots=True)
 class Recorded[E]:
-    """A commit as it stands in the log. Its events are made of what is stored when they are
-    asked for: a fold that only looks at data need not."""
+    """A commit as it stands in the log; never changed. What costs more than reading is made when
+    it is asked for: a fold over the whole log asks for little."""
 
     subject: Subject
-    head: Head
+    sequence: int
+    version: int
     meta: Meta
     stored: tuple[Stored, ...]
-    decode: Callable[[Stored], E] = field(repr=False, compare=False)
-    prev: str = ""
+    prev: str
+    """The hash of the aggregate's commit before this one."""
+    data: bytes = field(repr=False)
+    """Its bytes."""
+    decode: Callable[["Recorded[E]", Stored], E] = field(repr=False, compare=False)
     _events: tuple[E, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
     def events(self) -> tuple[E, ...]:
         if self._events is None:
-            made = tuple(map(self.decode, self.stored))
-            object.__setattr__(self, "_events", made)
-            return made
+            self._events = tuple(self.decode(self, stored) for stored in self.stored)
         return self._events
 
     @property
-    def sequence(self) -> int:
-        return self.head.sequence
+    def head(self) -> Head:
+        return Head(self.sequence, self.version, digest(self.data))
 
     def event_id(self, index: int) -> str:
-        return f"{self.head.sequence}.{index}"
+        return f"{self.sequence}.{index}"

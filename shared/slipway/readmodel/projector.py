@@ -156,44 +156,48 @@ class Projector:
             listener(commit)
 
     async def _rebuild(self, former: tuple[str, str] | None) -> None:
-        """Insert into new collections beside the live ones, catch up with what was appended
-        meanwhile, compare, flip the pointer, drop."""
         progress = self.progress = Progress(status="running")
-        generation = f"g{uuid4().hex[:12]}"
         self._log.info("rebuilding the read models", version=self._version)
         heard = self.sequence
         gc.disable()  # so much is made and kept that looking for circles takes a third of the time
         try:
-            progress.of = end = await self._store.last_sequence()
-            folded: list[dict[str, Document]] = [{} for _ in self._projections]
-            await self._fold_into(folded, 0, end, progress)
-            heard = heard or end  # after a start nobody has heard of anything yet
-            await self._documents.create(generation, self._projections)
-
-            async def insert(projection: Projection, documents: dict[str, Document]) -> None:
-                found = [projection.stored(document) for document in documents.values()]
-                if found:
-                    await self._documents.insert(generation, projection.collection, found)
-
-            await asyncio.gather(*map(insert, self._projections, folded))
-            end = await self._catch_up(generation, folded, end, progress)
-            progress.documents = sum(map(len, folded))
-            await self._documents.set_checkpoint(generation, end)
-            if former is not None and former[1] == self._version:
-                progress.differing = await self._differing(former[0], generation, end)
-            self.sequence = end  # who waits for more waits until that is folded again
-            await self._documents.make_live(generation, self._version)
-            await self._documents.drop_others()
+            end = await self._build(former, progress)
         except Away:
             progress.status = "failed"
             progress.error = "the database is away"
             raise
         finally:
-            gc.enable()
+            gc.enable()  # what was folded has gone with `_build`: there is little to look at
         progress.status = "done"
-        async for commit in self._store.read(heard, end):
+        # After a start nobody has heard of anything yet, and need not of what was there before.
+        async for commit in self._store.read(heard or progress.of, end):
             self._announce(commit)
         self._log.info("read models rebuilt", events=end, documents=progress.documents)
+
+    async def _build(self, former: tuple[str, str] | None, progress: Progress) -> int:
+        """Insert into new collections beside the live ones, catch up with what was appended
+        meanwhile, compare, flip the pointer, drop; the sequence that they hold."""
+        generation = f"g{uuid4().hex[:12]}"
+        progress.of = end = await self._store.last_sequence()
+        folded: list[dict[str, Document]] = [{} for _ in self._projections]
+        await self._fold_into(folded, 0, end, progress)
+        await self._documents.create(generation, self._projections)
+
+        async def insert(projection: Projection, documents: dict[str, Document]) -> None:
+            found = [projection.stored(document) for document in documents.values()]
+            if found:
+                await self._documents.insert(generation, projection.collection, found)
+
+        await asyncio.gather(*map(insert, self._projections, folded))
+        end = await self._catch_up(generation, folded, end, progress)
+        progress.documents = sum(map(len, folded))
+        await self._documents.set_checkpoint(generation, end)
+        if former is not None and former[1] == self._version:
+            progress.differing = await self._differing(former[0], generation, end)
+        self.sequence = end  # who waits for more waits until that is folded again
+        await self._documents.make_live(generation, self._version)
+        await self._documents.drop_others()
+        return end
 
     async def _fold_into(
         self, folded: list[dict[str, Document]], after: int, end: int, progress: Progress

@@ -9,7 +9,7 @@ from slipway.contracts.event import Unknown
 from slipway.contracts.project import ProjectCreated, ProjectRenamed
 from slipway.eventstore import codec
 from slipway.eventstore.store import Damaged, TooLarge
-from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject
+from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject, digest
 from slipway.kernel.ids import commit_id, derived, is_uuid, request_id, value_id
 from slipway.runtime.clock import iso
 
@@ -108,7 +108,7 @@ def test_a_commit_is_read_back(meta: Meta):
     data = codec.to_bytes(NOTHING, EVENTS, meta)
     commit = codec.from_bytes(str(SUBJECT), 7, data)
     assert (commit.subject, commit.meta, commit.events) == (SUBJECT, meta, EVENTS)
-    assert commit.head == Head(7, 1, codec.digest(data))
+    assert commit.head == Head(7, 1, digest(data))
     assert commit.prev == ""
     assert codec.commit_of(data) == meta.commit
 
