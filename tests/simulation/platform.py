@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.adapters.engine import Engine, EngineAway, EngineRefused
-from deployer.app import key
+from deployer.app import key, reaction
 from deployer.networks.react import Networks
 from deployer.rollout.react import Rollouts
 from deployer.settings import DeployerSettings
@@ -22,7 +22,6 @@ from slipway.contracts.deployment import (
     Trigger,
 )
 from slipway.contracts.event import Event
-from slipway.contracts.project import EnvironmentDeletionRequested
 from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.route import (
     Refusal,
@@ -98,26 +97,10 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
     rollouts = Rollouts(store, engine, opener, world.clock, lease, SETTINGS)
     networks = Networks(store, engine, world.clock, lease, INSTANCE)
 
-    async def react(commit: Commit) -> None:
-        organization, id_ = commit.subject.organization, commit.subject.id
-        for event in commit.events:
-            match event:
-                case BuildSucceeded():
-                    await rollouts.queue(commit, event)
-                    rollouts.ensure(organization, event.application)
-                case DeploymentStopRequested():
-                    rollouts.ensure(organization, event.application)
-                case EnvironmentDeletionRequested():
-                    networks.ensure(organization, id_)
-                case _ if commit.subject.category in ("route", "application"):
-                    rollouts.ensure(organization, id_)
-                case _:
-                    pass
-
     async with asyncio.TaskGroup() as group:
         group.create_task(rollouts.run())
         group.create_task(networks.run())
-        group.create_task(Reactor(store, "deployer", key, react).run())
+        group.create_task(Reactor(store, "deployer", key, reaction(rollouts, networks)).run())
 
 
 async def edge(world: World, settle: float = 1.0, drain: float = 0.0) -> None:

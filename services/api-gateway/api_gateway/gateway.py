@@ -105,7 +105,7 @@ class Gateway:
     _rebuilds: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.documents = self.ahead = Ahead(self.documents)
+        self.documents = self.projector.known = self.ahead = Ahead(self.documents)
         self.credentials = Credentials(self.documents, self.projector)
         self.trees = Trees(self.documents, self.projector)
         self.projector.listeners += [self.credentials.changed, self.trees.changed]

@@ -4,14 +4,16 @@ import asyncio
 import shutil
 import socket
 
+from slipway.contracts.application import ApplicationCreated, ApplicationDeletionRequested
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested
-from slipway.contracts.project import EnvironmentDeletionRequested
+from slipway.contracts.project import EnvironmentCreated, EnvironmentDeletionRequested
+from slipway.contracts.route import RouteEvent
 from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.process import until
-from slipway.runtime.reactor import Reactor
+from slipway.runtime.reactor import Handle, Reactor
 from slipway.sealing import Opener
 
 from deployer.adapters.engine import Engine
@@ -21,9 +23,30 @@ from deployer.settings import DeployerSettings
 
 
 def key(commit: Commit) -> str | None:
-    if isinstance(commit.events[0], DeploymentRequested):
+    """Nothing is to be done for what was made, and is not deployed yet."""
+    if isinstance(commit.events[0], DeploymentRequested | ApplicationCreated | EnvironmentCreated):
         return None
     return commit.subject.id
+
+
+def reaction(rollouts: Rollouts, networks: Networks) -> Handle:
+    async def react(commit: Commit) -> None:
+        organization, id_ = commit.subject.organization, commit.subject.id
+        for event in commit.events:
+            match event:
+                case BuildSucceeded():
+                    await rollouts.queue(commit, event)
+                    rollouts.ensure(organization, event.application)
+                case DeploymentStopRequested():
+                    rollouts.ensure(organization, event.application)
+                case EnvironmentDeletionRequested():
+                    networks.ensure(organization, id_)
+                case ApplicationDeletionRequested() | RouteEvent():
+                    rollouts.ensure(organization, id_)
+                case _:
+                    rollouts.wake(id_)
+
+    return react
 
 
 def put_lifeline(settings: DeployerSettings) -> None:
@@ -50,29 +73,13 @@ async def main(stopping: asyncio.Event) -> None:
     rollouts = Rollouts(store, engine, opener, clock, lease, settings)
     networks = Networks(store, engine, clock, lease, settings.instance)
 
-    async def react(commit: Commit) -> None:
-        organization, id_ = commit.subject.organization, commit.subject.id
-        for event in commit.events:
-            match event:
-                case BuildSucceeded():
-                    await rollouts.queue(commit, event)
-                    rollouts.ensure(organization, event.application)
-                case DeploymentStopRequested():
-                    rollouts.ensure(organization, event.application)
-                case EnvironmentDeletionRequested():
-                    networks.ensure(organization, id_)
-                case _ if commit.subject.category in ("route", "application"):
-                    rollouts.ensure(organization, id_)
-                case _:
-                    pass
-
     await lease.acquire()
     try:
         await until(
             stopping,
             rollouts.run(),
             networks.run(),
-            Reactor(store, "deployer", key, react).run(),
+            Reactor(store, "deployer", key, reaction(rollouts, networks)).run(),
         )
     finally:
         await lease.release()

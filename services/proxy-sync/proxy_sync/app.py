@@ -3,8 +3,13 @@
 import asyncio
 import socket
 
-from slipway.contracts.application import ApplicationScaled
-from slipway.contracts.project import EnvironmentDeletionRequested
+from slipway.contracts.application import (
+    ApplicationCreated,
+    ApplicationDeletionRequested,
+    ApplicationScaled,
+)
+from slipway.contracts.project import EnvironmentCreated, EnvironmentDeletionRequested
+from slipway.contracts.rollout import RolloutEvent
 from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
 from slipway.runtime.clock import SystemClock
@@ -19,8 +24,10 @@ from proxy_sync.settings import ProxySettings
 
 
 def key(commit: Commit) -> str | None:
-    """Hosts are followed by the fold of all of them."""
-    return None if commit.subject.category in ("host", "network") else commit.subject.id
+    """Hosts are followed by the fold of all of them; nothing is to be done for what was made, and
+    is not deployed yet."""
+    made = isinstance(commit.events[0], ApplicationCreated | EnvironmentCreated)
+    return None if made or commit.subject.category in ("host", "network") else commit.subject.id
 
 
 async def main(stopping: asyncio.Event) -> None:
@@ -49,11 +56,11 @@ async def main(stopping: asyncio.Event) -> None:
                     edge.leave(organization, id_)
                 case ApplicationScaled():
                     routes.scaling()
-                    routes.ensure(organization, id_)
-                case _ if commit.subject.category in ("rollout", "application"):
+                    routes.wake(id_)
+                case ApplicationDeletionRequested() | RolloutEvent():
                     routes.ensure(organization, id_)
                 case _:
-                    pass
+                    routes.wake(id_)
 
     await lease.acquire()
     try:

@@ -16,6 +16,8 @@ from nats.errors import TimeoutError as NatsTimeout
 from nats.js.errors import APIError
 
 WRONG_LAST_SEQUENCE = 10071
+_LOOKS = (0.005, 0.002, 0.004, 0.01, 0.02, 0.05, 0.1, 0.2)
+"""Seconds from one look for what was announced to the next."""
 
 
 class Message(NamedTuple):
@@ -221,37 +223,35 @@ class Stream:
             pending.cancel()
 
     async def follow(self, after: int, pattern: str) -> AsyncIterator[Message]:
-        """`read`, and then what comes, for ever. What is published is seen by a subscription
-        before it is stored, so it only wakes this up; a look each second is the net."""
-        woken = asyncio.Event()
+        """`read`, and then what comes, for ever. A subscription sees what is published some
+        milliseconds before it is stored, so it only says how many to look for: each once, most
+        often. What the stream refuses is looked for in vain, and a look each second is the net."""
+        announced, woken = 0, asyncio.Event()
 
         async def wake(_message: Msg) -> None:
+            nonlocal announced
+            announced += 1
             woken.set()
 
         subscription = await self._client.subscribe(pattern, cb=wake)
-        delays = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
         try:
             while True:
-                seen = after
-                async for message in self._patiently(after, pattern):
-                    yield message
-                    after = message.sequence
-                if after != seen:
-                    continue
+                for delay in (0.0, *_LOOKS):
+                    await asyncio.sleep(delay)
+                    async for message in self._patiently(after, pattern):
+                        announced -= 1
+                        yield message
+                        after = message.sequence
+                    if announced <= 0:
+                        break
+                announced = 0
+                woken.clear()
                 try:
                     async with asyncio.timeout(1.0):
                         await woken.wait()
+                    await asyncio.sleep(_LOOKS[0])
                 except TimeoutError:
                     continue
-                woken.clear()
-                for delay in delays:
-                    await asyncio.sleep(delay)
-                    before = after
-                    async for message in self._patiently(after, pattern):
-                        yield message
-                        after = message.sequence
-                    if after != before:
-                        break
         finally:
             await subscription.unsubscribe()
 

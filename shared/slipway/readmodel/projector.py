@@ -3,6 +3,7 @@ live, when the code has changed, somebody asks, or the database is empty."""
 
 import asyncio
 import gc
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from typing import Literal
 from uuid import uuid4
 
 from slipway.eventstore.store import Commit, EventStore
-from slipway.readmodel.model import Away, Document, Generations, Projection
+from slipway.readmodel.model import Away, Document, Documents, Generations, Projection
 from slipway.runtime.logging import logger
 
 _BATCH = 500
+_NOTED = 1.0
+"""Seconds from one checkpoint to the next: what is folded twice after a death changes nothing."""
 
 
 @dataclass(slots=True)
@@ -39,6 +42,9 @@ class Projector:
     ) -> None:
         self._store = store
         self._documents = documents
+        self.known: Documents = documents
+        """What is there is read here. Whoever stores documents ahead of the fold puts something in
+        its place that waits for them, so that they are not stored twice."""
         self._projections = projections
         self._version = version
         self._moved = asyncio.Condition()
@@ -99,6 +105,7 @@ class Projector:
         queue = self._queue = asyncio.Queue(4 * _BATCH)
         end = await self._store.last_sequence()
         self.caught_up = self.caught_up or self.sequence >= end
+        checkpoint, noted = self.sequence, time.monotonic()
 
         async def fill() -> None:
             async for commit in self._store.follow(self.sequence):
@@ -116,12 +123,16 @@ class Projector:
                     live = await self._documents.live()
                     if live is None or live[0] != self._generation:
                         return
-                    continue
+                    batch = []
                 while len(batch) < _BATCH and not queue.empty():
                     batch.append(queue.get_nowait())
                 if commits := [commit for commit in batch if commit is not None]:
                     await self._fold(commits)
                 self.caught_up = self.caught_up or self.sequence >= end
+                wanted = time.monotonic() - noted > _NOTED or self._rebuild_wanted.is_set()
+                if wanted and self.sequence > checkpoint:
+                    await self._documents.set_checkpoint(self._generation, self.sequence)
+                    checkpoint, noted = self.sequence, time.monotonic()
         finally:
             filling.cancel()
 
@@ -135,7 +146,7 @@ class Projector:
             ]
             if not keyed:
                 continue
-            known = await self._documents.get_many(
+            known = await self.known.get_many(
                 projection.collection, list({key for key, _ in keyed})
             )
             changed: dict[str, Document] = {}
@@ -146,7 +157,6 @@ class Projector:
             await self._documents.put(
                 projection.collection, [projection.stored(found) for found in changed.values()]
             )
-        await self._documents.set_checkpoint(self._generation, batch[-1].sequence)
         for commit in batch:
             self._announce(commit)
         await self._moved_to(batch[-1].sequence)

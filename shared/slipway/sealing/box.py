@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -38,9 +39,14 @@ def generate() -> KeyPair:
     )
 
 
+@lru_cache(maxsize=64)
+def _private_key(text: str) -> X25519PrivateKey:
+    return X25519PrivateKey.from_private_bytes(base64.b64decode(text))
+
+
+@lru_cache(maxsize=64)
 def public_of(private: str) -> str:
-    key = X25519PrivateKey.from_private_bytes(base64.b64decode(private))
-    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    return base64.b64encode(_private_key(private).public_key().public_bytes_raw()).decode()
 
 
 def _encrypt(public: str, plain: bytes, place: str) -> str:
@@ -50,7 +56,7 @@ def _encrypt(public: str, plain: bytes, place: str) -> str:
 
 def _decrypt(private: str, text: str, place: str) -> bytes:
     try:
-        key = X25519PrivateKey.from_private_bytes(base64.b64decode(private))
+        key = _private_key(private)
         return _SUITE.decrypt(base64.b64decode(text), key, info=_INFO + place.encode())
     except (InvalidTag, ValueError) as error:
         raise CannotOpen(place) from error

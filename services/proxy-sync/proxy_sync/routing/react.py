@@ -77,7 +77,7 @@ class Routes:
         self._secret = settings.probe_key.get_secret_value()
         self._actors: dict[str, _Memory] = {}
         self._hosts = Hosts()
-        self._tasks = Tasks(engine, clock, self._wake, edge.look)
+        self._tasks = Tasks(engine, clock, self.wake, edge.look)
         self._group: asyncio.TaskGroup | None = None
 
     # -- what wakes an actor ------------------------------------------------------------------
@@ -89,13 +89,13 @@ class Routes:
             self._group.create_task(
                 self._act(organization, application), name=f"route:{application}"
             )
-        self._wake(application)
+        self.wake(application)
 
     def scaling(self) -> None:
         """Tasks will come and go."""
         self._tasks.closely()
 
-    def _wake(self, application: str) -> None:
+    def wake(self, application: str) -> None:
         if application in self._actors:
             self._actors[application].wake.set()
 
@@ -130,7 +130,7 @@ class Routes:
         for event in commit.events:
             application = self._hosts.evolve(event)
             if application is not None:
-                self._wake(application)
+                self.wake(application)
 
     async def _follow_hosts(self, after: int) -> None:
         async for commit in self._store.follow(after, "evt._.host.*"):
