@@ -29,16 +29,19 @@ unix://*) socket=${socket#unix://} ;;
 esac
 if [ "${1:-}" = production ]; then
 	first_owner=false
+	PUBLIC_URL=${PUBLIC_URL:-$(public_url "$(hostname -f 2>/dev/null || hostname)")}
 	sample=--label=slipway.production=true
 else
 	first_owner=true
+	PUBLIC_URL=${PUBLIC_URL:-$(public_url localhost)}
 	docker volume create --label "slipway.instance=$INSTANCE" "${INSTANCE}_sample" >/dev/null
 	sample=--volume=${INSTANCE}_sample:/srv/git
 fi
+export PUBLIC_URL
 docker run --rm --network host "$sample" --label "slipway.instance=$INSTANCE" \
 	--volume "$socket:/var/run/docker.sock" \
 	--volume "$STATE:/state" \
-	--env SLIPWAY_INSTANCE --env HTTP_PORT --env HTTPS_PORT --env API_PORT \
+	--env SLIPWAY_INSTANCE --env HTTP_PORT --env HTTPS_PORT --env API_PORT --env PUBLIC_URL \
 	--env "SLIPWAY_CONTROL_IMAGE=$SLIPWAY_CONTROL_IMAGE" \
 	--env "SLIPWAY_NATS_IMAGE=$(image_for nats)" \
 	--env "SLIPWAY_MONGO_IMAGE=$(image_for mongo)" \

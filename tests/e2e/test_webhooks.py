@@ -8,6 +8,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -101,6 +102,28 @@ def test_a_push_deploys_once_and_what_is_none_does_nothing(forge: Forge, version
     again = app.repository.behave("pushed again", on_term="drain")
     app.api.until(forge.deliver(again).json()["deployment"], "live")
     assert version_of(app.host) == "pushed again"
+
+
+def test_the_public_port_takes_pushes_and_nothing_else(api: Api, forge: Forge):
+    """A git server elsewhere reaches no more of this machine than the applications' port."""
+    public = forge.app.webhook.removesuffix(urlsplit(forge.app.webhook).path)
+    assert public not in ("", api.url)
+    with httpx2.Client(base_url=public, timeout=10) as outside:
+        assert forge.deliver("0" * 40, branch="other").status_code == 200
+        known = outside.post(f"/v1/webhooks/git/{'x' * 32}", json={})
+        assert known.headers["content-type"] == "application/problem+json", known.text
+        for method, path in (
+            ("GET", forge.app.webhook),
+            ("POST", f"{forge.app.webhook}/more"),
+            ("POST", "/v1/webhooks/git/"),
+            ("POST", "/v1/webhooks/git/..%2f..%2fsessions"),
+            ("POST", "/v1/sessions"),
+            ("GET", "/v1/projects"),
+            ("GET", "/healthz"),
+        ):
+            answer = outside.request(method, path)
+            assert answer.status_code in (400, 404), (method, path, answer.text)
+            assert "problem" not in answer.headers.get("content-type", ""), (method, path)
 
 
 def test_twenty_pushes_are_answered_within_100_ms(

@@ -15,7 +15,8 @@ class GatewaySettings(Settings):
     gateway_key: SecretStr = SecretStr("")
     """Private half of the gateway's own key, for what it must read again itself."""
     setup_token: SecretStr = SecretStr("")
-    http_port: int = 80
+    public_url: str = ""
+    """Where the public HTTP port is reached from outside, as `http://203.0.113.7`."""
     listen_port: int = 8000
     allow_private_sources: bool = False
 

@@ -265,8 +265,9 @@ async def test_a_tree_outlives_a_rebuild(projecting: Gateway):
     await project(gateway, ctx, first)
     before = (await gateway.trees.of(ORGANIZATION)).page(None, 10)
     gateway.projector.ask_rebuild()
-    second = str(uuid4())
-    await project(gateway, context(gateway), second)
+    later, second = context(gateway), str(uuid4())
+    later.at += timedelta(seconds=1)  # what is made in one millisecond is in the order of its ids
+    await project(gateway, later, second)
     during, _ = (await gateway.trees.of(ORGANIZATION)).page(None, 10)
     assert during[: len(before[0])] == before[0]
     assert len(during) == 2

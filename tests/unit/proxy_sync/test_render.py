@@ -100,6 +100,8 @@ def test_its_own_api_listens_on_the_control_network_alone():
     )["http"]
     assert platform["routers"]["control"]["middlewares"] == ["control-sign-in"]
     assert platform["routers"]["platform"]["middlewares"] == ["platform-only-here"]
+    public = [name for name, it in platform["routers"].items() if "web" in it["entryPoints"]]
+    assert public == ["webhooks"]
     assert edge.user("slipway", "pw") == "slipway:{SHA}GpHWL3ymc5liWkNopqtdSjuqYHM="
 
 

@@ -63,11 +63,11 @@ class Application(Shown):
     updated_at: str
 
 
-def webhook_path(gateway: Gateway, document: Document) -> str:
+def webhook_url(gateway: Gateway, document: Document) -> str:
     sealed = Sealed.model_validate(document["state"]["webhook_token"])
     private = gateway.settings.gateway_key.get_secret_value()
     token = sealing.open_sealed(private, sealed, f"application/{document['_id']}/webhook")
-    return f"/v1/webhooks/git/{token}"
+    return f"{gateway.settings.public_url}/v1/webhooks/git/{token}"
 
 
 def domain(host: str, route: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def shown(
             "addresses": len(route["state"]["addresses"]) if route else 0,
         },
         "webhook": {
-            "url": webhook_path(gateway, document) if hook else None,
+            "url": webhook_url(gateway, document) if hook else None,
             "has_secret": state["webhook_secret"] is not None,
         },
         "domains": domains or [],

@@ -11,6 +11,7 @@ HASH = "slipway.traefik"
 """The label with the hash of all that the container was made from."""
 PLATFORM_PORT = 4000
 CONTROL_PORT = 8080
+_WEBHOOK = "^/v1/webhooks/git/[A-Za-z0-9_-]{1,100}$"
 
 
 def static(control_address: str) -> dict[str, Any]:
@@ -54,7 +55,8 @@ def user(name: str, password: str) -> str:
 
 def platform(*, users: str, loopback: list[str], gateway: str) -> dict[str, Any]:
     """The platform's own routes: its API for those who come by loopback, Traefik's API for
-    proxy-sync. `loopback` are the addresses from which the published port is reached."""
+    proxy-sync, and for everybody what git servers call. `loopback` are the addresses from which
+    the published port is reached."""
     return {
         "http": {
             "routers": {
@@ -63,6 +65,12 @@ def platform(*, users: str, loopback: list[str], gateway: str) -> dict[str, Any]
                     "rule": "PathPrefix(`/`)",
                     "service": "platform",
                     "middlewares": ["platform-only-here"],
+                },
+                "webhooks": {
+                    "entryPoints": ["web"],
+                    "rule": f"Method(`POST`) && PathRegexp(`{_WEBHOOK}`)",
+                    "priority": 1,  # every application's own routes come first
+                    "service": "platform",
                 },
                 "control": {
                     "entryPoints": ["control"],
