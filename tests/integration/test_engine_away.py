@@ -4,9 +4,10 @@ The machine's own engine is not stopped for this; they look for one where there 
 from pathlib import Path
 
 import pytest
-from builder.adapters.engine import Engine, EngineAway
+from builder.adapters.engine import Engine
 from deployer.adapters import engine as deployers
 from proxy_sync.adapters import engine as proxys
+from slipway.runtime.engine import EngineAway
 
 
 @pytest.fixture(autouse=True)
@@ -38,9 +39,9 @@ async def test_the_deployer_says_that_it_is_away():
             engine.ensure_network("n", {}),
             engine.remove_network("n"),
         ):
-            with pytest.raises(deployers.EngineAway):
+            with pytest.raises(EngineAway):
                 await asked
-        with pytest.raises(deployers.EngineAway):
+        with pytest.raises(EngineAway):
             await anext(engine.events())
     finally:
         await engine.close()
@@ -55,9 +56,9 @@ async def test_proxy_sync_says_that_it_is_away():
             engine.join("n"),
             engine.leave("n"),
         ):
-            with pytest.raises(proxys.EngineAway):
+            with pytest.raises(EngineAway):
                 await asked
-        with pytest.raises(proxys.EngineAway):
+        with pytest.raises(EngineAway):
             await anext(engine.events())
     finally:
         await engine.close()

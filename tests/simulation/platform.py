@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployer.adapters.engine import Engine, EngineAway, EngineRefused
+from deployer.adapters.engine import Engine
 from deployer.app import key, reaction
 from deployer.networks.react import Networks
 from deployer.rollout.react import Rollouts
@@ -45,6 +45,7 @@ from slipway.eventstore.memory import MemoryLease
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 from slipway.kernel.ids import derived
+from slipway.runtime.engine import EngineAway, EngineRefused
 from slipway.runtime.reactor import Reactor
 from slipway.sealing import Opener, generate, wrap
 
@@ -67,7 +68,7 @@ class SwarmEngine(Engine):
         self._instance, self._api = INSTANCE, (0, 0)
         self._swarm, self._life = swarm, life
 
-    async def _query(self, path: str, method: str = "GET", **given: Any) -> Any:
+    async def query(self, path: str, method: str = "GET", **given: Any) -> Any:
         async def ask() -> Any:
             return await self._swarm.query(path, method, given.get("params", {}), given.get("data"))
 

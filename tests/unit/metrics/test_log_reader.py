@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from metrics.adapters.engine import EngineAway, EngineRefused, State
+from metrics.adapters.engine import State
 from metrics.container import Container
 from metrics.logs.ledger import Ledger
 from metrics.logs.reader import Reader
 from slipway.contracts.logs import LogLine
 from slipway.eventstore.stream import Silent
+from slipway.runtime.engine import EngineAway, EngineRefused
 
 BOX = Container("c" * 64, "org", "app", "task", True)
 

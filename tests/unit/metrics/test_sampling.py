@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from metrics.adapters.engine import EngineAway
 from metrics.container import Container, container
 from metrics.sampling.react import Sampling
 from metrics.sampling.render import Reading, cores, reading, sample
+from slipway.runtime.engine import EngineAway
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 

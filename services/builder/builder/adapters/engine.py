@@ -4,12 +4,9 @@ import aiodocker
 from aiodocker.exceptions import DockerError
 from aiohttp import ClientError
 from slipway.contracts.values import BuiltImage
+from slipway.runtime.engine import EngineAway
 
 _NOT_REACHED = 900  # aiodocker's own status for a connection that was refused
-
-
-class EngineAway(Exception):
-    """The engine does not answer."""
 
 
 class PullFailed(Exception):

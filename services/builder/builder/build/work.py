@@ -20,9 +20,10 @@ from slipway.contracts.values import (
 )
 from slipway.kernel.clock import Clock
 from slipway.runtime.clock import iso
+from slipway.runtime.engine import EngineAway
 
 from builder.adapters import addresses, shell
-from builder.adapters.engine import Engine, EngineAway, PullFailed
+from builder.adapters.engine import Engine, PullFailed
 from builder.build import explain, render
 from builder.build.log import BuildLog
 from builder.build.progress import Progress

@@ -4,25 +4,12 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import aiodocker
-from aiodocker.exceptions import DockerError
-from aiohttp import ClientError
 from slipway.contracts import labels
+from slipway.runtime.engine import EngineApi, EngineRefused
 
 from deployer.rollout.view import Phase, ServiceView, TaskView
 
-_AWAY = (503, 900)  # 900 is aiodocker's own, for a connection that was refused
-_PASSING = ("DeadlineExceeded", "deadline exceeded", "Unavailable", "no leader")
-
-
-class EngineAway(Exception):
-    """The engine does not answer."""
-
-
-class EngineRefused(Exception):
-    """The engine's words why not."""
-
-
+_EVENTS = ("start", "kill", "die", "destroy", "health_status")
 _PHASES: dict[str, Phase] = {
     "new": "starting", "allocated": "starting", "pending": "starting", "assigned": "starting",
     "accepted": "starting", "preparing": "starting", "ready": "starting", "starting": "starting",
@@ -59,36 +46,15 @@ def task_view(task: Mapping[str, Any], network: str) -> TaskView:
     )
 
 
-class Engine:
+class Engine(EngineApi):
     def __init__(self, instance: str) -> None:
-        self._docker = aiodocker.Docker()
+        super().__init__()
         self._instance = instance
         self._api: tuple[int, int] = (0, 0)
 
-    async def close(self) -> None:
-        await self._docker.close()
-
-    async def _query(self, path: str, method: str = "GET", **given: Any) -> Any:
-        data = given.pop("data", None)
-        try:
-            if data is not None:
-                given["data"] = json.dumps(data)
-                given["headers"] = {"Content-Type": "application/json"}
-            async with self._docker._query(path, method=method, **given) as response:  # noqa: SLF001
-                body = await response.read()
-                return json.loads(body) if body.strip() else None
-        except DockerError as error:
-            if error.status == 404:
-                raise KeyError(path) from error
-            if error.status in _AWAY or any(word in str(error.message) for word in _PASSING):
-                raise EngineAway(str(error.message)) from error
-            raise EngineRefused(str(error.message)) from error
-        except (ClientError, OSError, TimeoutError) as error:
-            raise EngineAway(str(error)) from error
-
     async def knows_start_interval(self) -> bool:
         if self._api == (0, 0):
-            found = await self._query("version")
+            found = await self.query("version")
             major, minor = found["ApiVersion"].split(".")
             self._api = (int(major), int(minor))
         return self._api >= (1, 44)
@@ -99,11 +65,11 @@ class Engine:
     async def services(self, application: str, network: str) -> dict[str, ServiceView]:
         """deployment → release, with its tasks."""
         mark = f"{labels.SERVICE}={application}"
-        found = await self._query("services", params={"filters": self._filter(mark)})
+        found = await self.query("services", params={"filters": self._filter(mark)})
         if not found:
             return {}
         names = json.dumps({"service": [service["ID"] for service in found]})
-        tasks = await self._query("tasks", params={"filters": names})
+        tasks = await self.query("tasks", params={"filters": names})
         network_id = await self.network_id(network) or ""
         views = {}
         for service in found:
@@ -122,55 +88,55 @@ class Engine:
 
     async def any_services(self, environment: str) -> bool:
         mark = f"{labels.ENVIRONMENT}={environment}"
-        return bool(await self._query("services", params={"filters": self._filter(mark)}))
+        return bool(await self.query("services", params={"filters": self._filter(mark)}))
 
     async def any_containers(self, application: str) -> bool:
         """On this node, running or not."""
         marks = self._filter(f"{labels.SERVICE}={application}")
-        return bool(await self._query("containers/json", params={"filters": marks, "all": "1"}))
+        return bool(await self.query("containers/json", params={"filters": marks, "all": "1"}))
 
     async def create(self, body: Mapping[str, Any]) -> None:
         """One that is there under the same name is the same release: names are derived."""
         try:
-            await self._query("services/create", "POST", data=body)
+            await self.query("services/create", "POST", data=body)
         except EngineRefused as error:
             if "name conflicts with an existing object" not in str(error):
                 raise
 
     async def scale(self, service: ServiceView, replicas: int) -> None:
         """Under the version that was looked at: a process that was paused changes nothing."""
-        found = await self._query(f"services/{service.id}")
+        found = await self.query(f"services/{service.id}")
         spec = found["Spec"]
         if spec["Labels"].get(labels.INSTANCE) != self._instance:
             raise EngineRefused(f"{service.name} is not ours")
         spec["Mode"]["Replicated"]["Replicas"] = replicas
         version = {"version": str(service.version)}
-        await self._query(f"services/{service.id}/update", "POST", params=version, data=spec)
+        await self.query(f"services/{service.id}/update", "POST", params=version, data=spec)
 
     async def remove(self, service: ServiceView) -> None:
         try:
-            await self._query(f"services/{service.id}", "DELETE")
+            await self.query(f"services/{service.id}", "DELETE")
         except KeyError:
             return
 
     async def image_config(self, reference: str) -> Mapping[str, Any] | None:
         try:
-            return (await self._query(f"images/{reference}/json")).get("Config") or {}
+            return (await self.query(f"images/{reference}/json")).get("Config") or {}
         except KeyError:
             return None
 
     async def remove_images(self, application: str) -> None:
         """All that were built for it. One that a container still uses is left."""
         mark = f"{labels.SERVICE}={application}"
-        for image in await self._query("images/json", params={"filters": self._filter(mark)}):
+        for image in await self.query("images/json", params={"filters": self._filter(mark)}):
             try:
-                await self._query(f"images/{image['Id']}", "DELETE", params={"force": "1"})
+                await self.query(f"images/{image['Id']}", "DELETE", params={"force": "1"})
             except (EngineRefused, KeyError):
                 continue
 
     async def network_id(self, name: str) -> str | None:
         try:
-            return (await self._query(f"networks/{name}"))["Id"]
+            return (await self.query(f"networks/{name}"))["Id"]
         except KeyError:
             return None
 
@@ -184,27 +150,19 @@ class Engine:
             "Labels": {labels.INSTANCE: self._instance, **marks},
         }
         try:
-            await self._query("networks/create", "POST", data=body)
+            await self.query("networks/create", "POST", data=body)
         except EngineRefused as error:
             if "already exists" not in str(error):
                 raise
 
     async def remove_network(self, name: str) -> None:
         try:
-            await self._query(f"networks/{name}", "DELETE")
+            await self.query(f"networks/{name}", "DELETE")
         except KeyError:
             return
 
     async def lines(self, container: str, count: int = 20) -> list[str]:
-        """The last lines of a container, both streams."""
-        if not container:
-            return []
-        try:
-            found = await self._docker.containers.get(container)
-            raw = await found.log(stdout=True, stderr=True, tail=count)
-        except (DockerError, ClientError, OSError):
-            return []
-        return [line.rstrip("\n") for line in raw if line.strip()]
+        return await self.last_lines(container, count) if container else []
 
     async def health_answers(self, container: str) -> str:
         """What the health check said, when it failed the last times it was asked; else empty. The
@@ -212,7 +170,7 @@ class Engine:
         if not container:
             return ""
         try:
-            found = await self._query(f"containers/{container}/json")
+            found = await self.query(f"containers/{container}/json")
         except (KeyError, EngineRefused):
             return ""
         log = ((found.get("State") or {}).get("Health") or {}).get("Log") or []
@@ -223,26 +181,7 @@ class Engine:
     async def events(self) -> AsyncIterator[str]:
         """Applications whose containers did something, but for what their health checks do all
         the time. Raises EngineAway when it ends."""
-        filters = json.dumps(
-            {
-                "type": ["container"],
-                "event": ["start", "kill", "die", "destroy", "health_status"],
-                "label": [f"{labels.INSTANCE}={self._instance}"],
-            }
-        )
-        try:
-            async with self._docker._query(  # noqa: SLF001
-                "events", method="GET", params={"filters": filters}, timeout=None
-            ) as response:
-                try:
-                    async for line in response.content:
-                        if line.strip():
-                            event = json.loads(line)
-                            marks = (event.get("Actor") or {}).get("Attributes") or {}
-                            if marks.get(labels.SERVICE):
-                                yield marks[labels.SERVICE]
-                finally:
-                    response.close()  # the client does not, when it is left early
-        except (DockerError, ClientError, OSError, ValueError) as error:
-            raise EngineAway(str(error)) from error
-        raise EngineAway("the event stream ended")
+        marks = [f"{labels.INSTANCE}={self._instance}", labels.SERVICE]
+        async with self.container_events(_EVENTS, marks) as actors:
+            async for actor in actors:
+                yield actor["Attributes"][labels.SERVICE]

@@ -12,9 +12,10 @@ from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime.append import Appender
+from slipway.runtime.engine import EngineAway, EngineRefused
 from slipway.runtime.logging import logger
 
-from deployer.adapters.engine import Engine, EngineAway, EngineRefused
+from deployer.adapters.engine import Engine
 
 
 class Networks:

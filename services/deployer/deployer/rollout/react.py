@@ -41,10 +41,11 @@ from slipway.kernel.envelope import Subject
 from slipway.runtime import failpoints
 from slipway.runtime.append import Appender
 from slipway.runtime.clock import iso
+from slipway.runtime.engine import EngineAway, EngineRefused
 from slipway.runtime.logging import logger
 from slipway.sealing import CannotOpen, Opener
 
-from deployer.adapters.engine import Engine, EngineAway, EngineRefused
+from deployer.adapters.engine import Engine
 from deployer.rollout import explain, facts, render
 from deployer.rollout.observe import Observer, state_of
 from deployer.rollout.plan import (

@@ -4,9 +4,10 @@ have missed, at a start or while it was away, a look at all containers finds."""
 import asyncio
 import contextlib
 
+from slipway.runtime.engine import EngineAway, EngineRefused
 from slipway.runtime.logging import logger
 
-from metrics.adapters.engine import Engine, EngineAway, EngineRefused
+from metrics.adapters.engine import Engine
 from metrics.container import Container
 from metrics.logs.ledger import Ledger
 from metrics.logs.reader import Reader

@@ -10,9 +10,10 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Protocol
 
 from slipway.contracts.logs import LogLine
+from slipway.runtime.engine import EngineAway, EngineRefused
 from slipway.runtime.logging import logger
 
-from metrics.adapters.engine import EngineAway, EngineRefused, State
+from metrics.adapters.engine import State
 from metrics.container import Container
 from metrics.logs.batch import Batch
 from metrics.logs.frames import Broken, decoder

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 from slipway.kernel.clock import Clock
 from slipway.runtime.clock import iso
+from slipway.runtime.engine import EngineAway, EngineRefused
 from slipway.runtime.logging import logger
 
-from metrics.adapters.engine import EngineAway, EngineRefused
 from metrics.container import Container
 from metrics.sampling.render import Reading, message, reading, sample, subject
 

@@ -11,9 +11,10 @@ from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime.append import Appender
+from slipway.runtime.engine import EngineAway, EngineRefused
 from slipway.runtime.logging import logger
 
-from proxy_sync.adapters.engine import Engine, EngineAway, EngineRefused
+from proxy_sync.adapters.engine import Engine
 from proxy_sync.adapters.traefik import Traefik
 from proxy_sync.edge import render
 from proxy_sync.settings import ProxySettings

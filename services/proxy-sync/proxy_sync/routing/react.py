@@ -28,9 +28,10 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime import failpoints
 from slipway.runtime.append import Appender
+from slipway.runtime.engine import EngineAway, EngineRefused
 from slipway.runtime.logging import logger
 
-from proxy_sync.adapters.engine import Engine, EngineAway, EngineRefused
+from proxy_sync.adapters.engine import Engine
 from proxy_sync.adapters.traefik import NotLoaded, Traefik
 from proxy_sync.edge.react import Edge
 from proxy_sync.routing import explain, plan, render

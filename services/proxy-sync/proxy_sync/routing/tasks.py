@@ -5,9 +5,10 @@ import asyncio
 from collections.abc import Callable
 
 from slipway.kernel.clock import Clock
+from slipway.runtime.engine import EngineAway, EngineRefused
 from slipway.runtime.logging import logger
 
-from proxy_sync.adapters.engine import Engine, EngineAway, EngineRefused
+from proxy_sync.adapters.engine import Engine
 from proxy_sync.routing.model import TaskAddress
 
 OPEN, QUIET = 0.1, 2.0
