@@ -1,9 +1,8 @@
 """Sources that can't be had: the deployment says why and what to do, leaves nothing half made, and
 the platform goes on.
 
-Two failures are not brought about for real, since others use this engine: a full disk of the engine
-itself (a step that fills a small file system of its own stands for it), and an engine that is away
-(pausing the daemon would stop everybody; the unit tests answer in its place)."""
+A full disk of the engine itself is not brought about, since others use it: a step that fills a
+small file system of its own stands for it. `test_server_trouble` fills the builder's."""
 
 import uuid
 from collections.abc import Iterator

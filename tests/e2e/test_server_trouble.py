@@ -1,6 +1,8 @@
-"""The engine is away under a running platform: what can't be done fails and says so, what serves
-goes on serving, and the platform goes on when the engine is back. On an instance of its own, whose
-services reach the engine through a socket that the test shuts."""
+"""The engine is away under a running platform, and the disk that it builds on is full: what can't
+be done fails and says so, what serves goes on serving, and the platform goes on once it is mended.
+
+On an instance of its own, whose services reach the engine through a socket that the test shuts, and
+whose builder works in a file system of 800 MB."""
 
 import os
 import shutil
@@ -17,7 +19,7 @@ import pytest
 
 from tests.e2e.api import Api
 from tests.e2e.applications import QUICK, Application, Image
-from tests.e2e.engine import containers, images, services
+from tests.e2e.engine import container_of, containers, docker, images, services
 from tests.e2e.gate import Gate
 from tests.e2e.instance import ROOT
 from tests.e2e.loads import load_from_outside, unharmed
@@ -61,6 +63,10 @@ def platform() -> Iterator[Platform]:
         )  # fmt: skip
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
+    small = ("type=tmpfs", "device=tmpfs", "o=size=800m")
+    options = [flag for option in small for flag in ("--opt", option)]
+    label = ("--label", f"slipway.instance={NAME}")
+    docker("volume", "create", *label, *options, f"{NAME}_builder")
     try:
         script("up", DOCKER_HOST=f"unix://{gate.path}")
         lines = (ROOT / f".slipway/{NAME}.env").read_text().splitlines()
@@ -97,6 +103,21 @@ def test_a_build_fails_with_the_reason_and_what_serves_goes_on(
         app.live()
     unharmed(load)
     assert {"one", "two"} <= load.report["versions"].keys(), load.report["versions"]
+
+
+def test_a_build_on_a_full_disk_fails_with_the_reason(
+    platform: Platform, environment: str, git_server: GitServer
+):
+    app = Application(platform.api, environment, git_server.repository(), **QUICK)
+    app.repository.behave("one", on_term="drain")
+    builder, work = container_of(f"{NAME}_builder"), "/var/lib/slipway/builder"
+    docker("exec", builder, "dd", "if=/dev/zero", f"of={work}/full", "bs=1M", "count=400")
+    failed = app.failed(60)
+    docker("exec", builder, "rm", f"{work}/full")
+    assert failed["error"]["reason"] == "disk-full", failed["error"]
+    assert "free space" in failed["error"]["hint"], failed["error"]
+    assert docker("exec", builder, "ls", work).split() == []
+    app.live()
 
 
 def test_a_rollout_waits_for_the_engine_and_goes_on(
