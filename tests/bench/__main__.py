@@ -20,6 +20,7 @@ import uvloop
 from tests.bench import deploying, idle, reading, rebuild, servers, writing
 from tests.bench.figures import Report
 from tests.bench.platform import INSTANCE, Platform
+from tests.containers import ROOT
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
@@ -66,7 +67,7 @@ def main(wanted: list[str]) -> None:
     )
     print(report.table())
     print(f"\n{os.cpu_count()} cores; load {load:.1f} before, {os.getloadavg()[0]:.1f} after")
-    file = servers.ROOT / "bench.json"
+    file = ROOT / "bench.json"
     file.write_text(json.dumps(report.document(), indent=1) + "\n")
     print(f"figures: {file}")
 

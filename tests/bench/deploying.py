@@ -9,7 +9,8 @@ import httpx2
 
 from tests.bench.figures import Report, percentile
 from tests.bench.platform import Api, Platform, until
-from tests.bench.servers import LABEL, docker, free_port, image
+from tests.bench.servers import LABEL
+from tests.containers import docker, free_port, image
 
 TIMES, AGAIN = 10, 3
 EVERY = 0.01

@@ -11,7 +11,8 @@ from slipway.contracts import labels
 
 from tests.bench.figures import Report
 from tests.bench.platform import INSTANCE
-from tests.bench.servers import docker, inspect
+from tests.bench.servers import inspect
+from tests.containers import docker
 
 SECONDS = 30.0
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from tests.bench.servers import ROOT
+from tests.containers import ROOT
 
 INSTANCE = os.environ.get("SLIPWAY_INSTANCE", "slipway-test")
 

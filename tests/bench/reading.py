@@ -12,7 +12,7 @@ import httpx2
 
 from tests.bench.figures import Report, percentile
 from tests.bench.platform import Api, Platform, until
-from tests.bench.servers import ROOT, free_port
+from tests.containers import ROOT, free_port
 
 SIZES, SERVICES = (10, 200), 3
 TIMES, WARM = 200, 30

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import secrets
-import socket
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,40 +16,18 @@ from slipway.contracts.permissions import USERS, render
 from slipway.eventstore.init import make
 from slipway.eventstore.jetstream import Connection, connect
 
-ROOT = Path(__file__).parents[2]
+from tests.containers import docker, remove, start_mongo, start_nats
+
 LABEL = f"slipway-bench={secrets.token_hex(4)}"
-
-
-def image(repository: str) -> str:
-    for line in (ROOT / "infra/images.list").read_text().splitlines():
-        if line.startswith(f"{repository}:"):
-            return line.split()[0]
-    raise LookupError(repository)
-
-
-def docker(*argv: str, given: str | None = None) -> str:
-    """Raises RuntimeError with the program's words."""
-    done = subprocess.run(
-        ["docker", *argv], input=given, capture_output=True, text=True, check=False, timeout=300
-    )
-    if done.returncode:
-        raise RuntimeError(f"docker {' '.join(argv)}: {done.stderr.strip()}")
-    return done.stdout.strip()
 
 
 def inspect(*names: str) -> list[dict[str, Any]]:
     return json.loads(docker("inspect", *names)) if names else []
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def sweep() -> None:
     """Nothing of this run is left."""
-    for kind, remove in (
+    for kind, argv in (
         ("service", ("service", "rm")),
         ("container", ("rm", "--force", "--volumes")),
         ("image", ("rmi", "--force")),
@@ -59,12 +35,7 @@ def sweep() -> None:
         everything = ["--all"] if kind == "container" else []
         found = docker(kind, "ls", "--quiet", *everything, "--filter", f"label={LABEL}").split()
         if found:
-            docker(*remove, *sorted(set(found)))
-
-
-def readable(folder: Path, conf: str) -> None:
-    folder.chmod(0o755)
-    (folder / "nats.conf").write_text(conf)
+            docker(*argv, *sorted(set(found)))
 
 
 async def _until_it_speaks(port: int, first: bytes) -> None:
@@ -94,15 +65,8 @@ async def event_store(*, synced: bool) -> AsyncIterator[Connection]:
     if not synced:
         conf = conf.replace("sync_interval: always", "")
     with TemporaryDirectory(prefix="slipway-bench-") as folder:
-        readable(Path(folder), conf)
-        port = free_port()
-        container = docker(
-            "run", "--detach", "--label", LABEL, "--publish", f"127.0.0.1:{port}:4222",
-            "--volume", f"{folder}:/etc/nats:ro", "--volume", "/data",
-            image("nats"), "--config", "/etc/nats/nats.conf",
-        )  # fmt: skip
-        url = f"nats://127.0.0.1:{port}"
-        await _until_it_speaks(port, b"INFO ")
+        container, url = start_nats(LABEL, Path(folder), conf)
+        await _until_it_speaks(int(url.rpartition(":")[2]), b"INFO ")
         client = await nats.connect(url, user="admin", password=passwords["admin"])
         await make(client.jetstream(timeout=30))
         await client.close()
@@ -111,24 +75,17 @@ async def event_store(*, synced: bool) -> AsyncIterator[Connection]:
             yield connection
         finally:
             await connection.close()
-            docker("rm", "--force", "--volumes", container)
+            remove(container)
 
 
 @asynccontextmanager
 async def database() -> AsyncIterator[str]:
     """A MongoDB server, as the platform starts it: its address."""
-    port, password = free_port(), secrets.token_hex(16)
-    container = docker(
-        "run", "--detach", "--label", LABEL, "--publish", f"127.0.0.1:{port}:27017",
-        "--env", "MONGO_INITDB_ROOT_USERNAME=root",
-        "--env", f"MONGO_INITDB_ROOT_PASSWORD={password}",
-        image("mongo"), "mongod", "--wiredTigerCacheSizeGB", "0.25", "--quiet", "--bind_ip_all",
-    )  # fmt: skip
+    container, url = start_mongo(LABEL)
     try:
-        url = f"mongodb://root:{password}@127.0.0.1:{port}"
         # What waits for a server that is just starting measures the server's start.
         with MongoClient(url, serverSelectionTimeoutMS=60_000) as client:
             await asyncio.to_thread(client.admin.command, "ping")
         yield url
     finally:
-        docker("rm", "--force", "--volumes", container)
+        remove(container)

@@ -1,14 +1,11 @@
-"""Real servers for the contract tests: containers of the images that `make up` provides, on
-loopback ports, labelled and removed again."""
+"""Real servers for the contract tests."""
 
 import asyncio
 import secrets
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import nats
 import pytest
@@ -16,29 +13,9 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from slipway.contracts.permissions import USERS, render
 
-ROOT = Path(__file__).parents[2]
+from tests.containers import docker, remove, start_mongo, start_nats
+
 LABEL = f"slipway.instance=test-contract-{secrets.token_hex(3)}"
-
-
-def image(repository: str) -> str:
-    for line in (ROOT / "infra/images.list").read_text().splitlines():
-        if line.startswith(f"{repository}:"):
-            return line.split()[0]
-    raise LookupError(repository)
-
-
-def docker(*argv: str, text: str | None = None) -> str:
-    done = subprocess.run(
-        ["docker", *argv], input=text, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"docker {' '.join(argv)}: {done.stderr}"
-    return done.stdout.strip()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def wait_for_port(port: int, seconds: float = 30) -> None:
@@ -70,19 +47,12 @@ class NatsServer:
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     passwords = {user: secrets.token_hex(16) for user in USERS}
-    folder = tmp_path_factory.mktemp("nats")
-    (folder / "nats.conf").write_text(render(passwords))
-    port = free_port()
-    container = docker(
-        "create", "--label", LABEL, "--publish", f"127.0.0.1:{port}:4222",
-        "--volume", f"{folder}:/etc/nats:ro", "--volume", "/data",
-        image("nats"), "--config", "/etc/nats/nats.conf",
-    )  # fmt: skip
-    server = NatsServer(container, f"nats://127.0.0.1:{port}", passwords)
-    server.start()
+    container, url = start_nats(LABEL, tmp_path_factory.mktemp("nats"), render(passwords))
+    server = NatsServer(container, url, passwords)
+    wait_for_port(int(url.rpartition(":")[2]))
     asyncio.run(_init(server))
     yield server
-    docker("rm", "--force", "--volumes", container)
+    remove(container)
 
 
 async def _init(server: NatsServer) -> None:
@@ -109,17 +79,10 @@ async def _init(server: NatsServer) -> None:
 
 @pytest.fixture(scope="session")
 def mongo_url() -> Iterator[str]:
-    port, password = free_port(), secrets.token_hex(16)
-    container = docker(
-        "run", "--detach", "--label", LABEL, "--publish", f"127.0.0.1:{port}:27017",
-        "--env", "MONGO_INITDB_ROOT_USERNAME=root",
-        "--env", f"MONGO_INITDB_ROOT_PASSWORD={password}",
-        image("mongo"), "mongod", "--wiredTigerCacheSizeGB", "0.25", "--quiet", "--bind_ip_all",
-    )  # fmt: skip
-    url = f"mongodb://root:{password}@127.0.0.1:{port}"
+    container, url = start_mongo(LABEL)
     wait_for_mongo(url)
     yield url
-    docker("rm", "--force", "--volumes", container)
+    remove(container)
 
 
 def wait_for_mongo(url: str, seconds: float = 60) -> None:

@@ -21,8 +21,9 @@ from slipway.contracts.project import ProjectCreated
 from slipway.eventstore.jetstream import Connection, connect
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 
+from tests.containers import docker, image
 from tests.contract import conftest as contract
-from tests.contract.conftest import NatsServer, docker, image
+from tests.contract.conftest import NatsServer
 
 nats_server = contract.nats_server
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
