@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.errors import APIError
@@ -139,7 +138,7 @@ def _message(headers: bytes, data: bytes) -> Message:
 
 
 class Stream:
-    def __init__(self, client: Client, inbox: Inbox, name: str) -> None:
+    def __init__(self, client: DirectClient, inbox: Inbox, name: str) -> None:
         self._client = client
         self._js = client.jetstream(timeout=5.0)
         self._inbox = inbox
@@ -228,12 +227,13 @@ class Stream:
         often. What the stream refuses is looked for in vain, and a look each second is the net."""
         announced, woken = 0, asyncio.Event()
 
-        async def wake(_message: Msg) -> None:
+        def announce(_subject: bytes, _headers: bytes, _data: bytes) -> None:
             nonlocal announced
             announced += 1
             woken.set()
 
-        subscription = await self._client.subscribe(pattern, cb=wake)
+        subscription = await self._client.subscribe(pattern)
+        self._client.taken[subscription._id] = announce  # noqa: SLF001 - before any later answer
         try:
             while True:
                 for delay in (0.0, *_LOOKS):
@@ -254,6 +254,7 @@ class Stream:
                     continue
         finally:
             await subscription.unsubscribe()
+            self._client.taken.pop(subscription._id, None)  # noqa: SLF001
 
     async def _patiently(self, after: int, pattern: str) -> AsyncIterator[Message]:
         """A server that is away is waited for: a follower never ends by itself."""
