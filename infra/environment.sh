@@ -31,6 +31,12 @@ set_ports() {
 }
 # shellcheck disable=SC2086
 set_ports $PORTS
+PUBLIC_URL=${PUBLIC_URL:-}
+PUBLIC_URL=${PUBLIC_URL%/}
+case $PUBLIC_URL in
+'' | http://?* | https://?*) ;;
+*) fail "PUBLIC_URL=$PUBLIC_URL is not an address" "give it with its scheme, as http://$PUBLIC_URL" ;;
+esac
 public_url() { # public_url host: where that host's HTTP port is reached
 	if [ "$HTTP_PORT" = 80 ]; then
 		printf 'http://%s' "$1"

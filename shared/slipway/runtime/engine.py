@@ -1,4 +1,5 @@
-"""The container engine's API: the only importer of aiodocker.
+"""The container engine's API. Beside the builder, which pulls images with it, this is the only
+importer of aiodocker.
 
 Whatever is asked ends in one of four ways: an answer, KeyError for what is not there, EngineRefused
 with the engine's words, EngineAway when it does not answer.
@@ -27,11 +28,12 @@ class EngineAway(Exception):
 
 
 class EngineRefused(Exception):
-    """The engine's words why not."""
+    """The engine's words why not. `fault`: it failed at what it was asked for, and may not the next
+    time."""
 
-    def __init__(self, words: str, status: int = 500) -> None:
+    def __init__(self, words: str, status: int = 400) -> None:
         super().__init__(words)
-        self.status = status
+        self.fault = status >= 500 and status != 501
 
 
 def _problem(error: Exception, path: str) -> Exception:
@@ -79,13 +81,11 @@ class EngineApi:
             raise _problem(error, path) from error
 
     @asynccontextmanager
-    async def stream(
-        self, path: str, method: str = "GET", **params: str
-    ) -> AsyncIterator[ClientResponse]:
+    async def stream(self, path: str, **params: str) -> AsyncIterator[ClientResponse]:
         """An answer that may have no end. aiodocker leaves it open, so it is closed here."""
         try:
             async with asyncio.timeout(self._patience):
-                query = self._docker._query(path, method, params=params, timeout=None)  # noqa: SLF001
+                query = self._docker._query(path, params=params, timeout=None)  # noqa: SLF001
                 response = await query.__aenter__()
             try:
                 yield response

@@ -258,6 +258,23 @@ async def test_a_container_that_is_gone_and_one_without_a_log():
     assert batches.texts == []
 
 
+async def test_a_fault_of_the_engine_is_not_the_end_of_a_log():
+    class Faulty(Engine):
+        faults = 2
+
+        async def state(self, id_: str) -> State | None:
+            self.faults -= 1
+            if self.faults >= 0:
+                raise EngineRefused("something went wrong", 500)
+            return await super().state(id_)
+
+    engine, batches = Faulty(), Batches()
+    engine.say("one")
+    engine.die()
+    await asyncio.wait_for(reader(engine, Ledger(batches, File())).run(), 5)
+    assert batches.texts == ["one"]
+
+
 @pytest.mark.parametrize("kept", [0, 3])
 async def test_after_a_death_at_any_time_the_next_life_goes_on_exactly_there(kept: int):
     """The file is saved at some time, lines are stored after it, and all else is lost."""

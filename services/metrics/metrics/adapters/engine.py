@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.contracts import labels
-from slipway.runtime.engine import EngineApi, EngineAway, EngineRefused
+from slipway.runtime.engine import EngineApi, EngineRefused
 
 from metrics.container import Container, container
 
@@ -61,13 +61,8 @@ class Engine(EngineApi):
         params = {"stdout": "1", "stderr": "1", "timestamps": "1", "follow": str(int(follow))}
         if since is not None:
             params["since"] = since
-        try:
-            async with self.stream(f"containers/{id_}/logs", **params) as response:
-                yield response.content.readany
-        except EngineRefused as error:
-            if error.status < 500 or error.status == 501:
-                raise
-            raise EngineAway(str(error)) from error  # a fault of the moment, not of the log
+        async with self.stream(f"containers/{id_}/logs", **params) as response:
+            yield response.content.readany
 
     async def stats(self, id_: str) -> Mapping[str, Any] | None:
         """The engine's answer at one moment; None for a container that is gone."""

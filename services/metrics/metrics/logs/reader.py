@@ -88,9 +88,10 @@ class Reader:
                 await self._flush()
                 return
             except EngineRefused as error:
-                self._log.warning("no log to read", error=str(error))
-                await self._flush()
-                return
+                if not error.fault:
+                    self._log.warning("no log to read", error=str(error))
+                    await self._flush()
+                    return
             except EngineAway:
                 pass
             except Broken as error:
