@@ -14,12 +14,26 @@ present() { docker image inspect "$1" >/dev/null 2>&1; }
 
 say() { printf '  %-32s %s\n' "$1" "$2"; }
 
-registry_reachable() {
+# Asked of the engine, not of the client: it may know a mirror, or a way through a proxy.
+registry_reachable() { # registry_reachable IMAGE
 	case ${SLIPWAY_AIRGAP:-} in
 	1) return 1 ;;
 	0) return 0 ;;
 	esac
-	timeout 6 docker manifest inspect debian:trixie-slim >/dev/null 2>&1
+	_answer=$CACHE/logs/pull.log
+	docker pull "$1" >"$_answer" 2>&1 &
+	_pull=$!
+	_left=50
+	until grep -q 'Pulling from' "$_answer"; do # written once the registry has named the layers
+		if [ "$_left" -eq 0 ] || ! kill -0 "$_pull" 2>/dev/null; then
+			break
+		fi
+		_left=$((_left - 1))
+		sleep 0.2
+	done
+	kill "$_pull" 2>/dev/null || true
+	wait "$_pull" 2>/dev/null || true
+	grep -q 'Pulling from' "$_answer"
 }
 
 # What was built is only good for the recipe it was built by.
@@ -48,7 +62,8 @@ while read -r name recipe; do
 done <infra/images.list
 [ -n "$missing" ] || exit 0
 
-if registry_reachable; then
+first=${missing%%=*}
+if registry_reachable "${first# }"; then
 	for item in $missing; do
 		began=$(date +%s)
 		docker pull --quiet "${item%%=*}" >/dev/null || {
