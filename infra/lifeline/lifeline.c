@@ -4,8 +4,10 @@
  *   lifeline run --drain SECONDS -- PROGRAM ARG...
  *       As process 1: starts the program, hands signals on, reaps orphans, ends with the program's
  *       exit code. A signal that asks to stop (TERM, INT, QUIT) reaches the program only after
- *       SECONDS: by then its address has left the DNS and the proxy, and nobody new comes.
- *       A second such signal is handed on at once.
+ *       SECONDS: by then its address has left the DNS and the proxy, and nobody new comes. Then
+ *       only those are left who keep a connection; the signal is handed on at a moment when none
+ *       of them waits for an answer, at most PATIENCE seconds later, so that even a program
+ *       that dies at once leaves no request unanswered. A second one is handed on at once.
  *
  *   lifeline check PORT [PATH]
  *       The health check: connects to the port, or asks GET PATH and takes 2xx and 3xx.
@@ -25,6 +27,12 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "connections.h"
+
+#define PATIENCE 5.0 /* s; a release's time to end, which the deployer sets, is longer */
+#define CHOICE 1.0   /* s for which a good moment is waited for; then a fair one will do */
+#define GLANCE 0.00025 /* s between two looks at the connections */
 
 static double now(void)
 {
@@ -66,12 +74,16 @@ static int run(double drain, char **argv)
     for (;;) {
         int number;
         if (waiting) {
-            double left = due - now();
+            double moment = now(), left = due - moment;
             if (left <= 0) {
-                kill(child, waiting);
-                waiting = 0;
-                drain = 0;
-                continue;
+                enum moment kind = moment_to_stop(moment);
+                if (left <= -PATIENCE || kind == GOOD || (kind == FAIR && left <= -CHOICE)) {
+                    kill(child, waiting);
+                    waiting = 0;
+                    drain = 0;
+                    continue;
+                }
+                left = GLANCE;
             }
             struct timespec limit = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
             number = sigtimedwait(&all, NULL, &limit);

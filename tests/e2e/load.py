@@ -3,12 +3,11 @@ runs on the host and, by standard input, in a container of an environment.
 
     python load.py --address 127.0.0.1:80 --host app.localhost --rate 200 --seconds 60
 
-Half of the requests open a connection of their own, the others share kept-alive ones (with
-`--only-new` none is kept). It prints `{"begun": …}` after its first answer. It ends after
-`--seconds`, or as soon as its standard input closes (with `--until-eof`), and prints one JSON
-object: requests, failed, failures (the first 20, with the time), rate, connections (new, reused),
-and for each version and each host that answered the number of answers and when the first and the
-last request that it answered were sent.
+Half of the requests open a connection of their own, the others share kept-alive ones. It prints
+`{"begun": …}` after its first answer. It ends after `--seconds`, or as soon as its standard input
+closes (with `--until-eof`), and prints one JSON object: requests, failed, failures (the first 20,
+with the time), rate, connections (new, reused), and for each version and each host that answered
+the number of answers and when the first and the last request that it answered were sent.
 """
 
 import argparse
@@ -112,9 +111,7 @@ class Load:
             if connection is not None:
                 connection.close()
 
-    async def run(
-        self, rate: float, seconds: float, stop: asyncio.Event, *, keep: bool
-    ) -> dict[str, object]:
+    async def run(self, rate: float, seconds: float, stop: asyncio.Event) -> dict[str, object]:
         begin = time.monotonic()
         number = 0
         async with asyncio.TaskGroup() as group:
@@ -124,7 +121,7 @@ class Load:
                     break
                 if (wait := due - time.monotonic()) > 0:
                     await asyncio.sleep(wait)
-                group.create_task(self.one(keep=keep and number % 2 == 0))
+                group.create_task(self.one(keep=number % 2 == 0))
                 number += 1
             elapsed = time.monotonic() - begin  # the last answers may take their time
         for connection in self.idle:
@@ -148,7 +145,6 @@ async def main() -> None:
     parser.add_argument("--rate", type=float, default=220.0)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--timeout", type=float, default=10.0)
-    parser.add_argument("--only-new", action="store_true")
     parser.add_argument("--until-eof", action="store_true")
     given = parser.parse_args()
     stop = asyncio.Event()
@@ -163,7 +159,7 @@ async def main() -> None:
 
         loop.add_reader(sys.stdin, read)
     load = Load(given.address, given.host, given.path, given.timeout)
-    report = await load.run(given.rate, given.seconds, stop, keep=not given.only_new)
+    report = await load.run(given.rate, given.seconds, stop)
     print(json.dumps(report), flush=True)
 
 

@@ -50,27 +50,23 @@ class Load:
             self._process.wait(10)
 
 
-def _options(
-    address: str, host: str, rate: float, seconds: float, more: tuple[str, ...]
-) -> list[str]:
+def _options(address: str, host: str, rate: float, seconds: float) -> list[str]:
     options = ["--until-eof", "--address", address, "--host", host]
-    return [*options, "--rate", str(rate), "--seconds", str(seconds), *more]
+    return [*options, "--rate", str(rate), "--seconds", str(seconds)]
 
 
-def load_from_outside(
-    address: str, host: str, *more: str, rate: float = 220, seconds: float = 170
-) -> Load:
-    options = _options(address, host, rate, seconds, more)
+def load_from_outside(address: str, host: str, rate: float = 220, seconds: float = 170) -> Load:
+    options = _options(address, host, rate, seconds)
     return Load([sys.executable, str(HERE / "load.py"), *options])
 
 
 def load_from_inside(
-    environment: str, name: str, port: int, *more: str, rate: float = 220, seconds: float = 170
+    environment: str, name: str, port: int, rate: float = 220, seconds: float = 170
 ) -> Load:
     """The same load from a container of the environment, by the service's name."""
     argv = ["docker", "run", "--rm", "-i", "--network", network_of(environment), "--label", MARK]
     argv += ["python:3.13-slim", "python", "-c", (HERE / "load.py").read_text()]
-    return Load([*argv, *_options(f"{name}:{port}", name, rate, seconds, more)])
+    return Load([*argv, *_options(f"{name}:{port}", name, rate, seconds)])
 
 
 def unharmed(load: Load, rate: float = 200) -> None:

@@ -13,48 +13,41 @@ from tests.e2e.repositories import GitServer
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
-# A connection that is kept ends with the task it leads to, so only a task that says so before it
-# ends can spare its callers an error. One that dies at once is asked by new connections alone.
-CALLERS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "kept-and-new-connections": ({"listen_after": 3, "on_term": "drain"}, ()),
-    "new-connections": ({"listen_after": 3, "on_term": "die"}, ("--only-new",)),
-}
+ENDINGS = ("drain", "die")
+"""What the program does on SIGTERM: it answers what is open, or it dies at once. The load asks by
+new connections and by kept ones; those end with the task that they lead to."""
 
 
-@pytest.fixture(scope="module", params=CALLERS)
-def case(
+@pytest.fixture(scope="module", params=ENDINGS)
+def app(
     request: pytest.FixtureRequest, api: Api, environment: str, git_server: GitServer
-) -> tuple[Application, tuple[str, ...]]:
-    behaviour, options = CALLERS[request.param]
+) -> Application:
+    behaviour: dict[str, Any] = {"listen_after": 3, "on_term": request.param}
     app = Application(api, environment, git_server.repository())
     app.repository.behave("first", **behaviour)
     app.live()
     app.repository.behave("second", **behaviour)
     settled(app.id)
-    return app, options
+    return app
 
 
-def test_a_second_commit_fails_no_request_by_name(case: tuple[Application, tuple[str, ...]]):
-    app, options = case
-    with load_from_inside(app.environment, app.name, 8000, *options) as load:
+def test_a_second_commit_fails_no_request_by_name(app: Application):
+    with load_from_inside(app.environment, app.name, 8000) as load:
         app.live()
         settled(app.id)
     unharmed(load)
     assert "second" in load.report["versions"], load.report["versions"]
 
 
-def test_a_restart_fails_no_request_by_name(case: tuple[Application, tuple[str, ...]]):
-    app, options = case
-    with load_from_inside(app.environment, app.name, 8000, *options) as load:
+def test_a_restart_fails_no_request_by_name(app: Application):
+    with load_from_inside(app.environment, app.name, 8000) as load:
         app.api.until(app.again("restart"), "live")
         settled(app.id)
     unharmed(load)
     assert len(load.report["hosts"]) == 2, load.report["hosts"]
 
 
-def test_scaling_fails_no_request_by_name(case: tuple[Application, tuple[str, ...]]):
-    app, options = case
-
+def test_scaling_fails_no_request_by_name(app: Application):
     def scaled(replicas: int) -> None:
         app.patch(replicas=replicas)
         eventually(
@@ -63,7 +56,7 @@ def test_scaling_fails_no_request_by_name(case: tuple[Application, tuple[str, ..
         )
         settled(app.id, replicas)
 
-    with load_from_inside(app.environment, app.name, 8000, *options) as load:
+    with load_from_inside(app.environment, app.name, 8000) as load:
         scaled(3)
         scaled(1)
     unharmed(load)

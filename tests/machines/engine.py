@@ -90,6 +90,8 @@ class Machine:
             except subprocess.TimeoutExpired:
                 self._daemon.kill()
                 self._daemon.wait(10)
+        # One that did not come up, or was killed, leaves its data mounted on itself.
+        run("umount", "--lazy", str(self.folder / "data"), check=False)
         run("ip", "netns", "delete", self.name, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
