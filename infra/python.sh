@@ -21,8 +21,8 @@ find_python() {
 		fi
 	done
 	if command -v uv >/dev/null 2>&1; then
-		uv python find --quiet '>=3.12' 2>/dev/null && return
-		uv python install --quiet 3.13 >/dev/null 2>&1 && uv python find --quiet '>=3.12' && return
+		uv python find '>=3.12' 2>/dev/null && return
+		uv python install --quiet 3.13 >/dev/null 2>&1 && uv python find '>=3.12' 2>/dev/null && return
 	fi
 	return 1
 }
