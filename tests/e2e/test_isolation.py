@@ -15,7 +15,7 @@ from tests.e2e.reach import bridged, gateways, reach
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 
 TRAEFIK = f"{INSTANCE}-traefik"
-INNER_PORTS = {"nats": 4222, "mongo": 27017, "api-gateway": 8000}
+INNER_PORTS = {"nats": (4222, 8222), "mongo": (27017,), "api-gateway": (8000,)}
 NEIGHBOURS = ["another environment", "another project", "another organization"]
 
 
@@ -54,17 +54,18 @@ def neighbours(
 def platform() -> list[str]:
     """Where NATS, MongoDB, the gateway and Traefik's API would answer, by name and address."""
     found = [f"{TRAEFIK}:8080", f"{address_of(TRAEFIK, CONTROL_NETWORK)}:8080"]
-    for name, port in INNER_PORTS.items():
+    for name, ports in INNER_PORTS.items():
         address = address_of(container_of(service(name)), CONTROL_NETWORK)
-        found += [f"{host}:{port}" for host in (name, service(name), address)]
+        hosts = (name, service(name), address)
+        found += [f"{host}:{port}" for host in hosts for port in ports]
     return found
 
 
 def machine(api_port: str) -> list[str]:
     """What listens on the machine, or beside each other on its bridge, and is for nobody here."""
-    ports = (api_port, "4222", "27017", "8080", "8000", "2377", "7946")
+    ports = (api_port, "4222", "8222", "27017", "8080", "8000", "2377", "7946")
     hosts = [f"{gateway}:{port}" for gateway in gateways() for port in ports]
-    inner = (4000, 4222, 8000, 8080, 27017)
+    inner = (4000, 4222, 8222, 8000, 8080, 27017)
     return hosts + [f"{address}:{port}" for address in bridged() for port in inner]
 
 

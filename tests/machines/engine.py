@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,22 +25,27 @@ def run(*argv: str, check: bool = True) -> str:
 
 class Machine:
     """`with Machine(1) as one:` has the address 10.99.0.1 and, until the end of the
-    `with`, an engine that answers at `one.socket`. Several of them reach one another."""
+    `with`, an engine that answers at `one.socket`. Several of them reach one another.
+    `disk`: the engine's data is on a file system in memory of this size (`3g`)."""
 
-    def __init__(self, number: int, *options: str) -> None:
+    def __init__(self, number: int, *options: str, disk: str = "") -> None:
         self.name = f"{NAME}-{number}"
         self.address = f"10.99.0.{number}"
         self.folder = Path(f"/tmp/{self.name}")  # short: a socket's path has at most 108 bytes
         self.socket = f"unix://{self.folder}/engine.sock"
         self.inside = ("nsenter", f"--net=/run/netns/{self.name}")
-        self._options = options
+        self.data = self.folder / "data"
+        self._options, self._disk = options, disk
         self._daemon: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         assert os.geteuid() == 0, "an engine of the tests' own needs root"
-        self.folder.mkdir()
+        self.data.mkdir(parents=True)
         run("ip", "netns", "add", self.name)
         try:
+            if self._disk:
+                size = f"size={self._disk}"
+                run("mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self.data))
             run(*self.inside, "ip", "link", "set", "lo", "up")
             run(*self.inside, "ip", "link", "add", "bridge0", "type", "bridge")
             run(*self.inside, "ip", "addr", "add", "10.98.0.1/24", "dev", "bridge0")
@@ -69,13 +74,20 @@ class Machine:
 
     def script(self, name: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """One of the scripts of `infra`, on this machine."""
+        return self.program("sh", str(ROOT / "infra" / name), environment=environment)
+
+    def program(
+        self, *argv: str, environment: Mapping[str, str], seconds: float = 100
+    ) -> subprocess.CompletedProcess[str]:
+        """Run on this machine, with its engine."""
         cache = {"SLIPWAY_CACHE": str(self.folder / "cache"), "DOCKER_HOST": self.socket}
         return subprocess.run(
-            [*self.inside, "sh", str(ROOT / "infra" / name)],
+            [*self.inside, *argv],
             env={**os.environ, **cache, **environment},
+            cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=seconds,
             check=False,
         )
 
@@ -90,8 +102,9 @@ class Machine:
             except subprocess.TimeoutExpired:
                 self._daemon.kill()
                 self._daemon.wait(10)
-        # One that did not come up, or was killed, leaves its data mounted on itself.
-        run("umount", "--lazy", str(self.folder / "data"), check=False)
+        for mounted in reversed(Path("/proc/mounts").read_text().splitlines()):
+            if (place := mounted.split()[1]).startswith(f"{self.folder}/"):
+                run("umount", "--lazy", place, check=False)
         run("ip", "netns", "delete", self.name, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 

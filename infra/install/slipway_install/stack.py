@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ VOLUMES = ("nats", "mongo", "traefik", "builder", "lifeline", "anchors")
 STORAGE = ("nats", "mongo")
 _EXITS = 4
 """So many failed tasks of one service within a wait are a crash loop, not a late dependency."""
+_STANDS_STILL = timedelta(seconds=20)
+"""A node whose disk was full may have lost how a task ended; the manager then waits for ever for
+one that it believes to be on its way. Images are there, so that none is for so long."""
 _OVER = {"failed", "rejected", "complete", "shutdown", "orphaned", "remove"}
 
 
@@ -73,6 +77,8 @@ def wait(settings: Settings, only: tuple[str, ...] = (), seconds: float = 120) -
             failures = sum(task["Status"]["State"] in {"failed", "rejected"} for task in tasks)
             if not _converged(service, tasks):
                 late.append(name)
+                if _stands_still(tasks):
+                    engine.run("service", "update", "--force", "--detach", name)
                 if failures - failed_before.setdefault(name, failures) >= _EXITS:
                     raise _explained(name, "keeps ending")
         if not late:
@@ -146,6 +152,15 @@ def _converged(service: dict[str, Any], tasks: list[dict[str, Any]]) -> bool:
         if task["Status"]["State"] == "running" and _said(task["Spec"]["ContainerSpec"]) == present
     ]
     return len(good) == len(left) == wanted
+
+
+def _stands_still(tasks: list[dict[str, Any]]) -> bool:
+    return any(
+        task["DesiredState"] == "running"
+        and task["Status"]["State"] in {"assigned", "accepted", "preparing"}
+        and datetime.now(UTC) - datetime.fromisoformat(task["Status"]["Timestamp"]) > _STANDS_STILL
+        for task in tasks
+    )
 
 
 def _said(specification: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from slipway.runtime.reactor import Handle, Reactor
 from slipway.sealing import Opener
 
 from deployer.adapters.engine import Engine
+from deployer.adapters.log_server import LogServer
 from deployer.networks.react import Networks
+from deployer.recovery.watch import Recovery
 from deployer.rollout.react import Rollouts
 from deployer.settings import DeployerSettings
 
@@ -72,6 +74,7 @@ async def main(stopping: asyncio.Event) -> None:
     store = connection.store
     rollouts = Rollouts(store, engine, opener, clock, lease, settings)
     networks = Networks(store, engine, clock, lease, settings.instance)
+    recovery = Recovery(engine, LogServer(settings.nats_url), clock, settings.instance)
 
     await lease.acquire()
     try:
@@ -79,6 +82,7 @@ async def main(stopping: asyncio.Event) -> None:
             stopping,
             rollouts.run(),
             networks.run(),
+            recovery.run(),
             Reactor(store, "deployer", key, reaction(rollouts, networks)).run(),
         )
     finally:

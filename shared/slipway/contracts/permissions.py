@@ -58,7 +58,7 @@ def render(passwords: Mapping[str, str]) -> str:
     lines = [
         'server_name: "slipway"',
         "listen: 0.0.0.0:4222",
-        "http: 127.0.0.1:8222",
+        "http: 0.0.0.0:8222",
         "max_payload: 1MB",
         "jetstream {",
         '  store_dir: "/data"',

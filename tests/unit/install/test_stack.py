@@ -1,5 +1,6 @@
 """When a service counts as up: as many tasks as wanted run what is specified now."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from slipway_install import stack
@@ -41,3 +42,15 @@ def test_none_wanted_and_none_there():
 
 def test_empty_fields_that_the_engine_adds_change_nothing():
     assert stack._converged(service(DNSConfig={}), [task("running")])
+
+
+def test_a_task_that_does_not_get_on_stands_still():
+    def on_its_way(state: str, seconds: float, wanted: str = "running") -> dict[str, Any]:
+        at = datetime.now(UTC) - timedelta(seconds=seconds)
+        since = at.strftime("%Y-%m-%dT%H:%M:%S.123456789Z")  # as the engine writes it
+        return {"DesiredState": wanted, "Status": {"State": state, "Timestamp": since}}
+
+    assert stack._stands_still([on_its_way("accepted", 22)])
+    assert not stack._stands_still([on_its_way("accepted", 15)])
+    assert not stack._stands_still([on_its_way("starting", 22)])
+    assert not stack._stands_still([on_its_way("preparing", 22, wanted="shutdown")])

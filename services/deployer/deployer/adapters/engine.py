@@ -113,6 +113,26 @@ class Engine(EngineApi):
         version = {"version": str(service.version)}
         await self.query(f"services/{service.id}/update", "POST", params=version, data=spec)
 
+    async def wanted_tasks(self) -> list[dict[str, Any]]:
+        """Of every service of the instance, the control plane's too: the tasks that are to run, as
+        the engine has them."""
+        found = await self.query("services", params={"filters": self._filter()})
+        if not found:
+            return []
+        names = {"service": [service["ID"] for service in found], "desired-state": ["running"]}
+        return await self.query("tasks", params={"filters": json.dumps(names)})
+
+    async def restart(self, service: str) -> str:
+        """New tasks for it, of the specification that it has; its name. `service`: id or name."""
+        found = await self.query(f"services/{service}")
+        spec = found["Spec"]
+        if spec["Labels"].get(labels.INSTANCE) != self._instance:
+            raise EngineRefused(f"{spec['Name']} is not ours")
+        spec["TaskTemplate"]["ForceUpdate"] = spec["TaskTemplate"].get("ForceUpdate", 0) + 1
+        version = {"version": str(found["Version"]["Index"])}
+        await self.query(f"services/{service}/update", "POST", params=version, data=spec)
+        return spec["Name"]
+
     async def remove(self, service: ServiceView) -> None:
         try:
             await self.query(f"services/{service.id}", "DELETE")
