@@ -1,6 +1,6 @@
 #!/bin/sh
 # Stop all that this instance runs, and nothing else: what carries its label. Data, secrets and
-# networks are kept; `make up` brings everything back, deployed applications included.
+# networks are kept; `make up` brings everything back, deployed services included.
 set -eu
 . "$(dirname "$0")/environment.sh"
 engine_environment
@@ -41,4 +41,4 @@ stop_rest() {
 	[ -z "$left" ] || docker rm --force $left >/dev/null 2>&1 || true
 }
 step "control plane stopped" stop_control
-step "applications and proxy stopped" stop_rest
+step "services and proxy stopped" stop_rest

@@ -24,7 +24,7 @@ registry_reachable() { # registry_reachable IMAGE
 	docker pull "$1" >"$_answer" 2>&1 &
 	_pull=$!
 	_left=50
-	until grep -q 'Pulling from' "$_answer"; do # written once the registry has named the layers
+	until grep -qs 'Pulling from' "$_answer"; do # written once the registry has named the layers
 		if [ "$_left" -eq 0 ] || ! kill -0 "$_pull" 2>/dev/null; then
 			break
 		fi
@@ -75,7 +75,10 @@ if registry_reachable "${first# }"; then
 	exit 0
 fi
 
-echo "  no image registry can be reached: building the images here, from the package registries"
+if [ "${SLIPWAY_AIRGAP:-}" != 1 ]; then
+	printf '  the engine got no image from a registry: %s\n' "$(tail -n 1 "$CACHE/logs/pull.log")"
+fi
+echo "  building the images here, from the package registries"
 # The longest first: the proxy's program is compiled while the others are made.
 long=
 for item in $missing; do

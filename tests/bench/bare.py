@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 
-def application(content: bytes) -> FastAPI:
+def service(content: bytes) -> FastAPI:
     bare = FastAPI()
 
     @bare.get("/")
@@ -22,7 +22,7 @@ def application(content: bytes) -> FastAPI:
 
 if __name__ == "__main__":
     uvicorn.run(
-        application(Path(sys.argv[2]).read_bytes()),
+        service(Path(sys.argv[2]).read_bytes()),
         host="127.0.0.1",
         port=int(sys.argv[1]),
         access_log=False,

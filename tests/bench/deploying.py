@@ -53,14 +53,14 @@ def by_hand(tag: str) -> float:
 
 
 class Site:
-    """A new application with a new host."""
+    """A new service with a new host."""
 
     def __init__(self, api: Api, environment: str, tag: str) -> None:
         name = f"bench-{uuid.uuid4().hex[:8]}"
         self.api, self.host = api, f"{name}.localhost"
         body = {"name": name, "source": {"kind": "image", "image": tag}}
-        made = api.post(f"/v1/environments/{environment}/applications", body)
-        self.path = f"/v1/applications/{made['id']}"
+        made = api.post(f"/v1/environments/{environment}/services", body)
+        self.path = f"/v1/services/{made['id']}"
         api.post(f"{self.path}/domains", {"host": self.host})
 
     def deploy(self, public: httpx2.Client) -> float:

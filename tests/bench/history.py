@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import NamedTuple
 
-from slipway.contracts.application import ApplicationCreated
 from slipway.contracts.build import BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentSucceeded, Trigger
 from slipway.contracts.event import Event
@@ -21,6 +20,7 @@ from slipway.contracts.rollout import (
     Task,
 )
 from slipway.contracts.route import Binding, RouteActivated, RouteState
+from slipway.contracts.service import ServiceCreated
 from slipway.contracts.values import (
     BuiltImage,
     GitCommit,
@@ -73,9 +73,9 @@ class History:
         return Message(str(subject), data, expected.sequence, meta.commit)
 
     def written(
-        self, organizations: int = 20, applications: int = 50, events: int = 100_000
+        self, organizations: int = 20, services: int = 50, events: int = 100_000
     ) -> Iterator[Message]:
-        """Organizations with a project of so many applications each, then deployments of all of
+        """Organizations with a project of so many services each, then deployments of all of
         them in turn until there are so many events."""
         sites = []
         for number in range(organizations):
@@ -94,7 +94,7 @@ class History:
                 ProjectCreated(name=f"Project {number}", environment=environment),
                 actor=USER,
             )
-            for index in range(applications):
+            for index in range(services):
                 site = Site(self, organization, project, environment, f"web-{index}")
                 sites.append(site)
                 yield from site.created()
@@ -111,11 +111,11 @@ class Site:
     ) -> None:
         self._history, self._organization = history, organization
         self._project, self._environment, self._name = project, environment, name
-        self._id = derived("application", organization, name)
+        self._id = derived("service", organization, name)
         self._state = RolloutState(environment=environment)
         self._variables = (
             ScopedVariables(
-                scope="application",
+                scope="service",
                 items=(
                     Variable(name="DATABASE_URL", value="postgres://db.example/shop"),
                     Variable(name="LOG_LEVEL", value="info"),
@@ -135,9 +135,9 @@ class Site:
         claimed = NameClaimed(scope=self._environment, name=self._name, owner=self._id)
         yield self._commit("name", name, claimed, actor=USER)
         yield self._commit(
-            "application",
+            "service",
             self._id,
-            ApplicationCreated(
+            ServiceCreated(
                 project=self._project,
                 environment=self._environment,
                 name=self._name,
@@ -151,7 +151,7 @@ class Site:
 
     def deployed(self, number: int) -> Iterator[Message]:
         """From the request to what is live: nine commits of one event each."""
-        id_, application = derived("deployment", number), self._id
+        id_, service = derived("deployment", number), self._id
         began = iso(BEGAN + timedelta(seconds=self._history.sequence))
         specification = Specification(
             name=self._name,
@@ -169,18 +169,18 @@ class Site:
             "deployment",
             id_,
             DeploymentRequested(
-                project=self._project, environment=self._environment, application=application,
+                project=self._project, environment=self._environment, service=service,
                 specification=specification, trigger=Trigger(kind="manual"),
             ),
             actor=USER,
         )  # fmt: skip
         sequence = self._history.sequence
         started = BuildStarted(
-            application=application, environment=self._environment, attempt=1, deadline=began
+            service=service, environment=self._environment, attempt=1, deadline=began
         )
         yield self._commit("build", id_, started)
         built = BuildSucceeded(
-            application=application, environment=self._environment, image=image, commit=commit,
+            service=service, environment=self._environment, image=image, commit=commit,
             steps=steps,
         )  # fmt: skip
         yield self._commit("build", id_, built)
@@ -192,24 +192,24 @@ class Site:
         state = self._state.model_copy(
             update={"queue": (Pending(deployment=id_, sequence=sequence),)}
         )
-        yield self._commit("rollout", application, RolloutQueued(deployment=id_, state=state))
+        yield self._commit("rollout", service, RolloutQueued(deployment=id_, state=state))
         state = state.model_copy(
             update={"queue": (), "wanted": release, "highest": sequence, "deadline": began}
         )
-        yield self._commit("rollout", application, RolloutStarted(deployment=id_, state=state))
+        yield self._commit("rollout", service, RolloutStarted(deployment=id_, state=state))
         state = state.model_copy(update={"ready": True, "tasks": (task,)})
-        yield self._commit("rollout", application, RolloutReady(deployment=id_, state=state))
+        yield self._commit("rollout", service, RolloutReady(deployment=id_, state=state))
         host = f"{self._name}.example"
-        binding = Binding(domain=derived("domain", application), host=host, path="/", port=8080)
+        binding = Binding(domain=derived("domain", service), host=host, path="/", port=8080)
         route = RouteState(
             environment=self._environment, deployment=id_, attempt=1, releases=(id_,),
             addresses=("10.0.5.7:8080",), bindings=(binding,),
         )  # fmt: skip
-        yield self._commit("route", application, RouteActivated(deployment=id_, state=route))
+        yield self._commit("route", service, RouteActivated(deployment=id_, state=route))
         self._state = state.model_copy(
             update={"serving": release, "wanted": None, "ready": False, "deadline": None}
         )
         succeeded = RolloutSucceeded(deployment=id_, state=self._state)
-        yield self._commit("rollout", application, succeeded)
-        ended = DeploymentSucceeded(application=application, image=image, commit=commit)
+        yield self._commit("rollout", service, succeeded)
+        ended = DeploymentSucceeded(service=service, image=image, commit=commit)
         yield self._commit("deployment", id_, ended, actor=Actor("service", "api-gateway"))

@@ -25,7 +25,7 @@ def fill(api: Api, projects: int) -> None:
         environment = project["environments"][0]["id"]
         for index in range(SERVICES):
             body = {"name": f"web-{index}", "source": {"kind": "image", "image": "nginx:stable"}}
-            api.post(f"/v1/environments/{environment}/applications", body)
+            api.post(f"/v1/environments/{environment}/services", body)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(one, range(projects)))

@@ -1,13 +1,13 @@
-"""Making a project and an application beside a bare append of the same size."""
+"""Making a project and a service beside a bare append of the same size."""
 
 import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from slipway.contracts.application import ApplicationCreated
 from slipway.contracts.event import Event
 from slipway.contracts.project import ProjectCreated
+from slipway.contracts.service import ServiceCreated
 from slipway.contracts.values import ImageSource, Sealed
 from slipway.eventstore.jetstream import JetStreamStore
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
@@ -27,8 +27,8 @@ def project() -> Event:
     return ProjectCreated(name="Project 17", environment=id_())
 
 
-def application() -> Event:
-    return ApplicationCreated(
+def service() -> Event:
+    return ServiceCreated(
         project=id_(), environment=id_(), name="web-17", source=ImageSource(image="nginx:stable"),
         webhook_token=Sealed(key="gateway", text="QUJD" * 40), webhook_hash=id_() * 2,
     )  # fmt: skip
@@ -52,18 +52,18 @@ async def measure(platform: Platform, report: Report) -> None:
     async with event_store(synced=True) as connection:
         with platform.organization() as api:
             made = api.post("/v1/projects", {"name": "Writing"})
-            path = f"/v1/environments/{made['environments'][0]['id']}/applications"
+            path = f"/v1/environments/{made['environments'][0]['id']}/services"
 
             def new_project() -> None:
                 api.post("/v1/projects", {"name": f"Project {uuid.uuid4().hex[:8]}"})
 
-            def new_application() -> None:
+            def new_service() -> None:
                 source = {"kind": "image", "image": "nginx:stable"}
                 api.post(path, {"name": f"web-{uuid.uuid4().hex[:8]}", "source": source})
 
             for what, make, event in (
                 ("project", new_project, project),
-                ("application", new_application, application),
+                ("service", new_service, service),
             ):
                 ours, bare = [], []
                 for number in range(WARM + TIMES):

@@ -84,11 +84,11 @@ class Platform:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
-    async def application(self, **body: Any) -> dict[str, Any]:
+    async def service(self, **body: Any) -> dict[str, Any]:
         project = await self.ok("POST", "/v1/projects", {"name": "Shop"})
         environment = project["environments"][0]["id"]
         wanted = {"name": "web", "source": {"kind": "image", "image": "nginx:stable"}, **body}
-        return await self.ok("POST", f"/v1/environments/{environment}/applications", wanted)
+        return await self.ok("POST", f"/v1/environments/{environment}/services", wanted)
 
     async def append(self, subject: Subject, *events: Any) -> None:
         head = await self.store.head(subject)
@@ -265,21 +265,21 @@ async def test_malformed_json_and_foreign_ids(platform: Platform):
 
 
 async def test_a_stranger_gets_404(platform: Platform):
-    application = await platform.application()
+    service = await platform.service()
     platform.token = ""
     signed_in = {"email": "ada@example.org", "password": PASSWORD}
     await platform.ok("POST", "/v1/sessions", signed_in)
     other = await platform.ok("POST", "/v1/organizations", {"name": "Other"})
     platform.extra = {"Slipway-Organization": other["id"]}
     for method, path, body in [
-        ("GET", f"/v1/applications/{application['id']}", None),
-        ("PATCH", f"/v1/applications/{application['id']}", {"replicas": 2}),
-        ("DELETE", f"/v1/applications/{application['id']}", None),
-        ("GET", f"/v1/projects/{application['project']}", None),
-        ("GET", f"/v1/environments/{application['environment']}", None),
-        ("POST", f"/v1/applications/{application['id']}/deployments", {}),
-        ("GET", f"/v1/applications/{application['id']}/variables", None),
-        ("GET", f"/v1/organizations/{application['id']}", None),
+        ("GET", f"/v1/services/{service['id']}", None),
+        ("PATCH", f"/v1/services/{service['id']}", {"replicas": 2}),
+        ("DELETE", f"/v1/services/{service['id']}", None),
+        ("GET", f"/v1/projects/{service['project']}", None),
+        ("GET", f"/v1/environments/{service['environment']}", None),
+        ("POST", f"/v1/services/{service['id']}/deployments", {}),
+        ("GET", f"/v1/services/{service['id']}/variables", None),
+        ("GET", f"/v1/organizations/{service['id']}", None),
     ]:
         assert (await platform.call(method, path, body)).status_code == 404, (method, path)
     assert (await platform.ok("GET", "/v1/projects"))["items"] == []
@@ -287,9 +287,9 @@ async def test_a_stranger_gets_404(platform: Platform):
 
 async def test_roles_are_kept(platform: Platform):
     viewer = await platform.ok("POST", "/v1/tokens", {"name": "v", "role": "viewer"})
-    application = await platform.application()
+    service = await platform.service()
     platform.token = viewer["token"]
-    seen = await platform.ok("GET", f"/v1/applications/{application['id']}")
+    seen = await platform.ok("GET", f"/v1/services/{service['id']}")
     assert seen["webhook"]["url"] is None
     assert (await platform.call("POST", "/v1/projects", {"name": "X"})).status_code == 403
     assert (await platform.call("GET", "/v1/tokens")).status_code == 403
@@ -303,9 +303,9 @@ async def test_a_revoked_token_opens_nothing(platform: Platform):
     assert (await platform.call("GET", "/v1/projects")).status_code == 401
 
 
-async def test_an_application_is_named_once_in_its_environment(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/environments/{application['environment']}/applications"
+async def test_a_service_is_named_once_in_its_environment(platform: Platform):
+    service = await platform.service()
+    path = f"/v1/environments/{service['environment']}/services"
     same = {"name": "web", "source": {"kind": "image", "image": "nginx"}}
     taken = await platform.call("POST", path, same)
     assert (taken.status_code, taken.json()["errors"][0]["pointer"]) == (409, "/name")
@@ -313,14 +313,14 @@ async def test_an_application_is_named_once_in_its_environment(platform: Platfor
     refused = await platform.call("POST", path, {"name": "b", "source": git})
     assert "/source/url" in [error["pointer"] for error in refused.json()["errors"]]
     limits = {"memory_limit": "256m", "cpu_limit": 0.5, "replicas": 3, "port": 8080}
-    changed = await platform.ok("PATCH", f"/v1/applications/{application['id']}", limits)
+    changed = await platform.ok("PATCH", f"/v1/services/{service['id']}", limits)
     assert (changed["memory_limit"], changed["replicas"]) == (256 * 1024**2, 3)
 
 
 async def test_variables_near_and_far(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/applications/{application['id']}/variables"
-    project = f"/v1/projects/{application['project']}/variables"
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}/variables"
+    project = f"/v1/projects/{service['project']}/variables"
     await platform.ok("PUT", project, {"items": [{"name": "HOST", "value": "db"}]})
     items = [
         {"name": "URL", "value": "pg://${{project.HOST}}"},
@@ -337,8 +337,8 @@ async def test_variables_near_and_far(platform: Platform):
 
 
 async def test_a_host_belongs_to_one(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/applications/{application['id']}/domains"
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}/domains"
     made = await platform.ok("POST", path, {"host": "Shop.example.org"})
     taken = await platform.call("POST", path, {"host": "shop.example.org"})
     assert (taken.status_code, taken.json()["type"]) == (409, "/problems/host-taken")
@@ -350,8 +350,8 @@ async def test_a_host_belongs_to_one(platform: Platform):
 
 
 async def test_a_waiting_deployment_is_superseded_or_cancelled(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/applications/{application['id']}/deployments"
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}/deployments"
     first = await platform.ok("POST", path, {})
     assert first["status"] == "queued"
     second = await platform.ok("POST", path, {})
@@ -372,11 +372,9 @@ async def test_a_waiting_deployment_is_superseded_or_cancelled(platform: Platfor
 
 async def test_a_push_deploys_once(platform: Platform):
     source = {"kind": "git", "url": "https://git.example.org/a.git", "branch": "main"}
-    application = await platform.application(source=source)
-    hook = application["webhook"]["url"]
-    await platform.ok(
-        "PATCH", f"/v1/applications/{application['id']}", {"webhook_secret": "shared secret"}
-    )
+    service = await platform.service(source=source)
+    hook = service["webhook"]["url"]
+    await platform.ok("PATCH", f"/v1/services/{service['id']}", {"webhook_secret": "shared secret"})
     platform.token = ""
 
     async def push(ref: str, commit: str, delivery: str, secret: str = "shared secret") -> Any:
@@ -404,40 +402,36 @@ async def test_a_push_deploys_once(platform: Platform):
 
 
 async def test_deleting_a_project_takes_everything_with_it(platform: Platform):
-    application = await platform.application()
-    await platform.ok(
-        "POST", f"/v1/applications/{application['id']}/domains", {"host": "x.example.org"}
-    )
-    await platform.ok("DELETE", f"/v1/projects/{application['project']}")
-    late = await platform.call("POST", f"/v1/applications/{application['id']}/deployments", {})
+    service = await platform.service()
+    await platform.ok("POST", f"/v1/services/{service['id']}/domains", {"host": "x.example.org"})
+    await platform.ok("DELETE", f"/v1/projects/{service['project']}")
+    late = await platform.call("POST", f"/v1/services/{service['id']}/deployments", {})
     assert late.status_code in (404, 409)
     async with asyncio.timeout(5):
-        while (await platform.call("GET", f"/v1/applications/{application['id']}")).json()[
+        while (await platform.call("GET", f"/v1/services/{service['id']}")).json()[
             "status"
         ] != "deleting":
             await asyncio.sleep(0.01)
-    organization, environment = platform.organization, application["environment"]
+    organization, environment = platform.organization, service["environment"]
     removed = RolloutRemoved(state=RolloutState(removed=True))
-    await platform.append(Subject(organization, "rollout", application["id"]), removed)
+    await platform.append(Subject(organization, "rollout", service["id"]), removed)
     network = Subject(organization, "network", environment)
     await platform.append(network, NetworkRemoved(name="n"))
     async with asyncio.timeout(5):
-        while (
-            await platform.call("GET", f"/v1/projects/{application['project']}")
-        ).status_code != 404:
+        while (await platform.call("GET", f"/v1/projects/{service['project']}")).status_code != 404:
             await asyncio.sleep(0.01)
     assert (await platform.ok("GET", "/v1/projects"))["items"] == []
 
 
 async def test_events_show_public_fields_only(platform: Platform):
-    application = await platform.application()
+    service = await platform.service()
     await platform.ok(
         "PUT",
-        f"/v1/applications/{application['id']}/variables",
+        f"/v1/services/{service['id']}/variables",
         {"items": [{"name": "A", "value": "in clear"}]},
     )
     seen = []
-    stream = events(platform.gateway, platform.organization, (0, 10**6), ("application.",))
+    stream = events(platform.gateway, platform.organization, (0, 10**6), ("service.",))
     async with asyncio.timeout(5):
         async for chunk in stream:
             if chunk.startswith(b"id:"):
@@ -445,8 +439,8 @@ async def test_events_show_public_fields_only(platform: Platform):
             if len(seen) == 2:
                 break
     assert [event["type"] for event in seen] == [
-        "application.created",
-        "application.variables_set",
+        "service.created",
+        "service.variables_set",
     ]
     assert seen[1]["data"] == {}
     assert "webhook_token" not in seen[0]["data"]

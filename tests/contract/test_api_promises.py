@@ -78,14 +78,14 @@ async def test_ten_at_once_with_one_key_make_one(platform: Platform):
 
 
 async def test_every_repeated_post_is_carried_out_once(platform: Platform):
-    application = await platform.application(source=GIT)
-    path = f"/v1/applications/{application['id']}"
-    await _deployed(platform, application)
+    service = await platform.service(source=GIT)
+    path = f"/v1/services/{service['id']}"
+    await _deployed(platform, service)
     for number, (address, body) in enumerate(
         [
-            (f"/v1/projects/{application['project']}/environments", {"name": "Staging"}),
+            (f"/v1/projects/{service['project']}/environments", {"name": "Staging"}),
             (
-                f"/v1/environments/{application['environment']}/applications",
+                f"/v1/environments/{service['environment']}/services",
                 {"name": "b", "source": {"kind": "image", "image": "nginx"}},
             ),
             (f"{path}/domains", {"host": "a.example.org"}),
@@ -130,18 +130,18 @@ async def _quiet(platform: Platform) -> None:
         await asyncio.sleep(0.03)
 
 
-async def _deployed(platform: Platform, application: dict[str, Any], commit: str = "c" * 40) -> str:
+async def _deployed(platform: Platform, service: dict[str, Any], commit: str = "c" * 40) -> str:
     """As builder and deployer say it."""
-    path = f"/v1/applications/{application['id']}"
+    path = f"/v1/services/{service['id']}"
     made = await platform.ok("POST", f"{path}/deployments", {})
-    await _succeed(platform, application, made["id"], commit)
+    await _succeed(platform, service, made["id"], commit)
     return made["id"]
 
 
 async def _succeed(
-    platform: Platform, application: dict[str, Any], deployment: str, commit: str
+    platform: Platform, service: dict[str, Any], deployment: str, commit: str
 ) -> None:
-    here = {"application": application["id"], "environment": application["environment"]}
+    here = {"service": service["id"], "environment": service["environment"]}
     built = GitCommit(hash=commit)
     of = Subject(platform.organization, "build", deployment)
     await platform.append(of, BuildStarted(**here, attempt=1, deadline="2126-01-01T00:00:00Z"))
@@ -150,7 +150,7 @@ async def _succeed(
         deployment=deployment, sequence=1, service="s", image=IMAGE, specification="x", commit=built
     )
     serving = RolloutSucceeded(deployment=deployment, state=RolloutState(serving=release))
-    await platform.append(Subject(platform.organization, "rollout", application["id"]), serving)
+    await platform.append(Subject(platform.organization, "rollout", service["id"]), serving)
     await until(lambda: _has(platform, deployment, "live"))
 
 
@@ -169,24 +169,24 @@ async def test_what_was_written_is_read_without_the_sequence(platform: Platform)
         assert await platform.ok("GET", f"/v1/projects/{project['id']}") == project
         assert project in (await platform.ok("GET", "/v1/projects"))["items"]
         environment = project["environments"][0]["id"]
-        path = f"/v1/environments/{environment}/applications"
+        path = f"/v1/environments/{environment}/services"
         body = {"name": "web", "source": {"kind": "image", "image": "nginx"}}
         made = await platform.ok("POST", path, body)
         platform.sequence = "0"
-        assert await platform.ok("GET", f"/v1/applications/{made['id']}") == made
+        assert await platform.ok("GET", f"/v1/services/{made['id']}") == made
         assert (await platform.ok("GET", path))["items"] == [made]
         shown = await platform.ok("GET", f"/v1/environments/{environment}")
         assert [service["id"] for service in shown["services"]] == [made["id"]]
-        made = await platform.ok("POST", f"/v1/applications/{made['id']}/deployments", {})
+        made = await platform.ok("POST", f"/v1/services/{made['id']}/deployments", {})
         platform.sequence = "0"
         assert (await platform.ok("GET", f"/v1/deployments/{made['id']}"))["status"] == "queued"
-        shown = await platform.ok("GET", f"/v1/applications/{made['application']}")
+        shown = await platform.ok("GET", f"/v1/services/{made['service']}")
         assert shown["latest_deployment"] == made["id"]
 
 
 async def test_every_write_tells_its_sequence(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/applications/{application['id']}"
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}"
     for method, address, body in [
         ("PATCH", path, {"replicas": 2}),
         ("PATCH", path, {"replicas": 2}),
@@ -201,19 +201,17 @@ async def test_every_write_tells_its_sequence(platform: Platform):
         assert int(answer.headers["Slipway-Sequence"]) > 0, (method, address)
 
 
-async def test_a_rebuild_changes_nothing_that_is_read(
-    platform: Platform, application: dict[str, Any]
-):
+async def test_a_rebuild_changes_nothing_that_is_read(platform: Platform, service: dict[str, Any]):
     """Also where the writer stored a document ahead of the projector."""
-    path = f"/v1/applications/{application['id']}"
+    path = f"/v1/services/{service['id']}"
     await platform.ok("POST", f"{path}/domains", {"host": "a.example.org"})
     await platform.ok("PUT", f"{path}/variables", {"items": [{"name": "A", "value": "1"}]})
-    live = await _deployed(platform, application)
+    live = await _deployed(platform, service)
     waiting = await platform.ok("POST", f"{path}/deployments", {})
     await platform.ok("POST", f"/v1/deployments/{waiting['id']}/cancel")
     await until(lambda: _has(platform, waiting["id"], "cancelled"))
     addresses = ["/v1/projects", "/v1/tokens", path, f"{path}/deployments", f"{path}/domains"]
-    addresses += [f"/v1/deployments/{live}", f"/v1/projects/{application['project']}"]
+    addresses += [f"/v1/deployments/{live}", f"/v1/projects/{service['project']}"]
 
     async def answers() -> list[tuple[str, str]]:
         found = [await platform.call("GET", address) for address in addresses]
@@ -241,8 +239,8 @@ async def test_a_rebuild_changes_nothing_that_is_read(
 
 
 async def test_values_are_kept_to_the_letter(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/applications/{application['id']}/variables"
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}/variables"
     items = [
         {"name": "PEM", "value": "-----BEGIN-----\nabc\n-----END-----\n", "secret": False},
         {"name": "SPACES", "value": "  a\tb  ", "secret": False},
@@ -254,8 +252,8 @@ async def test_values_are_kept_to_the_letter(platform: Platform):
 
 
 async def test_references_in_secrets_are_checked_too(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/applications/{application['id']}/variables"
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}/variables"
     secret = {"name": "URL", "value": "pg://${{NOWHERE}}", "secret": True}
     refused = await platform.call("PUT", path, {"items": [secret]})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/items/0/value")
@@ -264,9 +262,9 @@ async def test_references_in_secrets_are_checked_too(platform: Platform):
 
 
 async def test_what_farther_levels_refer_to_is_not_held_against_the_nearer(platform: Platform):
-    application = await platform.application()
-    project = f"/v1/projects/{application['project']}/variables"
-    path = f"/v1/applications/{application['id']}/variables"
+    service = await platform.service()
+    project = f"/v1/projects/{service['project']}/variables"
+    path = f"/v1/services/{service['id']}/variables"
     organization = f"/v1/organizations/{platform.organization}/variables"
     await platform.ok("PUT", organization, {"items": [{"name": "BASE", "value": "x"}]})
     await platform.ok("PUT", project, {"items": [{"name": "URL", "value": "${{BASE}}"}]})
@@ -278,14 +276,14 @@ async def test_what_farther_levels_refer_to_is_not_held_against_the_nearer(platf
 
 
 async def test_variables_that_are_too_many_are_refused_when_they_are_set(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/applications/{application['id']}"
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}"
     large = {"items": [{"name": f"A{n}", "value": "x" * 50_000} for n in range(2)]}
     refused = await platform.call("PUT", f"{path}/variables", large)
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/items")
     levels = {
-        "organizations": platform.organization, "projects": application["project"],
-        "environments": application["environment"], "applications": application["id"],
+        "organizations": platform.organization, "projects": service["project"],
+        "environments": service["environment"], "services": service["id"],
     }  # fmt: skip
     for level, id_ in levels.items():
         most = {"items": [{"name": f"{level[0].upper()}1", "value": "x" * 55_000}]}
@@ -296,14 +294,14 @@ async def test_variables_that_are_too_many_are_refused_when_they_are_set(platfor
     await platform.ok("POST", f"{path}/deployments", {})
 
 
-# -- changes of an application --------------------------------------------------------------------
+# -- changes of a service --------------------------------------------------------------------
 
 
 async def test_what_may_be_absent_is_taken_away_by_null(platform: Platform):
     build = {"kind": "dockerfile", "file": "Containerfile"}
-    application = await platform.application(source=GIT, build=build, port=80, command="a b")
-    path = f"/v1/applications/{application['id']}"
-    assert application["build"]["file"] == "Containerfile"
+    service = await platform.service(source=GIT, build=build, port=80, command="a b")
+    path = f"/v1/services/{service['id']}"
+    assert service["build"]["file"] == "Containerfile"
     await platform.ok("PATCH", path, {"webhook_secret": "a shared secret"})
     changed = await platform.ok("PATCH", path, {"replicas": 3})
     assert (changed["port"], changed["command"], changed["webhook"]["has_secret"]) == (
@@ -321,8 +319,8 @@ async def test_what_may_be_absent_is_taken_away_by_null(platform: Platform):
 
 
 async def test_two_changes_at_once_both_count(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/applications/{application['id']}"
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}"
     changes = [{"port": 80}, {"replicas": 4}, {"cpu_limit": 0.5}, {"command": "x"}]
     await asyncio.gather(*(platform.ok("PATCH", path, change) for change in changes))
     shown = await platform.ok("GET", path)
@@ -330,11 +328,11 @@ async def test_two_changes_at_once_both_count(platform: Platform):
     assert shown["command"] == ["x"]
 
 
-async def test_a_renamed_application_frees_its_name(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/environments/{application['environment']}/applications"
+async def test_a_renamed_service_frees_its_name(platform: Platform):
+    service = await platform.service()
+    path = f"/v1/environments/{service['environment']}/services"
     same = {"name": "web", "source": {"kind": "image", "image": "nginx"}}
-    renamed = await platform.ok("PATCH", f"/v1/applications/{application['id']}", {"name": "shop"})
+    renamed = await platform.ok("PATCH", f"/v1/services/{service['id']}", {"name": "shop"})
     assert renamed["name"] == "shop"
     assert (await platform.ok("POST", path, same))["name"] == "web"
     taken = await platform.call("POST", path, {**same, "name": "shop"})
@@ -342,9 +340,9 @@ async def test_a_renamed_application_frees_its_name(platform: Platform):
 
 
 async def test_deploying_starts_what_was_stopped(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/applications/{application['id']}"
-    await _deployed(platform, application)
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}"
+    await _deployed(platform, service)
     assert (await platform.ok("GET", path))["status"] == "running"
     assert (await platform.ok("POST", f"{path}/stop"))["status"] == "stopped"
     await platform.ok("POST", f"{path}/deployments", {})
@@ -366,22 +364,22 @@ async def pages(platform: Platform, path: str, limit: int) -> list[dict[str, Any
 
 
 async def test_every_list_comes_in_pages(platform: Platform):
-    application = await platform.application()
-    path = f"/v1/applications/{application['id']}"
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}"
     hosts = [f"{name}.example.org" for name in ("b", "a", "a-b", "c", "d")]
     for host in hosts:
         await platform.ok("POST", f"{path}/domains", {"host": host})
         await platform.ok("POST", "/v1/tokens", {"name": host})
         await platform.ok("POST", f"{path}/deployments", {})
         body = {"name": host.partition(".")[0], "source": {"kind": "image", "image": "nginx"}}
-        of = f"/v1/environments/{application['environment']}/applications"
+        of = f"/v1/environments/{service['environment']}/services"
         await platform.ok("POST", of, body)
     found = await pages(platform, f"{path}/domains", 2)
     assert sorted(item["host"] for item in found) == sorted(hosts)
     for address, count in [
         ("/v1/tokens", 6),
         (f"{path}/deployments", 5),
-        (f"/v1/environments/{application['environment']}/applications", 6),
+        (f"/v1/environments/{service['environment']}/services", 6),
     ]:
         for limit in (1, 2, 100):
             items = await pages(platform, address, limit)
@@ -418,58 +416,58 @@ async def test_what_is_made_in_a_project_that_goes_goes_too(platform: Platform):
 
 
 @pytest.fixture
-async def application(platform: Platform) -> dict[str, Any]:
-    return await platform.application(source=GIT)
+async def service(platform: Platform) -> dict[str, Any]:
+    return await platform.service(source=GIT)
 
 
-async def push(platform: Platform, application: dict[str, Any], commit: str, delivery: str) -> Any:
+async def push(platform: Platform, service: dict[str, Any], commit: str, delivery: str) -> Any:
     body = {"ref": "refs/heads/main", "after": commit}
     headers = {"X-Gitea-Event": "push", "X-Gitea-Delivery": delivery}
-    return await platform.http.post(application["webhook"]["url"], json=body, headers=headers)
+    return await platform.http.post(service["webhook"]["url"], json=body, headers=headers)
 
 
 async def test_a_commit_that_failed_is_deployed_by_the_next_delivery(
-    platform: Platform, application: dict[str, Any]
+    platform: Platform, service: dict[str, Any]
 ):
     commit = "a" * 40
-    first = (await push(platform, application, commit, "d1")).json()["deployment"]
+    first = (await push(platform, service, commit, "d1")).json()["deployment"]
     failed = builds.BuildFailed(
-        application=application["id"], environment=application["environment"],
+        service=service["id"], environment=service["environment"],
         failure=Failure(reason="build-failed", detail="it did"),
     )  # fmt: skip
     await platform.append(Subject(platform.organization, "build", first), failed)
     await until(lambda: _has(platform, first, "failed"))
-    assert (await push(platform, application, commit, "d1")).json()["status"] == "ignored"
-    assert (await push(platform, application, commit, "d2")).json()["status"] == "accepted"
+    assert (await push(platform, service, commit, "d1")).json()["status"] == "ignored"
+    assert (await push(platform, service, commit, "d2")).json()["status"] == "accepted"
 
 
 async def test_what_runs_already_is_not_deployed_again_over_a_failure(
-    platform: Platform, application: dict[str, Any]
+    platform: Platform, service: dict[str, Any]
 ):
     """A push of what serves, after one that failed, changes nothing."""
     serving, broken = "a" * 40, "b" * 40
-    live = (await push(platform, application, serving, "d1")).json()["deployment"]
-    await _succeed(platform, application, live, serving)
-    bad = (await push(platform, application, broken, "d2")).json()["deployment"]
+    live = (await push(platform, service, serving, "d1")).json()["deployment"]
+    await _succeed(platform, service, live, serving)
+    bad = (await push(platform, service, broken, "d2")).json()["deployment"]
     failed = builds.BuildFailed(
-        application=application["id"], environment=application["environment"],
+        service=service["id"], environment=service["environment"],
         failure=Failure(reason="build-failed", detail="it did"),
     )  # fmt: skip
     await platform.append(Subject(platform.organization, "build", bad), failed)
     await until(lambda: _has(platform, bad, "failed"))
-    again = (await push(platform, application, serving, "d3")).json()
+    again = (await push(platform, service, serving, "d3")).json()
     assert (again["status"], again["deployment"]) == ("ignored", live)
 
 
 async def test_the_commit_that_was_built_counts_as_well_as_the_announced(
-    platform: Platform, application: dict[str, Any]
+    platform: Platform, service: dict[str, Any]
 ):
     """Two pushes close together: the first one's build took the second one's commit already."""
-    first = (await push(platform, application, "a" * 40, "d1")).json()["deployment"]
-    await _succeed(platform, application, first, "b" * 40)
-    assert (await push(platform, application, "b" * 40, "d2")).json()["status"] == "ignored"
-    assert (await push(platform, application, "a" * 40, "d3")).json()["status"] == "ignored"
-    assert (await push(platform, application, "c" * 40, "d4")).json()["status"] == "accepted"
+    first = (await push(platform, service, "a" * 40, "d1")).json()["deployment"]
+    await _succeed(platform, service, first, "b" * 40)
+    assert (await push(platform, service, "b" * 40, "d2")).json()["status"] == "ignored"
+    assert (await push(platform, service, "a" * 40, "d3")).json()["status"] == "ignored"
+    assert (await push(platform, service, "c" * 40, "d4")).json()["status"] == "accepted"
 
 
 # -- what streams ---------------------------------------------------------------------------------
@@ -480,10 +478,10 @@ def line(text: str) -> LogLine:
 
 
 async def test_lines_are_resumed_without_loss_or_doubling(
-    platform: Platform, application: dict[str, Any]
+    platform: Platform, service: dict[str, Any]
 ):
     assert isinstance(platform.gateway.logs, MemoryLogs)
-    made = await platform.ok("POST", f"/v1/applications/{application['id']}/deployments", {})
+    made = await platform.ok("POST", f"/v1/services/{service['id']}/deployments", {})
     subject = build_subject(platform.organization, made["id"])
     await platform.gateway.logs.write(subject, [line("1"), line("2"), line("3")])
     await platform.gateway.logs.write(subject, [line("4"), line("5")])
@@ -502,10 +500,10 @@ async def test_lines_are_resumed_without_loss_or_doubling(
 
 
 async def test_lines_that_have_left_the_stream_come_from_the_archive(
-    platform: Platform, application: dict[str, Any]
+    platform: Platform, service: dict[str, Any]
 ):
     assert isinstance(platform.gateway.build_logs, MemoryObjects)
-    made = await platform.ok("POST", f"/v1/applications/{application['id']}/deployments", {})
+    made = await platform.ok("POST", f"/v1/services/{service['id']}/deployments", {})
     rows = b"\n".join(line(str(n)).model_dump_json().encode() for n in range(4))
     await platform.gateway.build_logs.put(made["id"], rows)
     await platform.ok("POST", f"/v1/deployments/{made['id']}/cancel")
@@ -518,9 +516,9 @@ async def test_lines_that_have_left_the_stream_come_from_the_archive(
 
 
 async def test_a_deployment_s_lines_come_as_they_are_said(
-    platform: Platform, application: dict[str, Any]
+    platform: Platform, service: dict[str, Any]
 ):
-    made = await platform.ok("POST", f"/v1/applications/{application['id']}/deployments", {})
+    made = await platform.ok("POST", f"/v1/services/{service['id']}/deployments", {})
     subject = build_subject(platform.organization, made["id"])
     lines = _of_deployment(platform.gateway, platform.organization, made["id"], (0, -1), True)
     for text in ("one", "two"):
@@ -549,12 +547,10 @@ async def test_a_body_without_a_length_has_a_limit_too(platform: Platform):
     assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")
 
 
-async def test_a_push_of_many_commits_is_not_too_large(
-    platform: Platform, application: dict[str, Any]
-):
+async def test_a_push_of_many_commits_is_not_too_large(platform: Platform, service: dict[str, Any]):
     body = {"ref": "refs/heads/main", "after": "a" * 40, "commits": ["x" * 1000] * 3000}
     headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d"}
-    answer = await platform.http.post(application["webhook"]["url"], json=body, headers=headers)
+    answer = await platform.http.post(service["webhook"]["url"], json=body, headers=headers)
     assert answer.status_code == 202
 
 
@@ -566,12 +562,12 @@ async def test_nothing_secret_stands_in_the_log(platform: Platform):
     cookie = answer.cookies["slipway_session"]
     platform.http.cookies.clear()
     platform.token = token
-    application = await platform.application(source=GIT)
+    service = await platform.service(source=GIT)
     items = {"items": [{"name": "KEY", "value": "hunter2", "secret": True}]}
-    path = f"/v1/applications/{application['id']}"
+    path = f"/v1/services/{service['id']}"
     await platform.ok("PUT", f"{path}/variables", items, Idempotency_Key="k2")
     await platform.ok("PATCH", path, {"webhook_secret": "shared secret"}, Idempotency_Key="k3")
-    hook = application["webhook"]["url"].rpartition("/")[2]
+    hook = service["webhook"]["url"].rpartition("/")[2]
     said = ["hunter2", "shared secret", cookie, token, hook]
     bodies = [json.dumps(one, separators=(",", ":")).encode() for one in (body, items)]
     digests = [hashlib.sha256(one).hexdigest()[:32] for one in bodies]

@@ -56,13 +56,13 @@ VALID: dict[str, list[Json]] = {
     "change_project": [{"name": "Other"}],
     "create_environment": [{"name": "Staging"}],
     "change_environment": [{"name": "Staging"}],
-    "create_application": [
+    "create_service": [
         {"name": "api", "source": GIT, "build": DOCKERFILE, **RUNTIME},
         {"name": "api", "source": GIT, "build": STATIC, **RUNTIME, "command": ["a", "b"]},
         {"name": "api", "source": IMAGE, "memory_limit": 1 << 28},
         {"name": "api", "source": IMAGE, "health_check": {"command": ["true"]}},
     ],
-    "change_application": [
+    "change_service": [
         {"name": "api", "source": GIT, "build": DOCKERFILE, "replicas": 2, **RUNTIME},
         {"source": GIT, "build": STATIC, "webhook_secret": "a shared secret"},
         {"source": IMAGE, "command": ["a", "b"], "memory_limit": 1 << 28},
@@ -71,7 +71,7 @@ VALID: dict[str, list[Json]] = {
     "set_organization_variables": [ITEMS],
     "set_project_variables": [ITEMS],
     "set_environment_variables": [ITEMS],
-    "set_application_variables": [ITEMS],
+    "set_service_variables": [ITEMS],
     "add_domain": [{"host": "a.example.org", "path": "/x", "port": 8080, "https": False}],
     "deploy": [{"build": True}],
 }
@@ -340,16 +340,16 @@ class World:
 
 
 async def _everything(platform: Platform) -> dict[str, str]:
-    application = await platform.application(source=GIT)
-    path = f"/v1/applications/{application['id']}"
+    service = await platform.service(source=GIT)
+    path = f"/v1/services/{service['id']}"
     host = f"{uuid4().hex[:8]}.example.org"
     domain = await platform.ok("POST", f"{path}/domains", {"host": host})
     deployment = await platform.ok("POST", f"{path}/deployments", {})
     token = await platform.ok("POST", "/v1/tokens", {"name": "t", "role": "viewer"})
     return {
-        "projects": application["project"],
-        "environments": application["environment"],
-        "applications": application["id"],
+        "projects": service["project"],
+        "environments": service["environment"],
+        "services": service["id"],
         "domains": domain["id"],
         "deployments": deployment["id"],
         "tokens": token["id"],
@@ -486,19 +486,19 @@ async def _rename_environment(world: World) -> tuple[str, Json, str, str | None]
     return f"/v1/environments/{made['id']}", {"name": "PRODUCTION"}, "name-taken", "/name"
 
 
-async def _application_name(world: World) -> tuple[str, Json, str, str | None]:
-    path = f"/v1/environments/{world.ids['environments']}/applications"
+async def _service_name(world: World) -> tuple[str, Json, str, str | None]:
+    path = f"/v1/environments/{world.ids['environments']}/services"
     return path, {"name": "web", "source": IMAGE}, "name-taken", "/name"
 
 
-async def _rename_application(world: World) -> tuple[str, Json, str, str | None]:
-    path = f"/v1/environments/{world.ids['environments']}/applications"
+async def _rename_service(world: World) -> tuple[str, Json, str, str | None]:
+    path = f"/v1/environments/{world.ids['environments']}/services"
     made = await world.platform.ok("POST", path, {"name": "api", "source": IMAGE})
-    return f"/v1/applications/{made['id']}", {"name": "web"}, "name-taken", "/name"
+    return f"/v1/services/{made['id']}", {"name": "web"}, "name-taken", "/name"
 
 
 async def _own_host(world: World) -> tuple[str, Json, str, str | None]:
-    path = f"/v1/applications/{world.ids['applications']}/domains"
+    path = f"/v1/services/{world.ids['services']}/domains"
     await world.platform.ok("POST", path, {"host": "own.example.org"})
     return path, {"host": "OWN.example.org."}, "host-taken", "/path"
 
@@ -510,17 +510,17 @@ async def _foreign_host(world: World) -> tuple[str, Json, str, str | None]:
         "host", {"state.organization": world.foreign["organizations"]}, limit=1
     )
     host = found.items[0]["state"]["host"]
-    path = f"/v1/applications/{world.ids['applications']}/domains"
+    path = f"/v1/services/{world.ids['services']}/domains"
     return path, {"host": host, "path": "/elsewhere"}, "host-taken", "/host"
 
 
 async def _never_live(world: World, verb: str) -> tuple[str, Json, str, str | None]:
-    path = f"/v1/applications/{world.ids['applications']}/{verb}"
+    path = f"/v1/services/{world.ids['services']}/{verb}"
     return path, None, "nothing-to-run-again", None
 
 
 async def _nothing_built(world: World) -> tuple[str, Json, str, str | None]:
-    path = f"/v1/applications/{world.ids['applications']}/deployments"
+    path = f"/v1/services/{world.ids['services']}/deployments"
     return path, {"build": False}, "nothing-to-run-again", None
 
 
@@ -540,15 +540,15 @@ CONFLICTS: dict[str, tuple[str, Conflict]] = {
     "setup once more": ("setup", _setup),
     "an environment's name": ("create_environment", _environment_name),
     "a new name of an environment": ("change_environment", _rename_environment),
-    "an application's name": ("create_application", _application_name),
-    "a new name of an application": ("change_application", _rename_application),
+    "a service's name": ("create_service", _service_name),
+    "a new name of a service": ("change_service", _rename_service),
     "a host of one's own": ("add_domain", _own_host),
     "a host of a stranger": ("add_domain", _foreign_host),
     "a restart of what was never live": (
-        "restart_application", lambda world: _never_live(world, "restart"),
+        "restart_service", lambda world: _never_live(world, "restart"),
     ),
     "a start of what was never live": (
-        "start_application", lambda world: _never_live(world, "start"),
+        "start_service", lambda world: _never_live(world, "start"),
     ),
     "the newest image where there is none": ("deploy", _nothing_built),
     "a rollback to what never had an image": ("roll_back", _no_image),
@@ -568,14 +568,14 @@ async def test_a_conflict_is_409_and_nothing_is_done(world: World, what: str):
     assert await world.quiet() == end
 
 
-@pytest.mark.parametrize("kind", ["projects", "environments", "applications"])
+@pytest.mark.parametrize("kind", ["projects", "environments", "services"])
 async def test_what_is_being_deleted_is_left_alone(world: World, kind: str):
     await world.platform.ok("DELETE", f"/v1/{kind}/{world.ids[kind]}")
     end = await world.quiet()
     inside = {
-        "projects": ["projects", "environments", "applications"],
-        "environments": ["environments", "applications"],
-        "applications": ["applications"],
+        "projects": ["projects", "environments", "services"],
+        "environments": ["environments", "services"],
+        "services": ["services"],
     }[kind]
     for name, (_, path, _) in WRITES.items():
         if "{id}" in path and collection(name) in inside and not name.startswith("delete_"):
@@ -594,8 +594,8 @@ WITHOUT_VERSION = {
     "receive_push": "git servers know no versions",
     "sign_out": "a session is shown without a version",
     "rebuild_projections": "views have no version",
-    "restart_application": "refused here: it was never live",
-    "start_application": "refused here: it was never live",
+    "restart_service": "refused here: it was never live",
+    "start_service": "refused here: it was never live",
     "roll_back": "refused here: it never had an image",
 }
 """Operation → why a wrong If-Match is not driven."""
@@ -675,7 +675,7 @@ async def test_wrong_headers(world: World, header: str, value: str, statuses: se
 
 
 async def test_deliveries_that_are_none(world: World):
-    path = f"/v1/applications/{world.ids['applications']}"
+    path = f"/v1/services/{world.ids['services']}"
     hook = (await world.platform.ok("GET", path))["webhook"]["url"]
     end = await world.quiet()
     github = {"X-GitHub-Event": "push"}

@@ -74,8 +74,8 @@ class Api:
 
     # -- deployments --------------------------------------------------------------------------
 
-    def deploy(self, application: str, **body: Any) -> str:
-        return self.post(f"/v1/applications/{application}/deployments", body)["id"]
+    def deploy(self, service: str, **body: Any) -> str:
+        return self.post(f"/v1/services/{service}/deployments", body)["id"]
 
     def deployment(self, id_: str) -> dict[str, Any]:
         return self.get(f"/v1/deployments/{id_}")
@@ -99,8 +99,8 @@ class Api:
     def ended(self, id_: str, seconds: float = 120) -> dict[str, Any]:
         return self.until(id_, *ENDED, seconds=seconds)
 
-    def live(self, application: str, **body: Any) -> dict[str, Any]:
-        return self.until(self.deploy(application, **body), "live")
+    def live(self, service: str, **body: Any) -> dict[str, Any]:
+        return self.until(self.deploy(service, **body), "live")
 
     def rollback(self, id_: str) -> str:
         return self.post(f"/v1/deployments/{id_}/rollback")["id"]

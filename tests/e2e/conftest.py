@@ -13,10 +13,10 @@ import httpx2
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import Image
 from tests.e2e.engine import container_of, docker, inspect
 from tests.e2e.instance import INSTANCE, ROOT, service
 from tests.e2e.repositories import GitServer
+from tests.e2e.services import Image
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +91,7 @@ def environment(project: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="session")
 def image() -> Iterator[Image]:
-    """The application under test, version `image`, on the engine already. It goes after all that
+    """The service under test, version `image`, on the engine already. It goes after all that
     runs it: before, only its name would."""
     made = Image("image", on_term="drain")
     yield made

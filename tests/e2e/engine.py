@@ -57,22 +57,22 @@ def images(label: str) -> list[str]:
     return docker("image", "ls", "-q", "--no-trunc", "--filter", f"label={label}").split()
 
 
-def releases(application: str) -> list[str]:
-    """The Swarm services of an application: one for each of its releases."""
-    return services(f"slipway.service={application}")
+def releases(service: str) -> list[str]:
+    """The Swarm services of a service: one for each of its releases."""
+    return services(f"slipway.service={service}")
 
 
-def tasks(application: str) -> list[str]:
+def tasks(service: str) -> list[str]:
     """Its containers that run."""
-    return containers(f"label=slipway.service={application}")
+    return containers(f"label=slipway.service={service}")
 
 
-def settled(application: str, replicas: int = 1, seconds: float = 60) -> list[str]:
+def settled(service: str, replicas: int = 1, seconds: float = 60) -> list[str]:
     """The containers, once one release and no container of a former one is left."""
 
     def only() -> list[str] | None:
-        running = tasks(application)
-        return running if len(releases(application)) == 1 and len(running) == replicas else None
+        running = tasks(service)
+        return running if len(releases(service)) == 1 and len(running) == replicas else None
 
     return eventually(f"{replicas} containers of one release", only, seconds)
 

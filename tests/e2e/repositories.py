@@ -51,7 +51,7 @@ class Repository:
         return git("rev-parse", "HEAD", cwd=self.work).strip()
 
     def behave(self, version: str, *steps: str, **behaviour: Any) -> str:
-        """Push the application under test with that behaviour; `steps` are lines that its
+        """Push the service under test with that behaviour; `steps` are lines that its
         Dockerfile has more."""
         first, *rest = (HERE / "app/Dockerfile").read_text().splitlines()
         return self.push(

@@ -34,15 +34,15 @@ def something_of_everything(api: Api) -> dict[str, str]:
     project = api.post("/v1/projects", {"name": f"bad input {uuid.uuid4().hex[:6]}"})
     environment = project["environments"][0]["id"]
     wanted = {"name": "web", "source": NOWHERE, "build": {"kind": "dockerfile"}}
-    application = api.post(f"/v1/environments/{environment}/applications", wanted)
-    path = f"/v1/applications/{application['id']}"
+    service = api.post(f"/v1/environments/{environment}/services", wanted)
+    path = f"/v1/services/{service['id']}"
     domain = api.post(f"{path}/domains", {"host": f"{uuid.uuid4().hex[:8]}.localhost"})
-    deployment = api.deploy(application["id"])
+    deployment = api.deploy(service["id"])
     assert api.ended(deployment)["status"] == "failed"
     return {
         "projects": project["id"],
         "environments": environment,
-        "applications": application["id"],
+        "services": service["id"],
         "domains": domain["id"],
         "deployments": deployment,
         "tokens": api.post("/v1/tokens", {"name": "victim", "role": "viewer"})["id"],
@@ -73,10 +73,10 @@ class Sender:
 
     def everything(self) -> list[tuple[str, Any]]:
         """What the wrong requests were about, as it is read."""
-        application = f"/v1/applications/{self.ids['applications']}"
+        service = f"/v1/services/{self.ids['services']}"
         paths = [
             *(f"/v1/{kind}/{id_}" for kind, id_ in self.ids.items() if kind in READ),
-            f"{application}/domains",
+            f"{service}/domains",
             *(f"/v1/{kind}/{self.ids[kind]}/variables" for kind in READ if kind != "deployments"),
             "/v1/tokens",
         ]
@@ -96,7 +96,7 @@ class Sender:
         return found
 
 
-READ = ("projects", "environments", "applications", "deployments")
+READ = ("projects", "environments", "services", "deployments")
 
 
 @pytest.fixture(scope="module")

@@ -5,20 +5,20 @@ import uuid
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import QUICK, Application
 from tests.e2e.engine import eventually, half_made, running_programs
 from tests.e2e.repositories import GitServer, printing
+from tests.e2e.services import QUICK, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
 
 class Endless:
-    """A deployment of an application of its own, whose build runs a program that can be told by
+    """A deployment of a service of its own, whose build runs a program that can be told by
     its command line."""
 
     def __init__(self, api: Api, environment: str, git_server: GitServer) -> None:
         self.marker = f"endless-{uuid.uuid4().hex}"
-        self.app = Application(api, environment, git_server.repository(), **QUICK)
+        self.app = Service(api, environment, git_server.repository(), **QUICK)
         self.app.repository.behave("endless", printing(3000, 0.1, self.marker))
         self.deployment = self.app.deploy()
         eventually("the step runs", lambda: running_programs(self.marker), 30)
@@ -38,7 +38,7 @@ def test_cancelling_stops_the_step_and_the_next_in_the_queue_begins(
 ):
     # Two builds at a time, so the third waits for either.
     one, two = (Endless(api, environment, git_server) for _ in range(2))
-    waiting = Application(api, environment, git_server.repository(), **QUICK)
+    waiting = Service(api, environment, git_server.repository(), **QUICK)
     waiting.repository.behave("waited", on_term="drain")
     third = waiting.deploy()
     try:
@@ -55,7 +55,7 @@ def test_cancelling_stops_the_step_and_the_next_in_the_queue_begins(
     two.stopped()
 
 
-def test_of_one_application_a_cancelled_build_lets_the_next_begin(
+def test_of_one_service_a_cancelled_build_lets_the_next_begin(
     api: Api, environment: str, git_server: GitServer
 ):
     first = Endless(api, environment, git_server)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import QUICK, Application
 from tests.e2e.engine import containers, docker, images, services, settled
 from tests.e2e.instance import network_of
 from tests.e2e.repositories import GitServer, printing
+from tests.e2e.services import QUICK, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 
@@ -31,9 +31,9 @@ def projects(api: Api) -> Iterator[Callable[[str], dict[str, Any]]]:
             api.gone(path)
 
 
-def left_of(application: str, environment: str = "") -> dict[str, list[str]]:
+def left_of(service: str, environment: str = "") -> dict[str, list[str]]:
     """Kind → what the engine still has of them."""
-    label = f"slipway.service={application}"
+    label = f"slipway.service={service}"
     name = f"name={network_of(environment)}"
     networks = docker("network", "ls", "--filter", name, "-q") if environment else ""
     found = {
@@ -51,10 +51,10 @@ def test_a_deleted_project_leaves_nothing_and_its_names_are_free(
     name, label = f"shop {uuid.uuid4().hex[:6]}", f"shop-{uuid.uuid4().hex[:6]}"
     repository = git_server.repository()
 
-    def made() -> tuple[dict[str, Any], Application]:
+    def made() -> tuple[dict[str, Any], Service]:
         project = projects(name)
         environment = project["environments"][0]["id"]
-        app = Application(api, environment, repository, name=label, **QUICK)
+        app = Service(api, environment, repository, name=label, **QUICK)
         repository.behave("shop", on_term="drain")
         app.live()
         return project, app
@@ -87,14 +87,14 @@ def test_a_deleted_project_leaves_nothing_and_its_names_are_free(
     theirs = stranger.post("/v1/projects", {"name": name})
     environment = theirs["environments"][0]["id"]
     with pytest.raises(AssertionError, match="409"):
-        Application(stranger, environment, repository, name=label, **QUICK)
+        Service(stranger, environment, repository, name=label, **QUICK)
     stranger.ok("DELETE", f"/v1/projects/{theirs['id']}")
     again, _ = made()
     assert again["id"] != project["id"]
     assert version_of(app.host) == "shop"
 
 
-def test_a_deleted_application_goes_alone(
+def test_a_deleted_service_goes_alone(
     api: Api, git_server: GitServer, projects: Any, version_of: Any
 ):
     environment = projects(f"two {uuid.uuid4().hex[:6]}")["environments"][0]["id"]
@@ -102,7 +102,7 @@ def test_a_deleted_application_goes_alone(
     for version in ("one", "two"):
         repository = git_server.repository()
         repository.behave(version, on_term="drain")
-        apps.append(Application(api, environment, repository, **QUICK))
+        apps.append(Service(api, environment, repository, **QUICK))
     deployments = [app.deploy() for app in apps]
     for deployment in deployments:
         api.until(deployment, "live")

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import QUICK, Application, Image
 from tests.e2e.engine import half_made
 from tests.e2e.repositories import GitServer
+from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
 FULL = "RUN --mount=type=tmpfs,target=/small,size=1m dd if=/dev/zero of=/small/file bs=1M count=4"
 
 
-def failed(app: Application, *reasons: str, words: tuple[str, ...], hint: str = "") -> Any:
+def failed(app: Service, *reasons: str, words: tuple[str, ...], hint: str = "") -> Any:
     """It failed with one of the reasons and the words in its detail; nothing is left of it."""
     seen = app.failed(seconds=60)
     error = seen["error"]
@@ -33,12 +33,12 @@ def failed(app: Application, *reasons: str, words: tuple[str, ...], hint: str = 
 
 
 @pytest.fixture(scope="module")
-def good(api: Api, environment: str, image: Image) -> Application:
-    return Application(api, environment, source=image.source, **QUICK)
+def good(api: Api, environment: str, image: Image) -> Service:
+    return Service(api, environment, source=image.source, **QUICK)
 
 
 @pytest.fixture(autouse=True)
-def goes_on(good: Application, version_of: Any) -> Iterator[None]:
+def goes_on(good: Service, version_of: Any) -> Iterator[None]:
     """After each of them a good deployment is live."""
     yield
     good.live()
@@ -47,26 +47,26 @@ def goes_on(good: Application, version_of: Any) -> Iterator[None]:
 
 def test_a_git_address_that_does_not_exist(api: Api, environment: str, git_server: GitServer):
     url = f"http://{git_server.address}/nothing-{uuid.uuid4().hex[:6]}.git"
-    app = Application(api, environment, source={"kind": "git", "url": url})
+    app = Service(api, environment, source={"kind": "git", "url": url})
     failed(app, "git-repository-not-found", words=(url,), hint="address")
 
 
 def test_a_git_host_that_does_not_exist(api: Api, environment: str):
     url = "http://nowhere.invalid/app.git"
-    app = Application(api, environment, source={"kind": "git", "url": url})
+    app = Service(api, environment, source={"kind": "git", "url": url})
     failed(app, "git-unreachable", words=(url,), hint="reach")
 
 
 def test_a_git_address_of_the_platform_itself(api: Api, environment: str):
     url = "http://nats:4222/app.git"
-    app = Application(api, environment, source={"kind": "git", "url": url})
+    app = Service(api, environment, source={"kind": "git", "url": url})
     failed(app, "git-address-refused", words=(url,))
 
 
 def test_a_branch_that_does_not_exist(api: Api, environment: str, git_server: GitServer):
     repository = git_server.repository()
     repository.behave("main")
-    app = Application(api, environment, repository, source={"branch": "mian"})
+    app = Service(api, environment, repository, source={"branch": "mian"})
     failed(app, "git-branch-not-found", words=(repository.url, "mian"), hint="main")
 
 
@@ -75,7 +75,7 @@ def test_a_folder_and_a_dockerfile_that_do_not_exist(
 ):
     repository = git_server.repository()
     repository.behave("main")
-    app = Application(api, environment, repository, source={"path": "services/web"})
+    app = Service(api, environment, repository, source={"path": "services/web"})
     failed(app, "folder-missing", words=("services/web",))
     source = {"kind": "git", "url": repository.url, "branch": "main"}
     app.patch(source=source, build={"kind": "dockerfile", "file": "Containerfile"})
@@ -84,20 +84,20 @@ def test_a_folder_and_a_dockerfile_that_do_not_exist(
 
 def test_an_image_that_cannot_be_pulled(api: Api, environment: str):
     name = "127.0.0.1:9/nothing/here:1"
-    app = Application(api, environment, source={"kind": "image", "image": name})
+    app = Service(api, environment, source={"kind": "image", "image": name})
     failed(app, "image-pull-failed", words=(name,), hint="registry")
 
 
 def test_a_base_image_that_cannot_be_pulled(api: Api, environment: str, git_server: GitServer):
     repository = git_server.repository()
     repository.push({"Dockerfile": "FROM 127.0.0.1:9/nothing/here:1\n"})
-    app = Application(api, environment, repository)
+    app = Service(api, environment, repository)
     failed(app, "base-image-missing", words=("line 1", "nothing/here"), hint="registry")
 
 
 def test_a_disk_that_is_full_while_a_step_runs(api: Api, environment: str, git_server: GitServer):
     repository = git_server.repository()
     repository.behave("main", FULL)
-    app = Application(api, environment, repository)
+    app = Service(api, environment, repository)
     error = failed(app, "disk-full", words=("no space",), hint="free space")
     assert "no space left on device" in "\n".join(error["lines"]).lower(), error

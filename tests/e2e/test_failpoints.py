@@ -9,9 +9,9 @@ import pytest
 from slipway.runtime import failpoints as runtime
 
 from tests.e2e.api import ENDS, Api
-from tests.e2e.applications import QUICK, Application, Image
 from tests.e2e.engine import container_of, eventually, inspect, releases, settled
 from tests.e2e.instance import service
+from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(150)]
 
@@ -38,9 +38,9 @@ POINTS = registered()
 
 
 @pytest.fixture(scope="module")
-def app(api: Api, environment: str, image: Image) -> Application:
+def app(api: Api, environment: str, image: Image) -> Service:
     """Something serves already, so that the points of a replacement are passed too."""
-    made = Application(api, environment, source=image.source, **QUICK)
+    made = Service(api, environment, source=image.source, **QUICK)
     made.live()
     settled(made.id)
     return made
@@ -53,7 +53,7 @@ def test_a_service_that_acts_has_fail_points(name: str):
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_process_that_dies_there_changes_nothing_of_the_outcome(
-    app: Application, failpoints: Any, point: str
+    app: Service, failpoints: Any, point: str
 ):
     name = point.partition(".")[0]
     former = container_of(service(name))

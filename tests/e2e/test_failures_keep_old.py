@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import Application
 from tests.e2e.engine import half_made, settled
 from tests.e2e.loads import load_from_outside, unharmed
 from tests.e2e.repositories import GitServer
+from tests.e2e.services import Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 
@@ -35,8 +35,8 @@ FAILURES: dict[str, tuple[tuple[str, ...], dict[str, Any], str, tuple[str, ...],
 
 
 @pytest.fixture(scope="module")
-def app(api: Api, environment: str, git_server: GitServer) -> Application:
-    made = Application(api, environment, git_server.repository(), health_check={"path": "/health"})
+def app(api: Api, environment: str, git_server: GitServer) -> Service:
+    made = Service(api, environment, git_server.repository(), health_check={"path": "/health"})
     made.repository.behave("good", on_term="drain")
     made.live()
     settled(made.id)
@@ -45,7 +45,7 @@ def app(api: Api, environment: str, git_server: GitServer) -> Application:
 
 @pytest.mark.parametrize("case", FAILURES.values(), ids=FAILURES)
 def test_the_former_version_serves_on_and_the_reason_is_told(
-    app: Application, http_address: str, version_of: Any, case: Any
+    app: Service, http_address: str, version_of: Any, case: Any
 ):
     steps, behaviour, reason, words, line = case
     app.repository.behave("bad", *steps, on_term="drain", **behaviour)

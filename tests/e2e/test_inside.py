@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import Application
 from tests.e2e.engine import eventually, settled
 from tests.e2e.loads import load_from_inside, unharmed
 from tests.e2e.repositories import GitServer
+from tests.e2e.services import Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
@@ -21,9 +21,9 @@ new connections and by kept ones; those end with the task that they lead to."""
 @pytest.fixture(scope="module", params=ENDINGS)
 def app(
     request: pytest.FixtureRequest, api: Api, environment: str, git_server: GitServer
-) -> Application:
+) -> Service:
     behaviour: dict[str, Any] = {"listen_after": 3, "on_term": request.param}
-    app = Application(api, environment, git_server.repository())
+    app = Service(api, environment, git_server.repository())
     app.repository.behave("first", **behaviour)
     app.live()
     app.repository.behave("second", **behaviour)
@@ -31,7 +31,7 @@ def app(
     return app
 
 
-def test_a_second_commit_fails_no_request_by_name(app: Application):
+def test_a_second_commit_fails_no_request_by_name(app: Service):
     with load_from_inside(app.environment, app.name, 8000) as load:
         app.live()
         settled(app.id)
@@ -39,7 +39,7 @@ def test_a_second_commit_fails_no_request_by_name(app: Application):
     assert "second" in load.report["versions"], load.report["versions"]
 
 
-def test_a_restart_fails_no_request_by_name(app: Application):
+def test_a_restart_fails_no_request_by_name(app: Service):
     with load_from_inside(app.environment, app.name, 8000) as load:
         app.api.until(app.again("restart"), "live")
         settled(app.id)
@@ -47,7 +47,7 @@ def test_a_restart_fails_no_request_by_name(app: Application):
     assert len(load.report["hosts"]) == 2, load.report["hosts"]
 
 
-def test_scaling_fails_no_request_by_name(app: Application):
+def test_scaling_fails_no_request_by_name(app: Service):
     def scaled(replicas: int) -> None:
         app.patch(replicas=replicas)
         eventually(

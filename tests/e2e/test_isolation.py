@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import QUICK, Application, Image
 from tests.e2e.engine import address_of, container_of, inspect, settled
 from tests.e2e.instance import CONTROL_NETWORK, INSTANCE, network_of, service
 from tests.e2e.reach import bridged, gateways, reach
+from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 
@@ -20,8 +20,8 @@ NEIGHBOURS = ["another environment", "another project", "another organization"]
 
 
 @pytest.fixture(scope="module")
-def app(api: Api, environment: str, image: Image) -> Application:
-    made = Application(api, environment, source=image.source, **QUICK)
+def app(api: Api, environment: str, image: Image) -> Service:
+    made = Service(api, environment, source=image.source, **QUICK)
     made.live()
     return made
 
@@ -40,7 +40,7 @@ def neighbours(
         environments[kind] = who, made["environments"][0]["id"]
     running = []
     for who, id_ in environments.values():
-        app = Application(who, id_, source=image.source, **QUICK)
+        app = Service(who, id_, source=image.source, **QUICK)
         running.append((who, app.deploy()))
     for who, deployment in running:
         who.until(deployment, "live")
@@ -75,7 +75,7 @@ def opened(answers: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", NEIGHBOURS)
 def test_a_service_is_out_of_reach_of(
-    app: Application, neighbours: dict[str, str], settings: dict[str, str], kind: str
+    app: Service, neighbours: dict[str, str], settings: dict[str, str], kind: str
 ):
     container = settled(app.id)[0]
     task = address_of(container, network_of(app.environment))
@@ -86,27 +86,27 @@ def test_a_service_is_out_of_reach_of(
     assert opened(answers) == {}, f"reached from {kind}"
 
 
-def test_a_service_is_reached_from_its_own_environment(app: Application):
+def test_a_service_is_reached_from_its_own_environment(app: Service):
     task = address_of(settled(app.id)[0], network_of(app.environment))
     answers = reach(network_of(app.environment), [f"{app.name}:8000", f"{task}:8000"])
     assert all(answer.startswith("open: HTTP/1.1 200") for answer in answers.values()), answers
 
 
-def test_the_platform_is_out_of_reach_of_its_tenants(app: Application, settings: dict[str, str]):
+def test_the_platform_is_out_of_reach_of_its_tenants(app: Service, settings: dict[str, str]):
     traefik = address_of(TRAEFIK, network_of(app.environment))
     targets = platform() + machine(settings["SLIPWAY_URL"].rpartition(":")[2])
     answers = reach(network_of(app.environment), [*targets, f"{traefik}:8080"])
     assert opened(answers) == {}
 
 
-def test_the_proxy_in_an_environment_does_not_lead_to_the_api(app: Application):
+def test_the_proxy_in_an_environment_does_not_lead_to_the_api(app: Service):
     traefik = address_of(TRAEFIK, network_of(app.environment))
     answers = reach(network_of(app.environment), [f"{traefik}:4000", f"{traefik}:80"])
     assert not answers[f"{traefik}:4000"].startswith("open: HTTP/1.1 200"), answers
     assert answers[f"{traefik}:80"].startswith("open: HTTP/1.1 404"), answers
 
 
-def test_the_public_entries_are_for_everybody(app: Application, http_address: str):
+def test_the_public_entries_are_for_everybody(app: Service, http_address: str):
     bindings = inspect("container", TRAEFIK)["HostConfig"]["PortBindings"].values()
     ports = {one["HostPort"] for bound in bindings for one in bound if one["HostIp"] != "127.0.0.1"}
     assert http_address.rpartition(":")[2] in ports

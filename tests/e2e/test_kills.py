@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import ENDS, Api
-from tests.e2e.applications import QUICK, Application, Image
 from tests.e2e.engine import (
     away,
     container_of,
@@ -23,6 +22,7 @@ from tests.e2e.engine import (
 from tests.e2e.instance import service
 from tests.e2e.loads import load_from_outside, unharmed
 from tests.e2e.repositories import GitServer, printing, slow
+from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
@@ -32,9 +32,9 @@ LIGHT = 50.0
 
 
 @pytest.fixture
-def app(api: Api, environment: str, git_server: GitServer) -> Application:
+def app(api: Api, environment: str, git_server: GitServer) -> Service:
     """Serves the version `first`."""
-    made = Application(api, environment, git_server.repository(), **QUICK)
+    made = Service(api, environment, git_server.repository(), **QUICK)
     made.repository.behave("first", on_term="drain")
     made.live()
     return made
@@ -44,7 +44,7 @@ def ends(types: list[str]) -> list[str]:
     return [type_ for type_ in types if type_ in ENDS]
 
 
-def test_a_builder_that_is_killed_during_a_step_builds_once(app: Application, version_of: Any):
+def test_a_builder_that_is_killed_during_a_step_builds_once(app: Service, version_of: Any):
     marker = uuid.uuid4().hex
     app.repository.behave("second", printing(60, 0.1, marker), on_term="drain")
     deployment = app.deploy()
@@ -62,7 +62,7 @@ def test_a_builder_that_is_killed_during_a_step_builds_once(app: Application, ve
 
 
 def test_a_deployer_that_is_killed_after_it_created_creates_once(
-    app: Application, failpoints: Any, version_of: Any
+    app: Service, failpoints: Any, version_of: Any
 ):
     app.repository.behave("second", on_term="drain")
     former = container_of(service("deployer"))
@@ -82,7 +82,7 @@ def test_a_deployer_that_is_killed_after_it_created_creates_once(
 
 
 def test_proxy_sync_may_die_after_the_switch_and_stay_away(
-    app: Application, http_address: str, failpoints: Any, version_of: Any
+    app: Service, http_address: str, failpoints: Any, version_of: Any
 ):
     """Before it could say that it switched. Until it is back both releases are kept, since the
     log does not tell which one is routed to."""
@@ -114,7 +114,7 @@ def test_proxy_sync_may_die_after_the_switch_and_stay_away(
 def test_traffic_goes_on_while_proxy_sync_is_away(
     api: Api, environment: str, image: Image, http_address: str
 ):
-    app = Application(api, environment, source=image.source, **QUICK)
+    app = Service(api, environment, source=image.source, **QUICK)
     app.live()
     with load_from_outside(http_address, app.host, rate=LIGHT) as load:
         with away(api, "proxy-sync"):
@@ -127,7 +127,7 @@ def test_traffic_goes_on_while_proxy_sync_is_away(
     assert len(load.report["hosts"]) == 2, load.report["hosts"]
 
 
-def test_a_deployment_goes_on_while_the_gateway_is_away(app: Application, version_of: Any):
+def test_a_deployment_goes_on_while_the_gateway_is_away(app: Service, version_of: Any):
     app.repository.behave("second", slow(8), on_term="drain")
     deployment = app.deploy()
     with away(app.api, "api-gateway"):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import QUICK, Application
 from tests.e2e.engine import eventually
 from tests.e2e.repositories import GitServer, printing
+from tests.e2e.services import QUICK, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
@@ -19,15 +19,15 @@ LINES = 12
 
 
 @pytest.fixture(scope="module")
-def app(api: Api, environment: str, git_server: GitServer) -> Application:
-    return Application(api, environment, git_server.repository(), **QUICK)
+def app(api: Api, environment: str, git_server: GitServer) -> Service:
+    return Service(api, environment, git_server.repository(), **QUICK)
 
 
 def moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def test_a_build_is_followed_live_and_resumed(api: Api, app: Application):
+def test_a_build_is_followed_live_and_resumed(api: Api, app: Service):
     app.repository.behave("followed", printing(LINES, 0.4), on_term="drain")
     deployment = app.deploy()
     path = f"/v1/deployments/{deployment}/logs"
@@ -65,7 +65,7 @@ def test_a_build_is_followed_live_and_resumed(api: Api, app: Application):
     assert again == history
 
 
-def test_an_application_is_heard(api: Api, app: Application):
+def test_a_service_is_heard(api: Api, app: Service):
     app.repository.behave("heard", on_term="drain")
     app.live()
 
@@ -81,7 +81,7 @@ def test_an_application_is_heard(api: Api, app: Application):
             break
 
 
-def test_events_are_followed_and_resumed(api: Api, app: Application):
+def test_events_are_followed_and_resumed(api: Api, app: Service):
     app.repository.behave("told", on_term="drain")
     deployment = app.deploy()
     begin = api.deployment(deployment)["sequence"] - 1
@@ -117,7 +117,7 @@ def test_events_are_followed_and_resumed(api: Api, app: Application):
     assert [type_ for type_ in types if type_ in wanted] == wanted, types
     assert all(e["specversion"] == "1.0" and e["id"] == id_ for id_, e in parts)
     assert {"source", "time", "subject", "datacontenttype", "actor"} <= whole[0].keys(), whole[0]
-    assert whole[0]["data"].keys() <= {"project", "environment", "application", "trigger"}
+    assert whole[0]["data"].keys() <= {"project", "environment", "service", "trigger"}
 
 
 def test_only_the_wanted_types_of_the_own_organization(

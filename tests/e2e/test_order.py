@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import ENDED, Api
-from tests.e2e.applications import QUICK, Application
 from tests.e2e.engine import eventually, releases, settled
 from tests.e2e.repositories import GitServer, slow
+from tests.e2e.services import QUICK, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
@@ -20,8 +20,8 @@ def first() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def app(api: Api, environment: str, git_server: GitServer, first: dict[str, str]) -> Application:
-    made = Application(api, environment, git_server.repository(), **QUICK)
+def app(api: Api, environment: str, git_server: GitServer, first: dict[str, str]) -> Service:
+    made = Service(api, environment, git_server.repository(), **QUICK)
     made.repository.behave("first", on_term="drain")
     first["id"] = made.live()["id"]
     made.repository.behave("second", on_term="drain")
@@ -30,7 +30,7 @@ def app(api: Api, environment: str, git_server: GitServer, first: dict[str, str]
     return made
 
 
-def building(app: Application, version: str, seconds: float) -> str:
+def building(app: Service, version: str, seconds: float) -> str:
     """A deployment of a new commit, whose build has begun and takes so long."""
     app.repository.behave(version, slow(seconds), on_term="drain")
     deployment = app.deploy()
@@ -39,7 +39,7 @@ def building(app: Application, version: str, seconds: float) -> str:
 
 
 def test_a_rollback_wins_over_a_push_that_is_being_built(
-    app: Application, first: dict[str, str], version_of: Any
+    app: Service, first: dict[str, str], version_of: Any
 ):
     pushed = building(app, "pushed", 30)
     rolled_back = app.api.rollback(first["id"])
@@ -52,7 +52,7 @@ def test_a_rollback_wins_over_a_push_that_is_being_built(
     assert app.api.deployment(rolled_back)["status"] == "live"
 
 
-def test_replicas_that_are_set_during_a_deployment_take_effect(app: Application):
+def test_replicas_that_are_set_during_a_deployment_take_effect(app: Service):
     deployment = building(app, "scaled", 3)
     app.patch(replicas=2)
     app.api.until(deployment, "live")
@@ -66,7 +66,7 @@ def test_replicas_that_are_set_during_a_deployment_take_effect(app: Application)
     assert app.shown()["live_deployment"] == deployment
 
 
-def test_a_domain_that_is_added_during_a_deployment_takes_effect(app: Application, version_of: Any):
+def test_a_domain_that_is_added_during_a_deployment_takes_effect(app: Service, version_of: Any):
     deployment = building(app, "with a domain", 3)
     host = f"added-{uuid.uuid4().hex[:6]}.localhost"
     app.api.post(f"{app.path}/domains", {"host": host})
@@ -76,7 +76,7 @@ def test_a_domain_that_is_added_during_a_deployment_takes_effect(app: Applicatio
 
 
 def test_of_two_deployments_at_once_the_later_is_live(
-    app: Application, settings: dict[str, str], version_of: Any
+    app: Service, settings: dict[str, str], version_of: Any
 ):
     app.repository.behave("at once", slow(2), on_term="drain")
     made: list[str] = []

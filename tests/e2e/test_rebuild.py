@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import QUICK, Application, Image
 from tests.e2e.engine import away, docker, eventually, settled
 from tests.e2e.instance import INSTANCE
 from tests.e2e.repositories import GitServer, slow
+from tests.e2e.services import QUICK, Image, Service
 from tests.e2e.views import LEFT_OUT, described, difference, digests
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
@@ -25,9 +25,9 @@ def something_of_everything(
     """Deployments of each end, variables of each level, domains, names, tokens."""
     api.post(f"/v1/projects/{project['id']}/environments", {"name": "Staging"})
     api.post("/v1/tokens", {"name": f"e2e {uuid.uuid4().hex[:6]}", "role": "viewer"})
-    still = Application(api, environment, source=image.source, **QUICK)
+    still = Service(api, environment, source=image.source, **QUICK)
     still.live()
-    app = Application(api, environment, git_server.repository(), **QUICK)
+    app = Service(api, environment, git_server.repository(), **QUICK)
     api.post(f"{app.path}/domains", {"host": app.host, "path": "/more"})
     for path in (f"/v1/projects/{project['id']}", f"/v1/environments/{environment}", app.path):
         items = [{"name": "PLAIN", "value": "yes"}, {"name": "S", "value": "no", "secret": True}]
@@ -64,7 +64,7 @@ def test_what_is_left_out_of_the_digest_is_there(api: Api):
 def test_the_views_come_back_after_the_database_was_destroyed(api: Api):
     before = quiet(api)
     kinds = {address.split("/")[2] for address in before}
-    assert kinds >= {"organizations", "projects", "environments", "applications", "deployments"}
+    assert kinds >= {"organizations", "projects", "environments", "services", "deployments"}
     with away(api, "api-gateway", "mongo"):
         used = docker("ps", "--all", "-q", "--filter", f"volume={VOLUME}").split()
         if used:

@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import QUICK, Application, Image
 from tests.e2e.engine import container_of, containers, docker, images, services
 from tests.e2e.gate import Gate
 from tests.e2e.instance import ROOT
 from tests.e2e.loads import load_from_outside, unharmed
 from tests.e2e.repositories import GitServer
+from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -88,7 +88,7 @@ def environment(platform: Platform) -> str:
 def test_a_build_fails_with_the_reason_and_what_serves_goes_on(
     platform: Platform, environment: str, git_server: GitServer
 ):
-    app = Application(platform.api, environment, git_server.repository(), **QUICK)
+    app = Service(platform.api, environment, git_server.repository(), **QUICK)
     app.repository.behave("one", on_term="drain")
     app.live()
     with load_from_outside(platform.http_address, app.host) as load:
@@ -108,7 +108,7 @@ def test_a_build_fails_with_the_reason_and_what_serves_goes_on(
 def test_a_build_on_a_full_disk_fails_with_the_reason(
     platform: Platform, environment: str, git_server: GitServer
 ):
-    app = Application(platform.api, environment, git_server.repository(), **QUICK)
+    app = Service(platform.api, environment, git_server.repository(), **QUICK)
     app.repository.behave("one", on_term="drain")
     builder, work = container_of(f"{NAME}_builder"), "/var/lib/slipway/builder"
     docker("exec", builder, "dd", "if=/dev/zero", f"of={work}/full", "bs=1M", "count=400")
@@ -124,7 +124,7 @@ def test_a_rollout_waits_for_the_engine_and_goes_on(
     platform: Platform, environment: str, image: Image
 ):
     """Shut when nothing was created yet, and again when the new release is starting."""
-    app = Application(platform.api, environment, source=image.source, **QUICK)
+    app = Service(platform.api, environment, source=image.source, **QUICK)
     app.live()
     with load_from_outside(platform.http_address, app.host) as load:
         for phase in ("rollout.started", "rollout.ready"):

@@ -1,4 +1,4 @@
-"""What an application can be made of."""
+"""What a service can be made of."""
 
 import hashlib
 import json
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import QUICK, Application, Image
 from tests.e2e.engine import docker, inspect, releases, settled
 from tests.e2e.repositories import GitServer
+from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
@@ -29,7 +29,7 @@ def test_a_static_site(api: Api, environment: str, git_server: GitServer, http_g
         {"public/index.html": "start", "public/a/b.txt": "deep", "hidden.txt": "hidden"}
     )
     build = {"kind": "static", "directory": "public", "spa": spa}
-    app = Application(api, environment, repository, build=build, **QUICK)
+    app = Service(api, environment, repository, build=build, **QUICK)
     app.live()
     assert http_get(app.host) == (200, "start")
     assert http_get(app.host, "/a/b.txt") == (200, "deep")
@@ -39,7 +39,7 @@ def test_a_static_site(api: Api, environment: str, git_server: GitServer, http_g
 
 
 def test_an_image_that_is_on_the_engine(api: Api, environment: str, image: Image, version_of: Any):
-    app = Application(api, environment, source=image.source, **QUICK)
+    app = Service(api, environment, source=image.source, **QUICK)
     live = app.live()
     assert version_of(app.host) == "image"
     assert live["image"] == inspect("image", image.name)["Id"], "what runs is named by its id"
@@ -52,7 +52,7 @@ def test_a_dockerfile_with_heredoc_and_cache_mount(
     api: Api, environment: str, git_server: GitServer, http_get: Any
 ):
     cache = f"e2e-{uuid.uuid4().hex}"
-    app = Application(api, environment, git_server.repository(), **QUICK)
+    app = Service(api, environment, git_server.repository(), **QUICK)
 
     def built(number: str) -> str:
         lines = (
@@ -85,7 +85,7 @@ def test_a_secret_mount_reaches_the_step_and_nothing_else(
     )
     repository = git_server.repository()
     repository.push({"Dockerfile": dockerfile(*lines)})
-    app = Application(api, environment, repository, **QUICK)
+    app = Service(api, environment, repository, **QUICK)
     items = [{"name": "API_KEY", "value": secret, "secret": True}]
     api.ok("PUT", f"{app.path}/variables", {"items": items})
     live = app.live()
@@ -111,7 +111,7 @@ def test_build_arguments_a_target_and_a_folder(
     )
     repository = git_server.repository()
     repository.push({"services/web/docker/web": dockerfile(*lines, base=f"{SERVED} AS wanted")})
-    app = Application(
+    app = Service(
         api,
         environment,
         repository,
@@ -136,7 +136,7 @@ def test_build_arguments_a_target_and_a_folder(
 def test_limits_and_a_command_reach_the_container(
     api: Api, environment: str, image: Image, version_of: Any
 ):
-    app = Application(
+    app = Service(
         api,
         environment,
         source=image.source,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import QUICK, Application, Image
+from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
@@ -37,7 +37,7 @@ def test_four_levels_references_secrets_and_a_rollback(
     api: Api, project: dict[str, Any], environment: str, image: Image, organization: str,
     http_get: Any,
 ):  # fmt: skip
-    app = Application(api, environment, source=image.source, **QUICK)
+    app = Service(api, environment, source=image.source, **QUICK)
     secret, later = f"s3cr3t-{uuid.uuid4().hex}", f"s3cr3t-{uuid.uuid4().hex}"
     of_project = f"/v1/projects/{project['id']}/variables"
     of_environment = f"/v1/environments/{environment}/variables"
@@ -50,7 +50,7 @@ def test_four_levels_references_secrets_and_a_rollback(
     put(api, of_environment, E2E_PASSWORD=(secret,), E2E_NAME="environment")
     url = "db://app:${{E2E_PASSWORD}}@${{project.E2E_HOST}}/x"
     answer = put(
-        api, f"{app.path}/variables", E2E_URL=url, E2E_NAME="application",
+        api, f"{app.path}/variables", E2E_URL=url, E2E_NAME="service",
         E2E_ABOVE="${{E2E_NAME}} in ${{organization.E2E_NAME}}",
     )  # fmt: skip
     assert {item["name"] for item in answer["items"]} == {"E2E_URL", "E2E_NAME", "E2E_ABOVE"}
@@ -59,9 +59,9 @@ def test_four_levels_references_secrets_and_a_rollback(
         "E2E_REGION": "north",
         "E2E_HOST": "db.north.example",
         "E2E_PASSWORD": secret,
-        "E2E_NAME": "application",
+        "E2E_NAME": "service",
         "E2E_URL": f"db://app:{secret}@db.north.example/x",
-        "E2E_ABOVE": "application in organization",
+        "E2E_ABOVE": "service in organization",
         "PORT": "8000",
     }
     assert wanted.items() <= seen().items(), {name: seen().get(name) for name in wanted}
@@ -77,7 +77,7 @@ def test_four_levels_references_secrets_and_a_rollback(
     assert seen()["E2E_PASSWORD"] == secret
     app.live()
     assert seen()["E2E_URL"] == f"db://app:{later}@other.example/x"
-    assert seen()["E2E_NAME"] == "application"
+    assert seen()["E2E_NAME"] == "service"
     api.until(api.rollback(first), "live")
     assert wanted.items() <= seen().items(), {name: seen().get(name) for name in wanted}
 
@@ -85,7 +85,7 @@ def test_four_levels_references_secrets_and_a_rollback(
 def test_a_reference_to_nothing_is_refused_where_it_stands(
     api: Api, environment: str, image: Image
 ):
-    app = Application(api, environment, source=image.source, **QUICK)
+    app = Service(api, environment, source=image.source, **QUICK)
     items = [{"name": "GOOD", "value": "1"}, {"name": "BAD", "value": "${{NOWHERE}}"}]
     answer = api.call("PUT", f"{app.path}/variables", {"items": items})
     assert answer.status_code == 422, answer.text

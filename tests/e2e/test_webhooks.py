@@ -14,8 +14,8 @@ import httpx2
 import pytest
 
 from tests.e2e.api import ENDED, Api
-from tests.e2e.applications import QUICK, Application
 from tests.e2e.repositories import GitServer
+from tests.e2e.services import QUICK, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
@@ -24,9 +24,9 @@ SECRET = "a shared secret of the tests"
 
 @dataclass
 class Forge:
-    """Delivers as GitHub or Gitea does: without a token, by the application's own address."""
+    """Delivers as GitHub or Gitea does: without a token, by the service's own address."""
 
-    app: Application
+    app: Service
     kind: str
     http: httpx2.Client = field(init=False)
 
@@ -59,7 +59,7 @@ class Forge:
         return self.http.post(self.app.webhook, content=body, headers=headers)
 
 
-def nothing(app: Application, answer: httpx2.Response, newest: str) -> None:
+def nothing(app: Service, answer: httpx2.Response, newest: str) -> None:
     """It was understood, and started nothing."""
     assert answer.status_code == 200, answer.text
     assert answer.json()["status"] == "ignored", answer.text
@@ -70,7 +70,7 @@ def nothing(app: Application, answer: httpx2.Response, newest: str) -> None:
 def forge(
     request: pytest.FixtureRequest, api: Api, environment: str, git_server: GitServer
 ) -> Forge:
-    app = Application(api, environment, git_server.repository(), **QUICK)
+    app = Service(api, environment, git_server.repository(), **QUICK)
     assert app.shown()["webhook"] == {"url": app.webhook, "has_secret": False}
     assert app.patch(webhook_secret=SECRET)["webhook"]["has_secret"]
     return Forge(app, request.param)
@@ -105,7 +105,7 @@ def test_a_push_deploys_once_and_what_is_none_does_nothing(forge: Forge, version
 
 
 def test_the_public_port_takes_pushes_and_nothing_else(api: Api, forge: Forge):
-    """A git server elsewhere reaches no more of this machine than the applications' port."""
+    """A git server elsewhere reaches no more of this machine than the services' port."""
     public = forge.app.webhook.removesuffix(urlsplit(forge.app.webhook).path)
     assert public not in ("", api.url)
     with httpx2.Client(base_url=public, timeout=10) as outside:
@@ -130,7 +130,7 @@ def test_twenty_pushes_are_answered_within_100_ms(
     api: Api, environment: str, git_server: GitServer, version_of: Any
 ):
     """At the median, each of them requesting a deployment; the last one is live in the end."""
-    app = Application(api, environment, git_server.repository(), **QUICK)
+    app = Service(api, environment, git_server.repository(), **QUICK)
     app.patch(webhook_secret=SECRET)
     forge = Forge(app, "github")
     app.repository.behave("burst", on_term="drain")

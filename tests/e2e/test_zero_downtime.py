@@ -1,4 +1,4 @@
-"""Whatever is changed of an application that serves, no request fails, and the former version is
+"""Whatever is changed of a service that serves, no request fails, and the former version is
 not heard from once the new one was confirmed."""
 
 import time
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.applications import Application
 from tests.e2e.engine import eventually, settled, tasks
 from tests.e2e.loads import Load, load_from_outside, unharmed
 from tests.e2e.repositories import GitServer
+from tests.e2e.services import Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
@@ -26,7 +26,7 @@ BEHAVIOURS = {
 
 @dataclass
 class Case:
-    app: Application
+    app: Service
     behaviour: dict[str, Any]
     first: str
     """Id of the deployment of the version `first`, which `second` has replaced."""
@@ -43,7 +43,7 @@ class Case:
 
 @pytest.fixture(scope="module", params=BEHAVIOURS)
 def case(request: pytest.FixtureRequest, api: Api, environment: str, git_server: GitServer) -> Case:
-    app = Application(api, environment, git_server.repository())
+    app = Service(api, environment, git_server.repository())
     made = Case(app, BEHAVIOURS[request.param], "")
     made.push("first")
     made.first = app.live()["id"]
@@ -53,9 +53,9 @@ def case(request: pytest.FixtureRequest, api: Api, environment: str, git_server:
     return made
 
 
-def hosts(application: str) -> set[str]:
+def hosts(service: str) -> set[str]:
     """What the tasks call themselves in their answers."""
-    return {container[:12] for container in tasks(application)}
+    return {container[:12] for container in tasks(service)}
 
 
 def confirmed(deployment: dict[str, Any]) -> float:

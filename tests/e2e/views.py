@@ -12,7 +12,7 @@ LEFT_OUT = {
     "/readyz": "of the process, not of the log",
     "/metrics": "counters of the process, which begin anew with it",
     "/v1/events": "a live stream without an end; the log itself is not rebuilt",
-    "/v1/applications/{id}/logs": "what runs goes on writing; logs are no view",
+    "/v1/services/{id}/logs": "what runs goes on writing; logs are no view",
     "/v1/admin/projections": "tells of the rebuild itself",
 }
 """Path → why it is no part of the digest."""
@@ -20,7 +20,7 @@ LEFT_OUT = {
 QUERIES = {"/v1/deployments/{id}/logs": "?follow=false"}
 """Path → what makes its answer end."""
 
-LEVELS = ("organizations", "projects", "environments", "applications")
+LEVELS = ("organizations", "projects", "environments", "services")
 
 
 def described(api: Api) -> dict[str, str]:
@@ -39,15 +39,15 @@ def known(api: Api) -> dict[str, list[str]]:
     projects = [api.get(f"/v1/projects/{id_}") for id_ in found["projects"]]
     environments = [one for project in projects for one in project["environments"]]
     found["environments"] = [one["id"] for one in environments]
-    found["applications"] = [
+    found["services"] = [
         item["id"]
         for id_ in found["environments"]
-        for item in api.items(f"/v1/environments/{id_}/applications")
+        for item in api.items(f"/v1/environments/{id_}/services")
     ]
     found["deployments"] = [
         item["id"]
-        for id_ in found["applications"]
-        for item in api.items(f"/v1/applications/{id_}/deployments")
+        for id_ in found["services"]
+        for item in api.items(f"/v1/services/{id_}/deployments")
     ]
     return found
 

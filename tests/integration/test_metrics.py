@@ -95,12 +95,12 @@ class Metrics:
         assert self._process is not None
         assert self._process.wait(15) == 0, self.output.read_text()
 
-    def run(self, application: str, *argv: str, flags: tuple[str, ...] = ()) -> str:
-        """A container of that application; its id."""
+    def run(self, service: str, *argv: str, flags: tuple[str, ...] = ()) -> str:
+        """A container of that service; its id."""
         marks = {
             "slipway.instance": self.instance,
             "slipway.org": "org-m",
-            "slipway.service": application,
+            "slipway.service": service,
             "com.docker.swarm.task.id": f"task-{secrets.token_hex(4)}",
         }
         given = [part for name, value in marks.items() for part in ("--label", f"{name}={value}")]
@@ -136,16 +136,16 @@ async def admin(nats_server: NatsServer) -> AsyncIterator[Connection]:
     await connection.close()
 
 
-async def lines(admin: Connection, application: str) -> list[LogLine]:
-    subject = run_subject("org-m", application)
+async def lines(admin: Connection, service: str) -> list[LogLine]:
+    subject = run_subject("org-m", service)
     return [line async for _, batch in admin.logs.read(subject) for line in batch]
 
 
-async def until(admin: Connection, application: str, count: int, seconds: float = 30) -> list[str]:
+async def until(admin: Connection, service: str, count: int, seconds: float = 30) -> list[str]:
     """The texts, once there are as many."""
     deadline = time.monotonic() + seconds
     while True:
-        texts = [line.text for line in await lines(admin, application)]
+        texts = [line.text for line in await lines(admin, service)]
         if len(texts) >= count:
             return texts
         assert time.monotonic() < deadline, f"{len(texts)} of {count} lines: {texts[-3:]}"
@@ -157,17 +157,17 @@ def numbered(count: int) -> Counter[str]:
 
 
 async def test_no_line_is_lost_or_doubled_over_kills(admin: Connection, metrics: Metrics):
-    application, count = uuid.uuid4().hex, 2400
+    service, count = uuid.uuid4().hex, 2400
     metrics.start()
-    metrics.run(application, "python", "-c", COUNTING, str(count), "0.004")
+    metrics.run(service, "python", "-c", COUNTING, str(count), "0.004")
     for after in (0.5, 1.7, 1.0, 2.3):
         await asyncio.sleep(after)
         metrics.kill()
         await asyncio.sleep(0.2)
         metrics.start()
-    await until(admin, application, count)
+    await until(admin, service, count)
     await asyncio.sleep(0.6)
-    found = await lines(admin, application)
+    found = await lines(admin, service)
     assert Counter(line.text for line in found) == numbered(count)
     numbers = [int(line.text.split()[1]) for line in found]
     for stream in ("stdout", "stderr"):
@@ -181,56 +181,56 @@ async def test_no_line_is_lost_or_doubled_over_kills(admin: Connection, metrics:
 async def test_a_server_that_dies_loses_and_doubles_nothing(
     admin: Connection, metrics: Metrics, nats_server: NatsServer
 ):
-    application, count = uuid.uuid4().hex, 1500
+    service, count = uuid.uuid4().hex, 1500
     metrics.start()
-    metrics.run(application, "python", "-c", COUNTING, str(count), "0.004")
+    metrics.run(service, "python", "-c", COUNTING, str(count), "0.004")
     for _ in range(2):
         await asyncio.sleep(1.1)
         await asyncio.to_thread(nats_server.kill)
         await asyncio.sleep(1)
         await asyncio.to_thread(nats_server.start)
-    await until(admin, application, count, 60)
+    await until(admin, service, count, 60)
     await asyncio.sleep(0.6)
-    assert Counter(line.text for line in await lines(admin, application)) == numbered(count)
+    assert Counter(line.text for line in await lines(admin, service)) == numbered(count)
     assert metrics.pid
 
 
 async def test_the_positions_file_lost_costs_no_line(admin: Connection, metrics: Metrics):
-    application = uuid.uuid4().hex
+    service = uuid.uuid4().hex
     metrics.start()
-    metrics.run(application, "python", "-c", COUNTING, "600", "0.005")
-    await until(admin, application, 100)
+    metrics.run(service, "python", "-c", COUNTING, "600", "0.005")
+    await until(admin, service, 100)
     metrics.kill()
     (metrics.anchors / "log-positions.json").unlink(missing_ok=True)
     metrics.start()
-    await until(admin, application, 600)
+    await until(admin, service, 600)
     await asyncio.sleep(0.6)
-    assert Counter(line.text for line in await lines(admin, application)) == numbered(600)
+    assert Counter(line.text for line in await lines(admin, service)) == numbered(600)
 
 
 async def test_a_container_that_prints_and_dies_at_once(admin: Connection, metrics: Metrics):
     metrics.start()
     for _ in range(3):
-        application = uuid.uuid4().hex
-        metrics.run(application, "python", "-c", "print('last words', end='')")
-        assert await until(admin, application, 1) == ["last words"]
+        service = uuid.uuid4().hex
+        metrics.run(service, "python", "-c", "print('last words', end='')")
+        assert await until(admin, service, 1) == ["last words"]
     # And one that lived and died while nobody looked.
     metrics.kill()
-    application = uuid.uuid4().hex
-    metrics.run(application, "python", "-c", "print('unseen')")
+    service = uuid.uuid4().hex
+    metrics.run(service, "python", "-c", "print('unseen')")
     await asyncio.sleep(1)
     metrics.start()
-    assert await until(admin, application, 1) == ["unseen"]
+    assert await until(admin, service, 1) == ["unseen"]
 
 
 async def test_lines_are_live_and_the_drain_stores_what_was_read(
     admin: Connection, metrics: Metrics
 ):
-    application = uuid.uuid4().hex
+    service = uuid.uuid4().hex
     metrics.start()
     program = "import time\nfor n in range(500): print(time.time(), flush=True); time.sleep(0.05)"
-    metrics.run(application, "python", "-c", program)
-    follower = admin.logs.read(run_subject("org-m", application), follow=True)
+    metrics.run(service, "python", "-c", program)
+    follower = admin.logs.read(run_subject("org-m", service), follow=True)
     delays = []
     async with asyncio.timeout(30):
         async for _, batch in follower:
@@ -240,7 +240,7 @@ async def test_lines_are_live_and_the_drain_stores_what_was_read(
     assert sorted(delays)[len(delays) // 2] < 0.5
     before = time.time()
     metrics.stop()
-    stored = [float(line.text) for line in await lines(admin, application)]
+    stored = [float(line.text) for line in await lines(admin, service)]
     assert stored[-1] > before - 0.2
 
 
@@ -250,20 +250,20 @@ async def test_a_terminal_and_a_long_line(admin: Connection, metrics: Metrics):
     program = "print('one'); print('x' * 40_000); print('ü three')"
     metrics.run(terminal, "python", "-c", program, flags=("--tty",))
     metrics.run(long, "python", "-c", program)
-    for application in (terminal, long):
-        one, cut, three = await until(admin, application, 3)
+    for service in (terminal, long):
+        one, cut, three = await until(admin, service, 3)
         assert (one, three) == ("one", "ü three")
         assert cut.startswith("x" * 16384 + " … (cut: 40")
 
 
 async def test_a_flood_is_dropped_and_counted(admin: Connection, metrics: Metrics):
-    application, count = uuid.uuid4().hex, 60_000
+    service, count = uuid.uuid4().hex, 60_000
     metrics.start(SLIPWAY_LOG_LINES_PER_SECOND="1000")
     program = f"for n in range({count}): print('line', n)\nprint('end', flush=True)"
-    metrics.run(application, "python", "-c", program)
+    metrics.run(service, "python", "-c", program)
     deadline = time.monotonic() + 60
     while True:
-        found = await lines(admin, application)
+        found = await lines(admin, service)
         told = [line for line in found if line.stream == "system"]
         dropped = sum(int(line.text.split()[0]) for line in told)
         if len(found) - len(told) + dropped >= count + 1:
@@ -276,16 +276,16 @@ async def test_a_flood_is_dropped_and_counted(admin: Connection, metrics: Metric
 
 
 async def test_samples_and_anchors(admin: Connection, metrics: Metrics):
-    application = uuid.uuid4().hex
+    service = uuid.uuid4().hex
     samples: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def arrived(message: object) -> None:
         samples.put_nowait(message.data)  # type: ignore[attr-defined]
 
-    await admin.client.subscribe(f"met.org-m.{application}", cb=arrived)
+    await admin.client.subscribe(f"met.org-m.{service}", cb=arrived)
     metrics.start()
     program = "import time\nend = time.time() + 60\nwhile time.time() < end: pass"
-    metrics.run(application, "python", "-c", program, flags=("--memory", "64m"))
+    metrics.run(service, "python", "-c", program, flags=("--memory", "64m"))
     async with asyncio.timeout(30):
         await samples.get()
         sample = json.loads(await samples.get())

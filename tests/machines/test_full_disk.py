@@ -1,5 +1,5 @@
 """The disk of the engine is full to the last byte: what serves goes on, and once there is room
-again the platform is whole without anybody's help."""
+again the platform is whole: by itself, or by `make up` where the deployer is what stands still."""
 
 import subprocess
 import sys
@@ -41,8 +41,9 @@ def machine() -> Iterator[Machine]:
             machine.script("purge.sh", **ENVIRONMENT)
 
 
-def test_the_platform_is_whole_again_when_there_is_room(machine: Machine):
-    argv = [sys.executable, "-m", "tests.machines.full_disk", str(machine.data)]
+@pytest.mark.parametrize("more", [(), ("deployer-too",)], ids=["by-itself", "brought-up-again"])
+def test_the_platform_is_whole_again_when_there_is_room(machine: Machine, more: tuple[str, ...]):
+    argv = [sys.executable, "-m", "tests.machines.full_disk", str(machine.data), *more]
     done = machine.program(*argv, environment=ENVIRONMENT, seconds=500)
     print(done.stdout)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

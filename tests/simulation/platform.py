@@ -12,7 +12,6 @@ from deployer.app import key, reaction
 from deployer.networks.react import Networks
 from deployer.rollout.react import Rollouts
 from deployer.settings import DeployerSettings
-from slipway.contracts.application import ApplicationCreated, ApplicationDeletionRequested
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import (
     DeploymentCancelled,
@@ -32,6 +31,7 @@ from slipway.contracts.route import (
     RouteState,
     RouteWithdrawn,
 )
+from slipway.contracts.service import ServiceCreated, ServiceDeletionRequested
 from slipway.contracts.values import (
     BuiltImage,
     Failure,
@@ -84,8 +84,8 @@ class SwarmEngine(Engine):
 
     async def events(self) -> AsyncIterator[str]:
         try:
-            async for application in self._swarm.events():
-                yield application
+            async for service in self._swarm.events():
+                yield service
         except Away as error:
             raise EngineAway(str(error)) from error
 
@@ -109,34 +109,34 @@ async def edge(world: World, settle: float = 1.0, drain: float = 0.0) -> None:
     release is let go after `drain`; one that was given up at that very moment is switched back
     from; what is stopped or being deleted is withdrawn."""
     async for commit in world.follow(0):
-        application = commit.subject.id
-        last = world.events(commit.subject.category, application)[-1]
-        now = routed(world, application)
+        service = commit.subject.id
+        last = world.events(commit.subject.category, service)[-1]
+        now = routed(world, service)
         match last.type:
             case "rollout.ready" if isinstance(last, RolloutEvent):
                 await asyncio.sleep(settle)
-                if world.events("rollout", application)[-1] != last:
+                if world.events("rollout", service)[-1] != last:
                     continue
                 deployment = str(last.deployment)
                 former = (now.state.deployment or "",) if now and now.state.deployment else ()
                 both = route_event("route.activated", deployment, *former)
-                await fact(world, "route", application, both)
+                await fact(world, "route", service, both)
                 if former:
                     await asyncio.sleep(drain)
                     alone = route_event("route.changed", deployment)
-                    await fact(world, "route", application, alone)
-            case "application.stopped" | "application.deletion_requested":
+                    await fact(world, "route", service, alone)
+            case "service.stopped" | "service.deletion_requested":
                 if now is None or now.type != "route.withdrawn":
-                    await fact(world, "route", application, route_event("route.withdrawn"))
+                    await fact(world, "route", service, route_event("route.withdrawn"))
             case _ if isinstance(last, RolloutEvent) and now and now.state.deployment:
                 serving = last.state.serving.deployment if last.state.serving else None
                 if now.state.deployment != serving:
                     wire = "route.activated" if serving else "route.withdrawn"
-                    await fact(world, "route", application, route_event(wire, serving))
+                    await fact(world, "route", service, route_event(wire, serving))
 
 
-def routed(world: World, application: str) -> RouteEvent | None:
-    events = world.events("route", application)
+def routed(world: World, service: str) -> RouteEvent | None:
+    events = world.events("route", service)
     return events[-1] if events and isinstance(events[-1], RouteEvent) else None
 
 
@@ -164,8 +164,8 @@ def route_event(wire: str, deployment: str | None = None, *former: str) -> Route
             return RouteWithdrawn(deployment=deployment, state=state)
 
 
-async def activate(world: World, application: str, deployment: str) -> Commit:
-    return await fact(world, "route", application, route_event("route.activated", deployment))
+async def activate(world: World, service: str, deployment: str) -> Commit:
+    return await fact(world, "route", service, route_event("route.activated", deployment))
 
 
 async def fact(world: World, category: str, id_: str, *events: Event, cause: str = "") -> Commit:
@@ -184,21 +184,21 @@ async def fact(world: World, category: str, id_: str, *events: Event, cause: str
 
 @dataclass
 class Site:
-    """One application and its deployments, as gateway and builder would tell them."""
+    """One service and its deployments, as gateway and builder would tell them."""
 
     world: World
     swarm: Swarm
-    id: str = "application-1"
+    id: str = "service-1"
     name: str = "web"
     runtime: Runtime = field(default_factory=lambda: Runtime(port=8080))
 
     async def create(self) -> None:
         source = ImageSource(image="web:1")
-        event = ApplicationCreated(
+        event = ServiceCreated(
             project=PROJECT, environment=ENVIRONMENT, name=self.name, source=source,
             runtime=self.runtime, webhook_token=Sealed(key="gateway", text=""), webhook_hash="",
         )  # fmt: skip
-        await fact(self.world, "application", self.id, event)
+        await fact(self.world, "service", self.id, event)
 
     async def request(
         self,
@@ -216,7 +216,7 @@ class Site:
         event = DeploymentRequested(
             project=PROJECT,
             environment=ENVIRONMENT,
-            application=self.id,
+            service=self.id,
             specification=specification,
             trigger=Trigger(kind="manual"),
             limits=limits or Limits(),
@@ -227,7 +227,7 @@ class Site:
         reference = f"sha256:{deployment}"
         self.swarm.behaviours[reference] = behaviour or Behaviour()
         image = BuiltImage(reference=reference, node="node1", ports=(8080,))
-        event = BuildSucceeded(application=self.id, environment=ENVIRONMENT, image=image)
+        event = BuildSucceeded(service=self.id, environment=ENVIRONMENT, image=image)
         return await fact(self.world, "build", deployment, event)
 
     async def deploy(
@@ -237,17 +237,17 @@ class Site:
         await self.built(deployment, behaviour)
 
     async def stop(self, deployment: str) -> None:
-        event = DeploymentStopRequested(application=self.id, reason="cancelled")
+        event = DeploymentStopRequested(service=self.id, reason="cancelled")
         await fact(self.world, "deployment", deployment, event)
 
     async def over(self, deployment: str) -> None:
         """The gateway has seen the end of it."""
-        event = DeploymentCancelled(application=self.id)
+        event = DeploymentCancelled(service=self.id)
         await fact(self.world, "deployment", deployment, event)
 
     async def delete(self) -> None:
-        event = ApplicationDeletionRequested(project=PROJECT, environment=ENVIRONMENT)
-        await fact(self.world, "application", self.id, event)
+        event = ServiceDeletionRequested(project=PROJECT, environment=ENVIRONMENT)
+        await fact(self.world, "service", self.id, event)
 
     # - what can be seen
 
@@ -282,7 +282,7 @@ class Site:
 async def platform(
     *, routed: bool = True, settle: float = 1.0, master: str = MASTER.private
 ) -> AsyncIterator[Site]:
-    """A world with one application, a deployer that lives for ever and, if `routed`, a proxy."""
+    """A world with one service, a deployer that lives for ever and, if `routed`, a proxy."""
     world, swarm = World(), Swarm()
     site = Site(world, swarm)
     await site.create()

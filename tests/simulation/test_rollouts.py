@@ -1,4 +1,4 @@
-"""Seeded days of one application: deployments that go well and badly, builds that end out of
+"""Seeded days of one service: deployments that go well and badly, builds that end out of
 order, wishes to stop, scaling, hands that remove what serves, a deployer that dies again and again
 and hears old messages once more. Whatever the seed, what the log promises holds."""
 
@@ -6,9 +6,9 @@ import asyncio
 from random import Random
 
 import pytest
-from slipway.contracts.application import ApplicationScaled
 from slipway.contracts.deployment import Limits
 from slipway.contracts.rollout import RolloutEvent
+from slipway.contracts.service import ServiceScaled
 
 from tests.simulation.platform import Site, deployer, edge, end, fact, routed
 from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
@@ -66,8 +66,8 @@ class Day:
     async def meddle(self) -> None:
         for _ in range(4):
             await asyncio.sleep(self.chance.uniform(5, 30))
-            scaled = ApplicationScaled(replicas=self.chance.randint(1, 3))
-            await fact(self.world, "application", self.site.id, scaled)
+            scaled = ServiceScaled(replicas=self.chance.randint(1, 3))
+            await fact(self.world, "service", self.site.id, scaled)
             services = [service["Spec"]["Name"] for service in self.swarm.services.values()]
             if services and self.chance.random() < 0.5:
                 self.swarm.delete_service(self.chance.choice(services))
@@ -116,8 +116,8 @@ class Day:
     def replicas(self) -> int:
         scaled = [
             event.replicas
-            for event in self.world.events("application", self.site.id)
-            if isinstance(event, ApplicationScaled)
+            for event in self.world.events("service", self.site.id)
+            if isinstance(event, ServiceScaled)
         ]
         return scaled[-1]
 

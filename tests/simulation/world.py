@@ -334,9 +334,9 @@ class Swarm:
             self._tell(task)
 
     def _tell(self, task: dict[str, Any]) -> None:
-        application = task["Spec"]["ContainerSpec"]["Labels"][labels.SERVICE]
+        service = task["Spec"]["ContainerSpec"]["Labels"][labels.SERVICE]
         for queue in self._watching:
-            queue.put_nowait(application)
+            queue.put_nowait(service)
 
     # - what a test does
 
@@ -458,17 +458,17 @@ class Swarm:
         return {"State": {"Health": {"FailingStreak": len(log), "Log": log}}}
 
     async def events(self) -> AsyncIterator[str]:
-        """Applications whose containers did something; ends when the engine is away."""
+        """Services whose containers did something; ends when the engine is away."""
         queue: asyncio.Queue[str] = asyncio.Queue()
         self._watching.add(queue)
         try:
             while not self.away:
                 try:
                     async with asyncio.timeout(5.0):
-                        application = await queue.get()
+                        service = await queue.get()
                 except TimeoutError:
                     continue
-                yield application
+                yield service
         finally:
             self._watching.discard(queue)
         raise Away("the event stream ended")

@@ -50,10 +50,10 @@ def ensure_repository() -> str:
 
 
 def ensure_live(settings: Settings, api: Api, commit: str) -> str:
-    """Project, application, domain and deployment, each only where it is missing; waits for the
+    """Project, service, domain and deployment, each only where it is missing; waits for the
     200. Returns what was done. Raises InstallError with the deployment's own words."""
-    application = _application(api)
-    path = f"/v1/applications/{application['id']}"
+    service = _service(api)
+    path = f"/v1/services/{service['id']}"
     _domain(settings, api, path)
     newest = next(iter(api.get(f"{path}/deployments")["items"]), None)
     done = "already live"
@@ -72,7 +72,7 @@ def ensure_live(settings: Settings, api: Api, commit: str) -> str:
     return done
 
 
-def _application(api: Api) -> dict[str, Any]:
+def _service(api: Api) -> dict[str, Any]:
     projects = [p for p in api.get("/v1/projects")["items"] if p["name"] == "Sample"]
     project = projects[0] if projects else api.post("/v1/projects", {"name": "Sample"})
     project = api.get(f"/v1/projects/{project['id']}")
@@ -81,7 +81,7 @@ def _application(api: Api) -> dict[str, Any]:
         if service["name"] == "sample":
             return service
     return api.post(
-        f"/v1/environments/{environment['id']}/applications",
+        f"/v1/environments/{environment['id']}/services",
         {
             "name": "sample",
             "source": {"kind": "git", "url": URL, "branch": "main"},

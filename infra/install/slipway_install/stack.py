@@ -69,6 +69,7 @@ def wait(settings: Settings, only: tuple[str, ...] = (), seconds: float = 120) -
     chosen = [settings.named(name) for name in only]
     end = time.monotonic() + seconds
     failed_before: dict[str, int] = {}
+    forced: set[str] = set()
     while True:
         services = _services(settings, chosen)
         late: list[str] = []
@@ -77,7 +78,8 @@ def wait(settings: Settings, only: tuple[str, ...] = (), seconds: float = 120) -
             failures = sum(task["Status"]["State"] in {"failed", "rejected"} for task in tasks)
             if not _converged(service, tasks):
                 late.append(name)
-                if _stands_still(tasks):
+                if name not in forced and _stands_still(tasks):
+                    forced.add(name)
                     engine.run("service", "update", "--force", "--detach", name)
                 if failures - failed_before.setdefault(name, failures) >= _EXITS:
                     raise _explained(name, "keeps ending")

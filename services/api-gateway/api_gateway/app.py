@@ -22,13 +22,13 @@ from api_gateway.settings import GatewaySettings
 
 
 def key(commit: Commit) -> str:
-    """What is about one application is handled in order."""
+    """What is about one service is handled in order."""
     for event in commit.events:
         if isinstance(
             event,
             DeploymentRequested | BuildStarted | BuildSucceeded | BuildFailed | BuildCancelled,
         ):
-            return event.application
+            return event.service
     return commit.subject.id
 
 

@@ -1,5 +1,5 @@
 """What is read, by collection: one document per aggregate by the same `evolve` that decides, the
-timeline of each deployment, and the newest deployment of each application. What nobody reads
+timeline of each deployment, and the newest deployment of each service. What nobody reads
 (names, addresses, the installation) has no document: the log alone decides on it.
 
 `{_id, _seq, org, version, created_at, updated_at, created_by, first, state}`; `first` is the
@@ -30,12 +30,12 @@ from slipway.kernel.envelope import Subject
 from slipway.readmodel.model import Document, Projection
 from slipway.runtime.clock import iso
 
-from api_gateway.applications.domain import APPLICATION
 from api_gateway.deployments.domain import DEPLOYMENT
 from api_gateway.domains.domain import HOST
 from api_gateway.identity.domain import SESSION, TOKEN, USER
 from api_gateway.organizations.domain import MEMBER, ORGANIZATION
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT
+from api_gateway.services.domain import SERVICE
 
 
 def key_of(subject: Subject) -> str:
@@ -167,13 +167,13 @@ _FAILURES = {RolloutFailed.type, RouteFailed.type, BuildFailed.type}
 _BUILT = {BuildSucceeded.type, BuildFailed.type, BuildCancelled.type}
 
 
-def newest(organization: str, application: str, deployment: str, sequence: int) -> Document:
+def newest(organization: str, service: str, deployment: str, sequence: int) -> Document:
     """As `Newest` has it from the commit at that sequence."""
-    return {"_id": application, "_seq": sequence, "org": organization, "deployment": deployment}
+    return {"_id": service, "_seq": sequence, "org": organization, "deployment": deployment}
 
 
 class Newest(Projection):
-    """The newest deployment that was requested of each application."""
+    """The newest deployment that was requested of each service."""
 
     collection = "newest"
     categories: Sequence[str] = ("deployment",)
@@ -181,7 +181,7 @@ class Newest(Projection):
 
     def keys(self, commit: Commit) -> Iterable[str]:
         return [
-            event.data["application"]
+            event.data["service"]
             for event in commit.stored
             if event.type == DeploymentRequested.type
         ]
@@ -198,11 +198,9 @@ PROJECTIONS: tuple[Projection, ...] = (
     Aggregates(TOKEN, ["state.hash"]),
     Aggregates(PROJECT, ["created_at"]),
     Aggregates(ENVIRONMENT, ["state.project"]),
-    Aggregates(
-        APPLICATION, ["state.environment", "state.project", "state.webhook_hash", "created_at"]
-    ),
-    Aggregates(HOST, ["state.routes.application", "state.routes.domain"]),
-    Aggregates(DEPLOYMENT, ["state.application", "state.phase", "first"]),
+    Aggregates(SERVICE, ["state.environment", "state.project", "state.webhook_hash", "created_at"]),
+    Aggregates(HOST, ["state.routes.service", "state.routes.domain"]),
+    Aggregates(DEPLOYMENT, ["state.service", "state.phase", "first"]),
     Heads("rollout"),
     Heads("route"),
     Timeline(),

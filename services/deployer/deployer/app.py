@@ -4,13 +4,14 @@ import asyncio
 import shutil
 import socket
 
-from slipway.contracts.application import ApplicationCreated, ApplicationDeletionRequested
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested
 from slipway.contracts.project import EnvironmentCreated, EnvironmentDeletionRequested
 from slipway.contracts.route import RouteEvent
+from slipway.contracts.service import ServiceCreated, ServiceDeletionRequested
 from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
+from slipway.kernel.clock import Clock
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.process import until
 from slipway.runtime.reactor import Handle, Reactor
@@ -26,7 +27,7 @@ from deployer.settings import DeployerSettings
 
 def key(commit: Commit) -> str | None:
     """Nothing is to be done for what was made, and is not deployed yet."""
-    if isinstance(commit.events[0], DeploymentRequested | ApplicationCreated | EnvironmentCreated):
+    if isinstance(commit.events[0], DeploymentRequested | ServiceCreated | EnvironmentCreated):
         return None
     return commit.subject.id
 
@@ -38,12 +39,12 @@ def reaction(rollouts: Rollouts, networks: Networks) -> Handle:
             match event:
                 case BuildSucceeded():
                     await rollouts.queue(commit, event)
-                    rollouts.ensure(organization, event.application)
+                    rollouts.ensure(organization, event.service)
                 case DeploymentStopRequested():
-                    rollouts.ensure(organization, event.application)
+                    rollouts.ensure(organization, event.service)
                 case EnvironmentDeletionRequested():
                     networks.ensure(organization, id_)
-                case ApplicationDeletionRequested() | RouteEvent():
+                case ServiceDeletionRequested() | RouteEvent():
                     rollouts.ensure(organization, id_)
                 case _:
                     rollouts.wake(id_)
@@ -65,27 +66,31 @@ async def main(stopping: asyncio.Event) -> None:
     settings = DeployerSettings()
     put_lifeline(settings)
     clock = SystemClock()
+    engine = Engine(settings.instance)
+    recovery = Recovery(engine, LogServer(settings.nats_url), clock, settings.instance)
+    try:
+        # Beside it, not in it: to connect and to get the lease takes a log that can be written to.
+        await until(stopping, recovery.run(), deploy(settings, engine, clock))
+    finally:
+        await engine.close()
+
+
+async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> None:
+    """Until cancelled: everything that a holder of the lease does."""
     connection = await connect(
         settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
     )
-    engine = Engine(settings.instance)
     lease = connection.lease("deployer", socket.gethostname(), clock)
     opener = Opener(settings.master_private.get_secret_value(), connection.keys.get)
     store = connection.store
     rollouts = Rollouts(store, engine, opener, clock, lease, settings)
     networks = Networks(store, engine, clock, lease, settings.instance)
-    recovery = Recovery(engine, LogServer(settings.nats_url), clock, settings.instance)
-
-    await lease.acquire()
     try:
-        await until(
-            stopping,
-            rollouts.run(),
-            networks.run(),
-            recovery.run(),
-            Reactor(store, "deployer", key, reaction(rollouts, networks)).run(),
-        )
+        await lease.acquire()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(rollouts.run())
+            group.create_task(networks.run())
+            group.create_task(Reactor(store, "deployer", key, reaction(rollouts, networks)).run())
     finally:
         await lease.release()
-        await engine.close()
         await connection.close()

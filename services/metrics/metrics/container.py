@@ -15,14 +15,14 @@ class Container:
 
     id: str
     organization: str
-    application: str
+    service: str
     step: str
     running: bool
 
 
 def container(id_: str, marks: Mapping[str, str], running: bool) -> Container | None:
     """None for one without the labels of a service: the control plane's own."""
-    organization, application = marks.get(labels.ORGANIZATION), marks.get(labels.SERVICE)
-    if not organization or not application:
+    organization, service = marks.get(labels.ORGANIZATION), marks.get(labels.SERVICE)
+    if not organization or not service:
         return None
-    return Container(id_, organization, application, marks.get(TASK) or id_[:12], running)
+    return Container(id_, organization, service, marks.get(TASK) or id_[:12], running)

@@ -3,13 +3,13 @@
 import asyncio
 import socket
 
-from slipway.contracts.application import (
-    ApplicationCreated,
-    ApplicationDeletionRequested,
-    ApplicationScaled,
-)
 from slipway.contracts.project import EnvironmentCreated, EnvironmentDeletionRequested
 from slipway.contracts.rollout import RolloutEvent
+from slipway.contracts.service import (
+    ServiceCreated,
+    ServiceDeletionRequested,
+    ServiceScaled,
+)
 from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
 from slipway.runtime.clock import SystemClock
@@ -26,7 +26,7 @@ from proxy_sync.settings import ProxySettings
 def key(commit: Commit) -> str | None:
     """Hosts are followed by the fold of all of them; nothing is to be done for what was made, and
     is not deployed yet."""
-    made = isinstance(commit.events[0], ApplicationCreated | EnvironmentCreated)
+    made = isinstance(commit.events[0], ServiceCreated | EnvironmentCreated)
     return None if made or commit.subject.category in ("host", "network") else commit.subject.id
 
 
@@ -54,10 +54,10 @@ async def main(stopping: asyncio.Event) -> None:
             match event:
                 case EnvironmentDeletionRequested():
                     edge.leave(organization, id_)
-                case ApplicationScaled():
+                case ServiceScaled():
                     routes.scaling()
                     routes.wake(id_)
-                case ApplicationDeletionRequested() | RolloutEvent():
+                case ServiceDeletionRequested() | RolloutEvent():
                     routes.ensure(organization, id_)
                 case _:
                     routes.wake(id_)

@@ -2,7 +2,6 @@
 
 from slipway.contracts import (
     alert,
-    application,
     build,
     deployment,
     host,
@@ -10,11 +9,11 @@ from slipway.contracts import (
     project,
     rollout,
     route,
+    service,
 )
 
 __all__ = [
     "alert",
-    "application",
     "build",
     "deployment",
     "host",
@@ -22,4 +21,5 @@ __all__ = [
     "project",
     "rollout",
     "route",
+    "service",
 ]

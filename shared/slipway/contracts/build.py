@@ -8,8 +8,8 @@ class BuildStarted(Event):
     """`attempt` counts from 1; a later attempt follows a builder's death. `deadline` ISO 8601."""
 
     type = "build.started"
-    public = frozenset({"application", "attempt"})
-    application: str
+    public = frozenset({"service", "attempt"})
+    service: str
     environment: str
     attempt: int
     deadline: str
@@ -17,8 +17,8 @@ class BuildStarted(Event):
 
 class BuildSucceeded(Event):
     type = "build.succeeded"
-    public = frozenset({"application", "image", "commit", "steps"})
-    application: str
+    public = frozenset({"service", "image", "commit", "steps"})
+    service: str
     environment: str
     image: BuiltImage
     commit: GitCommit | None = None
@@ -29,8 +29,8 @@ class BuildSucceeded(Event):
 
 class BuildFailed(Event):
     type = "build.failed"
-    public = frozenset({"application", "failure", "steps"})
-    application: str
+    public = frozenset({"service", "failure", "steps"})
+    service: str
     environment: str
     failure: Failure
     commit: GitCommit | None = None
@@ -41,7 +41,7 @@ class BuildCancelled(Event):
     """Stopped because the deployment was asked to stop; the reason is the deployment's."""
 
     type = "build.cancelled"
-    public = frozenset({"application"})
-    application: str
+    public = frozenset({"service"})
+    service: str
     environment: str
     steps: tuple[Step, ...] = ()

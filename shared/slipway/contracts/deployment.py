@@ -30,10 +30,10 @@ class DeploymentRequested(Event):
     that image runs again (rollback, restart, start, `build: false`)."""
 
     type = "deployment.requested"
-    public = frozenset({"project", "environment", "application", "trigger"})
+    public = frozenset({"project", "environment", "service", "trigger"})
     project: str
     environment: str
-    application: str
+    service: str
     specification: Specification
     trigger: Trigger
     image: BuiltImage | None = None
@@ -46,40 +46,40 @@ class DeploymentRequested(Event):
 
 class DeploymentStopRequested(Event):
     type = "deployment.stop_requested"
-    public = frozenset({"application", "reason"})
-    application: str
+    public = frozenset({"service", "reason"})
+    service: str
     reason: Literal["cancelled", "superseded", "expired"]
 
 
 class DeploymentSucceeded(Event):
     type = "deployment.succeeded"
-    public = frozenset({"application", "image", "commit"})
-    application: str
+    public = frozenset({"service", "image", "commit"})
+    service: str
     image: BuiltImage
     commit: GitCommit | None = None
 
 
 class DeploymentFailed(Event):
     type = "deployment.failed"
-    public = frozenset({"application", "failure"})
-    application: str
+    public = frozenset({"service", "failure"})
+    service: str
     failure: Failure
 
 
 class DeploymentCancelled(Event):
     type = "deployment.cancelled"
-    public = frozenset({"application"})
-    application: str
+    public = frozenset({"service"})
+    service: str
 
 
 class DeploymentSuperseded(Event):
     type = "deployment.superseded"
-    public = frozenset({"application"})
-    application: str
+    public = frozenset({"service"})
+    service: str
 
 
 class DeploymentExpired(Event):
     type = "deployment.expired"
-    public = frozenset({"application", "failure"})
-    application: str
+    public = frozenset({"service", "failure"})
+    service: str
     failure: Failure

@@ -11,14 +11,14 @@ class HostClaimed(Event):
 
 
 class HostRouteAdded(Event):
-    """`port` None means the application's own port."""
+    """`port` None means the service's own port."""
 
     type = "host.route_added"
     domain: str
     host: str
     path: str
     organization: str
-    application: str
+    service: str
     environment: str
     port: int | None = None
 
@@ -26,7 +26,7 @@ class HostRouteAdded(Event):
 class HostRouteRemoved(Event):
     type = "host.route_removed"
     domain: str
-    application: str
+    service: str
 
 
 class HostReleased(Event):

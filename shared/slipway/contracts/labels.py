@@ -5,7 +5,7 @@ ORGANIZATION = "slipway.org"
 PROJECT = "slipway.project"
 ENVIRONMENT = "slipway.environment"
 SERVICE = "slipway.service"
-"""The application's id."""
+"""The service's id."""
 DEPLOYMENT = "slipway.deployment"
 SPECIFICATION = "slipway.spec"
 ATTEMPT = "slipway.attempt"
@@ -30,6 +30,6 @@ def traefik_container(instance: str) -> str:
     return f"{instance}-traefik"
 
 
-def image_repository(instance: str, application: str) -> str:
+def image_repository(instance: str, service: str) -> str:
     """Images built here: tagged `<repository>:<deployment>`, run by their id."""
-    return f"{instance}/{application}"
+    return f"{instance}/{service}"

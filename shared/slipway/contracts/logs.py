@@ -1,5 +1,5 @@
 """Log lines: stream LOGS, subjects `log.<organization>.build.<deployment>` and
-`log.<organization>.run.<application>`; a message is a batch of lines (JSON list)."""
+`log.<organization>.run.<service>`; a message is a batch of lines (JSON list)."""
 
 from typing import Literal
 
@@ -20,5 +20,5 @@ def build_subject(organization: str, deployment: str) -> str:
     return f"log.{organization}.build.{deployment}"
 
 
-def run_subject(organization: str, application: str) -> str:
-    return f"log.{organization}.run.{application}"
+def run_subject(organization: str, service: str) -> str:
+    return f"log.{organization}.run.{service}"

@@ -62,7 +62,7 @@ class EnvironmentDeleted(Event):
 
 
 class NameClaimed(Event):
-    """A name in an environment belongs to `owner`: an application's (or environment's) id."""
+    """A name in an environment belongs to `owner`: a service's (or environment's) id."""
 
     type = "name.claimed"
     scope: str

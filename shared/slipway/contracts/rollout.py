@@ -1,4 +1,4 @@
-"""Category rollout; the aggregate's id is the application's id. Written by the deployer.
+"""Category rollout; the aggregate's id is the service's id. Written by the deployer.
 
 Every event carries the whole state, so the head alone tells all."""
 
@@ -106,7 +106,7 @@ class RolloutStopped(RolloutEvent):
 
 
 class RolloutRemoved(RolloutEvent):
-    """The application is being deleted; nothing of it is left on the engine."""
+    """The service is being deleted; nothing of it is left on the engine."""
 
     type = "rollout.removed"
 
@@ -124,7 +124,7 @@ class NetworkRemoved(Event):
 
 
 class DriftRepaired(Event):
-    """Category drift; the aggregate's id is the application's id."""
+    """Category drift; the aggregate's id is the service's id."""
 
     type = "drift.repaired"
     public = frozenset({"what"})

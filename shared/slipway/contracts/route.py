@@ -1,7 +1,7 @@
-"""Category route; the aggregate's id is the application's id (and, for what concerns an
+"""Category route; the aggregate's id is the service's id (and, for what concerns an
 environment's network, the environment's id). One edge so far. Written by proxy-sync.
 
-Every event of an application's route carries the whole state."""
+Every event of a service's route carries the whole state."""
 
 from slipway.contracts.event import Event, Value
 from slipway.contracts.values import Failure
@@ -64,7 +64,7 @@ class RouteChanged(RouteEvent):
 
 
 class RouteWithdrawn(RouteEvent):
-    """The proxy names nothing of this application any more (stopped or being deleted)."""
+    """The proxy names nothing of this service any more (stopped or being deleted)."""
 
     type = "route.withdrawn"
 

@@ -13,7 +13,7 @@ LEASES = "LEASES"
 APPENDS: dict[str, tuple[str, ...]] = {
     "api-gateway": (
         "user", "email", "session", "installation", "organization", "member", "token",
-        "project", "environment", "name", "application", "host", "deployment",
+        "project", "environment", "name", "service", "host", "deployment",
     ),
     "builder": ("build",),
     "deployer": ("rollout", "network", "drift"),
@@ -43,13 +43,13 @@ class Durable:
 DURABLES: tuple[Durable, ...] = (
     Durable("api-gateway", "api-gateway", (
         "deployment", "build", "rollout", "route", "network",
-        "application", "environment", "project",
+        "service", "environment", "project",
     )),
     Durable("builder", "builder", ("deployment",)),
     Durable("builder-control", "builder", ("deployment",)),
-    Durable("deployer", "deployer", ("deployment", "build", "route", "application", "environment")),
+    Durable("deployer", "deployer", ("deployment", "build", "route", "service", "environment")),
     Durable("proxy-sync", "proxy-sync", (
-        "rollout", "host", "network", "application", "environment",
+        "rollout", "host", "network", "service", "environment",
     )),
     Durable("metrics", "metrics", ("rollout",)),
 )  # fmt: skip

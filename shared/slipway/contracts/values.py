@@ -29,7 +29,7 @@ class Variable(Value):
         return self.sealed is not None
 
 
-type Scope = Literal["organization", "project", "environment", "application"]
+type Scope = Literal["organization", "project", "environment", "service"]
 
 
 class ScopedVariables(Value):
@@ -95,11 +95,11 @@ class Runtime(Value):
 
 class Specification(Value):
     """All that a deployment needs, so that it can be repeated exactly. Not the replicas and not
-    whether it runs: those belong to the application and act at once. Values of variables may
+    whether it runs: those belong to the service and act at once. Values of variables may
     hold references; see `variables.resolve`."""
 
     name: str
-    """The application's name: its DNS name in the environment."""
+    """The service's name: its DNS name in the environment."""
     source: Source
     build: Build | None = None
     runtime: Runtime = Runtime()

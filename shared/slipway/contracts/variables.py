@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from slipway.contracts.values import Scope, ScopedVariables, Sealed, Variable
 
-SCOPES: tuple[Scope, ...] = ("organization", "project", "environment", "application")
+SCOPES: tuple[Scope, ...] = ("organization", "project", "environment", "service")
 """From far to near."""
 REFERENCE = re.compile(r"\$\{\{\s*(?:([A-Za-z0-9_-]+)\.)?([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _DEPTH = 16

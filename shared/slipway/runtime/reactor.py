@@ -18,7 +18,7 @@ _ATTEMPTS = 8
 class Reactor:
     """Feeds one durable's deliveries to `handle`.
 
-    `key` names the unit of serial work (an application's id); None means not interested, and is
+    `key` names the unit of serial work (a service's id); None means not interested, and is
     acknowledged at once. Deliveries of one key are handled one after another in the order they
     came, different keys side by side, at most `parallel` at a time. A delivery is acknowledged
     after `handle` returned, which has appended its outcome by then. An error delays it (1, 2, 4 …

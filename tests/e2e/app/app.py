@@ -1,4 +1,4 @@
-"""The application under test. Its behaviour is in `behaviour.json` beside it: `version`,
+"""The service under test. Its behaviour is in `behaviour.json` beside it: `version`,
 `listen_after`, `answer_after`, `die_after` (seconds), `exit_code`, `health_status`, `on_term`
 (`die` at once, or `drain`: what is open is answered and then closed, nothing new is accepted)."""
 

@@ -18,13 +18,13 @@ TRIGGER = Trigger(kind="manual")
 IMAGE, COMMIT = BuiltImage(reference="sha256:1"), GitCommit(hash="a" * 40)
 FAILURE = Failure(reason="build-failed", detail="it exited with 3", hint="look at the log")
 REQUESTED = facts.DeploymentRequested(
-    project="p1", environment="e1", application="a1", specification=SPECIFICATION, trigger=TRIGGER
+    project="p1", environment="e1", service="a1", specification=SPECIFICATION, trigger=TRIGGER
 )
 REQUEST = domain.Request("p1", "e1", "a1", SPECIFICATION, TRIGGER)
 
 
 def stop_asked(reason: Any) -> facts.DeploymentStopRequested:
-    return facts.DeploymentStopRequested(application="a1", reason=reason)
+    return facts.DeploymentStopRequested(service="a1", reason=reason)
 
 
 LATE = Failure(
@@ -33,17 +33,17 @@ LATE = Failure(
     hint="look at its log for the step that took long, and deploy again",
 )
 ENDS: dict[str, Event] = {
-    "succeeded": facts.DeploymentSucceeded(application="a1", image=IMAGE, commit=COMMIT),
-    "failed": facts.DeploymentFailed(application="a1", failure=FAILURE),
-    "cancelled": facts.DeploymentCancelled(application="a1"),
-    "superseded": facts.DeploymentSuperseded(application="a1"),
-    "expired": facts.DeploymentExpired(application="a1", failure=LATE),
+    "succeeded": facts.DeploymentSucceeded(service="a1", image=IMAGE, commit=COMMIT),
+    "failed": facts.DeploymentFailed(service="a1", failure=FAILURE),
+    "cancelled": facts.DeploymentCancelled(service="a1"),
+    "superseded": facts.DeploymentSuperseded(service="a1"),
+    "expired": facts.DeploymentExpired(service="a1", failure=LATE),
 }
 
 
 def test_it_is_requested_once():
     made = Given(DEPLOYMENT).when(REQUEST).then(REQUESTED)
-    assert (made.phase, made.application, made.stop) == ("open", "a1", None)
+    assert (made.phase, made.service, made.stop) == ("open", "a1", None)
     Given(DEPLOYMENT, REQUESTED).when(REQUEST).nothing()
     Given(DEPLOYMENT, REQUESTED, ENDS["failed"]).when(REQUEST).nothing()
 
@@ -97,7 +97,7 @@ def test_what_the_silent_holder_is_blamed_for_is_kept():
     after = (
         Given(DEPLOYMENT, REQUESTED)
         .when(Stopped(silent, "expired"))
-        .then(facts.DeploymentExpired(application="a1", failure=silent))
+        .then(facts.DeploymentExpired(service="a1", failure=silent))
     )
     assert after.failure == silent
 

@@ -31,7 +31,7 @@ def at(seconds: float) -> str:
 
 def shown_document(phase: str = "open", ended: float = 0.0, **state: Any) -> dict[str, Any]:
     wanted = {
-        "phase": phase, "project": "p1", "environment": "e1", "application": "a1", "stop": None,
+        "phase": phase, "project": "p1", "environment": "e1", "service": "a1", "stop": None,
         "trigger": Trigger(kind="manual").model_dump(mode="json"), "image": None, "commit": None,
         "failure": None, "limits": Limits().model_dump(mode="json"), **state,
     }  # fmt: skip
@@ -59,12 +59,12 @@ def folded(*commits: Commit, key: str = "d1") -> dict[str, Any]:
 
 STARTED = commit(
     "build", "d1", 2,
-    BuildStarted(application="a1", environment="e1", attempt=1, deadline=at(100)),
+    BuildStarted(service="a1", environment="e1", attempt=1, deadline=at(100)),
 )  # fmt: skip
 BUILT = commit(
     "build", "d1", 12,
     BuildSucceeded(
-        application="a1", environment="e1", image=IMAGE, commit=COMMIT,
+        service="a1", environment="e1", image=IMAGE, commit=COMMIT,
         steps=(
             Step(name="clone", started=at(2), ended=at(3.5)),
             Step(name="RUN make", started=at(4), ended=at(12), cached=True),
@@ -131,7 +131,7 @@ def test_what_was_cut_off_ended_with_the_deployment():
 
 
 def test_what_comes_after_the_end_is_not_its_own():
-    ended = commit("deployment", "d1", 22, facts.DeploymentSucceeded(application="a1", image=IMAGE))
+    ended = commit("deployment", "d1", 22, facts.DeploymentSucceeded(service="a1", image=IMAGE))
     again = commit("route", "a1", 500, RouteActivated(deployment="d1", state=RouteState()))
     before = folded(STARTED, BUILT, ROLLING, READY, ROUTED, ended)
     assert folded(STARTED, BUILT, ROLLING, READY, ROUTED, ended, again) == before
@@ -151,7 +151,7 @@ def test_each_timeline_holds_its_own_deployment():
 def test_a_failure_is_shown_with_its_reason_and_what_to_do():
     failed = commit(
         "build", "d1", 9,
-        BuildFailed(application="a1", environment="e1", failure=FAILURE, commit=COMMIT),
+        BuildFailed(service="a1", environment="e1", failure=FAILURE, commit=COMMIT),
     )  # fmt: skip
     document = shown_document("failed", 10, failure=FAILURE.model_dump(mode="json"))
     found = deployment(document, folded(STARTED, failed), None)

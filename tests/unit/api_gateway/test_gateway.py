@@ -11,13 +11,13 @@ import orjson
 import pytest
 from api_gateway import names
 from api_gateway.ahead import Ahead
-from api_gateway.applications.domain import APPLICATION
 from api_gateway.gateway import Gateway, KeyReused, RequestContext
 from api_gateway.identity import domain as identity
 from api_gateway.names import NameTaken
 from api_gateway.projections import PROJECTIONS
 from api_gateway.projects import domain
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT
+from api_gateway.services.domain import SERVICE
 from api_gateway.settings import GatewaySettings
 from slipway.contracts.rollout import Release, RolloutState, RolloutSucceeded
 from slipway.contracts.values import BuiltImage
@@ -30,7 +30,7 @@ from slipway.readmodel.model import Away, Document
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
 
-from tests.unit.api_gateway.test_applications import CREATE
+from tests.unit.api_gateway.test_services import CREATE
 
 ORGANIZATION = str(uuid4())
 
@@ -236,14 +236,14 @@ async def test_a_tree_has_what_was_written_and_what_others_say(projecting: Gatew
 
 async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway):
     """Another process renames, and the deployer says that something serves."""
-    gateway, environment, application = projecting, str(uuid4()), str(uuid4())
+    gateway, environment, service = projecting, str(uuid4()), str(uuid4())
     ctx, id_ = context(gateway), str(uuid4())
     await project(gateway, ctx, id_)
     await gateway.handle(
         ctx, ENVIRONMENT, environment, domain.CreateEnvironment(id_, "Production"), step="e"
     )
     create = replace(CREATE, project=id_, environment=environment)
-    await gateway.handle(ctx, APPLICATION, application, create, step="a")
+    await gateway.handle(ctx, SERVICE, service, create, step="a")
     before = (await gateway.trees.of(ORGANIZATION)).environment(environment)
     assert before is not None
     assert before["services"][0]["status"] == "not deployed"
@@ -251,7 +251,7 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
         deployment="d1", sequence=1, service="s", image=BuiltImage(reference="r"), specification="x"
     )
     serving = RolloutSucceeded(deployment="d1", state=RolloutState(serving=release))
-    at = Subject(ORGANIZATION, "rollout", application)
+    at = Subject(ORGANIZATION, "rollout", service)
     meta = Meta("c1", gateway.clock.now(), Actor("service", "deployer"), "d1")
     commit = await gateway.store.append(at, NOTHING, [serving], meta)
     assert await gateway.projector.wait_for(commit.sequence, 5)

@@ -15,15 +15,15 @@ CLAIMED = facts.HostClaimed(host="shop.example", organization="o1")
 
 
 def added(
-    domain: str = "d1", path: str = "/", organization: str = "o1", application: str = "a1"
+    domain: str = "d1", path: str = "/", organization: str = "o1", service: str = "a1"
 ) -> facts.HostRouteAdded:
     return facts.HostRouteAdded(
         domain=domain, host="shop.example", path=path, organization=organization,
-        application=application, environment="e1",
+        service=service, environment="e1",
     )  # fmt: skip
 
 
-REMOVED = facts.HostRouteRemoved(domain="d1", application="a1")
+REMOVED = facts.HostRouteRemoved(domain="d1", service="a1")
 RELEASED = facts.HostReleased(until=(NOW + REST).isoformat())
 
 
@@ -35,13 +35,13 @@ def test_the_first_path_claims_the_host():
 
 
 def test_another_path_is_added_to_what_is_claimed():
-    command = replace(ADD, domain="d2", path="/api", application="a2")
-    after = Given(HOST, CLAIMED, added()).when(command).then(added("d2", "/api", application="a2"))
+    command = replace(ADD, domain="d2", path="/api", service="a2")
+    after = Given(HOST, CLAIMED, added()).when(command).then(added("d2", "/api", service="a2"))
     assert len(after.routes) == 2
 
 
-def test_a_path_leads_to_one_application():
-    taken = replace(ADD, domain="d2", application="a2")
+def test_a_path_leads_to_one_service():
+    taken = replace(ADD, domain="d2", service="a2")
     Given(HOST, CLAIMED, added()).when(taken).refused(HostTaken, "/path")
 
 

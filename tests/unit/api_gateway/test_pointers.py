@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from api_gateway.applications.schema import ChangedApplication, NewApplication
 from api_gateway.http.problem import pointer
+from api_gateway.services.schema import ChangedService, NewService
 from pydantic import ValidationError
 
 
@@ -54,7 +54,7 @@ GIT = {"kind": "git", "url": "https://a.example/a.git"}
 def test_unions_do_not_show_in_pointers(change: Any, expected: str):
     body = {**WEB, **change}
     with pytest.raises(ValidationError) as raised:
-        NewApplication.model_validate(body)
+        NewService.model_validate(body)
     found = {
         pointer(("body", *error["loc"]), body, missing=error["type"] == "missing")
         for error in raised.value.errors()
@@ -66,5 +66,5 @@ def test_unions_do_not_show_in_pointers(change: Any, expected: str):
 @pytest.mark.parametrize("name", ["name", "source", "replicas"])
 def test_null_is_no_value_for_what_is_always_there(name: str):
     with pytest.raises(ValidationError) as raised:
-        ChangedApplication.model_validate({name: None})
+        ChangedService.model_validate({name: None})
     assert raised.value.errors()[0]["loc"] == (name,)

@@ -1,10 +1,10 @@
-"""What clients may say of applications."""
+"""What clients may say of services."""
 
 from typing import Any
 
 import pytest
-from api_gateway.applications import schema
 from api_gateway.domains.routes import NewDomain
+from api_gateway.services import schema
 from pydantic import TypeAdapter, ValidationError
 from slipway.contracts.values import DockerfileBuild, GitSource, HealthCheck, ImageSource, Runtime
 from slipway.kernel.errors import Invalid
@@ -112,7 +112,7 @@ def test_no_images(image: str):
 
 
 def test_what_was_sent_is_what_changes():
-    body = schema.ChangedApplication.model_validate(
+    body = schema.ChangedService.model_validate(
         {"port": None, "cpu_limit": 1, "health_check": {"command": ["true"]}, "command": "a b"}
     )
     assert schema.runtime_of(body) == {

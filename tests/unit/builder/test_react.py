@@ -78,21 +78,21 @@ class Yard:
         self,
         deployment: str,
         *,
-        application: str = "a1",
+        service: str = "a1",
         source: Source = GIT,
         limits: Limits | None = None,
         variables: tuple[Variable, ...] = (),
     ) -> Commit:
-        scoped = ScopedVariables(scope="application", items=variables)
+        scoped = ScopedVariables(scope="service", items=variables)
         event = DeploymentRequested(
-            project="p", environment="e", application=application, trigger=Trigger(kind="manual"),
+            project="p", environment="e", service=service, trigger=Trigger(kind="manual"),
             specification=Specification(name="web", source=source, variables=(scoped,)),
             limits=limits or Limits(),
         )  # fmt: skip
         return await fact(self.world, "deployment", deployment, event)
 
     async def stop(self, deployment: str) -> Commit:
-        event = DeploymentStopRequested(application="a1", reason="cancelled")
+        event = DeploymentStopRequested(service="a1", reason="cancelled")
         return await fact(self.world, "deployment", deployment, event)
 
     def told(self, deployment: str = "d1") -> list[str]:
@@ -271,7 +271,7 @@ async def test_it_never_goes_out_with_a_secret_that_cant_be_opened(yard: Yard):
 
 @virtual
 async def test_secrets_are_hidden_in_what_it_says(yard: Yard):
-    at = place(ORGANIZATION, "application", "KEY")
+    at = place(ORGANIZATION, "service", "KEY")
     sealed = seal(PAIR.public, ORGANIZATION, "hunter2", at)
 
     async def play(work: Work) -> BuiltImage:
@@ -294,15 +294,15 @@ async def test_secrets_are_hidden_in_what_it_says(yard: Yard):
 async def test_so_many_builds_at_once_and_images_beside_them(yard: Yard):
     async with running(yard):
         for number in (1, 2, 3):
-            await yard.request(f"d{number}", application=f"a{number}")
-        await yard.request("d4", application="a4", source=PULLED)
+            await yard.request(f"d{number}", service=f"a{number}")
+        await yard.request("d4", service="a4", source=PULLED)
         await asyncio.sleep(1)
         assert sorted(work.deployment for work in yard.works) == ["d1", "d2", "d4"]
         await yard.outcome("d3")
 
 
 @virtual
-async def test_builds_of_one_application_are_one_after_another(yard: Yard):
+async def test_builds_of_one_service_are_one_after_another(yard: Yard):
     async with running(yard):
         await yard.request("d1")
         await yard.request("d2")

@@ -103,7 +103,7 @@ TABLE: dict[str, tuple[View, Step]] = {
     # nothing goes on
     "nothing at all": (View(NOW, RolloutState()), Wait(IDLE)),
     "all is as it should be": (idle(), Wait(IDLE)),
-    "a removed application is left alone": (state_of(idle(), removed=True), Wait(IDLE)),
+    "a removed service is left alone": (state_of(idle(), removed=True), Wait(IDLE)),
     # the queue
     "the first of the queue starts": (queue(("d2", 20)), Start(D2)),
     "the lowest sequence is first": (queue(("d3", 30), ("d2", 20)), Start(D2)),
@@ -123,8 +123,8 @@ TABLE: dict[str, tuple[View, Step]] = {
     # a rollout: the release
     "its service is made": (rolling(), Create(NEW, 1)),
     "with its replicas": (rolling(replicas=3), Create(NEW, 3)),
-    "of a stopped application with one": (rolling(replicas=3, stopped=True), Create(NEW, 1)),
-    "of an application scaled to none with one": (rolling(replicas=0), Create(NEW, 1)),
+    "of a stopped service with one": (rolling(replicas=3, stopped=True), Create(NEW, 1)),
+    "of a service scaled to none with one": (rolling(replicas=0), Create(NEW, 1)),
     "what can't be made fails": (rolling(impossible=IMPOSSIBLE), Fail(IMPOSSIBLE)),
     "a change of replicas is followed": (
         rolling(STARTING, replicas=2),

@@ -23,7 +23,7 @@ def service(given: dict[str, Any]) -> dict[str, Any]:
         organization="org",
         project="project",
         environment="environment",
-        application="application",
+        service="service",
         network="slipway_env_environment",
         release=Release(
             deployment="deployment",

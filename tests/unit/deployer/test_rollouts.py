@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
-from slipway.contracts.application import (
-    ApplicationScaled,
-    ApplicationStarted,
-    ApplicationStopped,
-)
 from slipway.contracts.deployment import Limits
 from slipway.contracts.rollout import RolloutFailed
+from slipway.contracts.service import (
+    ServiceScaled,
+    ServiceStarted,
+    ServiceStopped,
+)
 from slipway.contracts.values import ScopedVariables, Sealed, Variable
 
 from tests.simulation.platform import (
@@ -164,7 +164,7 @@ async def test_a_proxy_that_is_away_is_waited_for_so_long_and_no_longer():
 async def test_secrets_that_cant_be_opened_fail_it_and_nothing_is_made():
     sealed = Variable(name="KEY", sealed=Sealed(key="org", text="AAAA"))
     async with platform() as site:
-        scoped = ScopedVariables(scope="application", items=(sealed,))
+        scoped = ScopedVariables(scope="service", items=(sealed,))
         await site.request("d1", variables=(scoped,))
         await site.built("d1")
         assert await site.ended("d1") == "rollout.failed"
@@ -210,7 +210,7 @@ async def test_the_world_is_made_equal_to_the_log():
         site.swarm.delete_service(name)
         await site.world.until(lambda: site.swarm.releases() == {"d1": 1})
         assert [e.type for e in site.world.events("drift", site.id)] == ["drift.repaired"]
-        await fact(site.world, "application", site.id, ApplicationScaled(replicas=3))
+        await fact(site.world, "service", site.id, ServiceScaled(replicas=3))
         await site.world.until(lambda: site.swarm.releases() == {"d1": 3})
         await site.world.until(lambda: site.rollout()[-1] == "scaled")
         next(iter(site.swarm.services.values()))["Spec"]["Mode"]["Replicated"]["Replicas"] = 1
@@ -224,13 +224,13 @@ async def test_stop_waits_for_the_proxy_and_start_brings_a_release():
         await site.world.until(lambda: "ready d1" in site.rollout())
         await activate(site.world, site.id, "d1")
         await site.ended("d1")
-        await fact(site.world, "application", site.id, ApplicationStopped())
+        await fact(site.world, "service", site.id, ServiceStopped())
         await asyncio.sleep(40)
         assert site.swarm.releases() == {"d1": 1}
         await fact(site.world, "route", site.id, route_event("route.withdrawn"))
         await site.world.until(lambda: site.rollout()[-1] == "stopped")
         assert site.swarm.releases() == {"d1": 0}
-        await fact(site.world, "application", site.id, ApplicationStarted())
+        await fact(site.world, "service", site.id, ServiceStarted())
         await site.deploy("d2")
         await site.world.until(lambda: "ready d2" in site.rollout())
         await activate(site.world, site.id, "d2")
@@ -240,7 +240,7 @@ async def test_stop_waits_for_the_proxy_and_start_brings_a_release():
 
 @pytest.mark.parametrize("reached", ["started d1", "ready d1", "succeeded d1"])
 @virtual
-async def test_a_deleted_application_leaves_nothing(reached: str):
+async def test_a_deleted_service_leaves_nothing(reached: str):
     async with platform() as site:
         await site.deploy("d1", Behaviour(boot=3))
         await site.world.until(lambda: reached in site.rollout())

@@ -103,11 +103,11 @@ class Clock:
         await asyncio.sleep(0)
 
 
-def box(id_: str, application: str) -> Container:
-    return Container(id_, "org", application, f"task-{id_}", True)
+def box(id_: str, service: str) -> Container:
+    return Container(id_, "org", service, f"task-{id_}", True)
 
 
-async def test_one_message_for_each_application():
+async def test_one_message_for_each_service():
     engine, samples = (
         Engine(box("a", "one"), box("b", "one"), box("c", "two"), box("d", "x")),
         Samples(),

@@ -1,4 +1,4 @@
-"""What the proxy shall have, and what is said of it: one application from its first release on."""
+"""What the proxy shall have, and what is said of it: one service from its first release on."""
 
 from dataclasses import replace
 from typing import Any

@@ -17,24 +17,24 @@ from tests.golden.cases import cases, check
 
 def document(given: dict[str, Any]) -> dict[str, Any]:
     routing = Routing(
-        application=given["application"],
+        service=given["service"],
         bindings=tuple(Binding(**binding) for binding in given.get("bindings", ())),
         addresses=tuple(given.get("addresses", ())),
         deployment=given.get("deployment"),
         probes=tuple(Probe(**probe) for probe in given.get("probes", ())),
     )
-    return render.application(routing, "secret")
+    return render.service(routing, "secret")
 
 
 @pytest.mark.parametrize("case", cases("traefik"), ids=lambda file: file.stem)
-def test_the_document_of_an_application(case: Path):
+def test_the_document_of_a_service(case: Path):
     check(case, document)
 
 
 def test_the_marker_changes_with_the_document():
     binding = Binding(domain="d", host="h", path="/", port=80)
-    one = render.application(Routing("app", (binding,), ("10.0.0.1",), "d1"), "s")
-    two = render.application(Routing("app", (binding,), ("10.0.0.2",), "d1"), "s")
+    one = render.service(Routing("app", (binding,), ("10.0.0.1",), "d1"), "s")
+    two = render.service(Routing("app", (binding,), ("10.0.0.2",), "d1"), "s")
     assert render.marker(one, "app") != render.marker(two, "app")
     assert render.marker(one, "other") is None
     assert render.marker({}, "app") is None
@@ -61,20 +61,20 @@ def test_which_answers_count(status: int, marked: bool, strict: bool, good: bool
     assert Answer(status, marked, "").good(strict=strict) is good
 
 
-def added(domain: str, application: str, path: str = "/") -> HostRouteAdded:
+def added(domain: str, service: str, path: str = "/") -> HostRouteAdded:
     return HostRouteAdded(
-        domain=domain, host="h", path=path, organization="o", application=application,
+        domain=domain, host="h", path=path, organization="o", service=service,
         environment="e",
     )  # fmt: skip
 
 
-def test_hosts_lead_to_applications():
+def test_hosts_lead_to_services():
     hosts = Hosts()
     assert hosts.evolve(added("d2", "a", "/b")) == "a"
     assert hosts.evolve(added("d1", "a")) == "a"
     assert hosts.evolve(added("d3", "z")) == "z"
     assert hosts.of("a") == (Bound("d1", "h", "/", None), Bound("d2", "h", "/b", None))
-    assert hosts.evolve(HostRouteRemoved(domain="d1", application="a")) == "a"
+    assert hosts.evolve(HostRouteRemoved(domain="d1", service="a")) == "a"
     assert [bound.domain for bound in hosts.of("a")] == ["d2"]
     assert hosts.evolve(HostReleased(until="2026-01-01T00:00:00Z")) is None
     assert hosts.of("nobody") == ()

@@ -23,11 +23,11 @@ async def test_the_opener_needs_the_masters_private_half():
         return wrapped.get(organization)
 
     unseal = await Opener(master.private, wrapped_of).for_organization("org")
-    sealed = seal(pair.public, "org", "s3", place("org", "application", "KEY"))
+    sealed = seal(pair.public, "org", "s3", place("org", "service", "KEY"))
     scopes = [
         ScopedVariables(scope="project", items=(Variable(name="HOST", value="db"),)),
         ScopedVariables(
-            scope="application",
+            scope="service",
             items=(
                 Variable(name="KEY", sealed=sealed),
                 Variable(name="URL", value="x://${{project.HOST}}/${{KEY}}"),
@@ -45,12 +45,12 @@ async def test_the_opener_needs_the_masters_private_half():
 def test_an_unresolvable_reference_is_named(value: str):
     items = (Variable(name="A", value=value), Variable(name="B", value="${{B}}"))
     with pytest.raises(UnknownReference):
-        resolve([ScopedVariables(scope="application", items=items)], lambda *_: "")
+        resolve([ScopedVariables(scope="service", items=items)], lambda *_: "")
 
 
 def test_a_variable_may_extend_its_farther_self():
     scopes = [
         ScopedVariables(scope="organization", items=(Variable(name="P", value="a"),)),
-        ScopedVariables(scope="application", items=(Variable(name="P", value="${{P}}:b"),)),
+        ScopedVariables(scope="service", items=(Variable(name="P", value="${{P}}:b"),)),
     ]
     assert resolve(scopes, lambda *_: "") == {"P": "a:b"}

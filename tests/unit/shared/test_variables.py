@@ -16,44 +16,44 @@ def resolved(*scopes: ScopedVariables) -> dict[str, str]:
 
 RESOLVED: dict[str, tuple[list[ScopedVariables], dict[str, str]]] = {
     "nothing": ([], {}),
-    "plain": ([scope("application", A="1")], {"A": "1"}),
+    "plain": ([scope("service", A="1")], {"A": "1"}),
     "the nearest wins": (
-        [scope("application", A="near"), scope("organization", A="far", B="b")],
+        [scope("service", A="near"), scope("organization", A="far", B="b")],
         {"A": "near", "B": "b"},
     ),
     "a reference to the nearest": (
-        [scope("project", H="far"), scope("application", H="near", U="x://${{H}}/")],
+        [scope("project", H="far"), scope("service", H="near", U="x://${{H}}/")],
         {"H": "near", "U": "x://near/"},
     ),
     "a reference to one scope": (
-        [scope("project", H="far"), scope("application", H="near", U="${{project.H}}")],
+        [scope("project", H="far"), scope("service", H="near", U="${{project.H}}")],
         {"H": "near", "U": "far"},
     ),
     "a far one refers to a near one": (
-        [scope("organization", U="${{H}}"), scope("application", H="near")],
+        [scope("organization", U="${{H}}"), scope("service", H="near")],
         {"H": "near", "U": "near"},
     ),
     "through several": (
-        [scope("application", A="${{B}}!", B="${{C}}!", C="c")],
+        [scope("service", A="${{B}}!", B="${{C}}!", C="c")],
         {"A": "c!!", "B": "c!", "C": "c"},
     ),
     "its own name means the farther one": (
         [
             scope("organization", P="/bin"),
             scope("environment", P="${{P}}:/env"),
-            scope("application", P="${{P}}:/app"),
+            scope("service", P="${{P}}:/app"),
         ],
         {"P": "/bin:/env:/app"},
     ),
     "several in one value": (
-        [scope("application", A="a", B="${{A}}-${{ A }}-${{application.A}}")],
+        [scope("service", A="a", B="${{A}}-${{ A }}-${{service.A}}")],
         {"A": "a", "B": "a-a-a"},
     ),
     "what is no reference stays": (
-        [scope("application", A="$HOME ${HOME} {{B}} ${{ }} ${{1B}} ${{A B}}")],
+        [scope("service", A="$HOME ${HOME} {{B}} ${{ }} ${{1B}} ${{A B}}")],
         {"A": "$HOME ${HOME} {{B}} ${{ }} ${{1B}} ${{A B}}"},
     ),
-    "names in order": ([scope("application", B="2", A="1")], {"A": "1", "B": "2"}),
+    "names in order": ([scope("service", B="2", A="1")], {"A": "1", "B": "2"}),
 }
 
 
@@ -66,12 +66,12 @@ def test_resolved(case: str):
 
 
 REFUSED: dict[str, tuple[list[ScopedVariables], str]] = {
-    "unknown": ([scope("application", A="${{B}}")], "${{B}}"),
-    "unknown scope": ([scope("application", A="${{team.B}}", B="")], "${{team.B}}"),
-    "not in that scope": ([scope("application", A="${{project.B}}", B="")], "${{project.B}}"),
-    "itself, and none farther": ([scope("application", A="${{A}}")], "${{A}}"),
-    "a circle": ([scope("application", A="${{B}}", B="${{A}}")], "${{"),
-    "a circle by scope": ([scope("application", A="${{application.A}}")], "${{application.A}}"),
+    "unknown": ([scope("service", A="${{B}}")], "${{B}}"),
+    "unknown scope": ([scope("service", A="${{team.B}}", B="")], "${{team.B}}"),
+    "not in that scope": ([scope("service", A="${{project.B}}", B="")], "${{project.B}}"),
+    "itself, and none farther": ([scope("service", A="${{A}}")], "${{A}}"),
+    "a circle": ([scope("service", A="${{B}}", B="${{A}}")], "${{"),
+    "a circle by scope": ([scope("service", A="${{service.A}}")], "${{service.A}}"),
 }
 
 
@@ -87,14 +87,14 @@ def test_refused_with_the_reference(case: str):
 def test_references_cant_grow_without_end():
     grown = {f"V{n}": f"${{{{V{n + 1}}}}}" * 16 for n in range(4)} | {"V4": "x" * 16}
     with pytest.raises(UnknownReference):
-        resolved(scope("application", **grown))
+        resolved(scope("service", **grown))
 
 
 def test_a_secret_is_opened_where_it_stands():
     secret = Variable(name="KEY", sealed=Sealed(key="org", text="s"))
     scopes = [
         ScopedVariables(scope="project", items=(secret,)),
-        scope("application", URL="x://${{KEY}}@db"),
+        scope("service", URL="x://${{KEY}}@db"),
     ]
     assert resolved(*scopes) == {
         "KEY": "<s of project/KEY>",
@@ -103,9 +103,9 @@ def test_a_secret_is_opened_where_it_stands():
 
 
 def test_where_each_comes_from():
-    found = merged([scope("project", A="1", B="1"), scope("application", A="2")])
+    found = merged([scope("project", A="1", B="1"), scope("service", A="2")])
     assert {name: where for name, (where, _) in found.items()} == {
-        "A": "application",
+        "A": "service",
         "B": "project",
     }
 

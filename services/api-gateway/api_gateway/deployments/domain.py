@@ -31,7 +31,7 @@ class DeploymentState(Value):
     phase: Phase = "none"
     project: str = ""
     environment: str = ""
-    application: str = ""
+    service: str = ""
     specification: Specification | None = None
     trigger: Trigger | None = None
     image: BuiltImage | None = None
@@ -46,7 +46,7 @@ class DeploymentState(Value):
 class Request:
     project: str
     environment: str
-    application: str
+    service: str
     specification: Specification
     trigger: Trigger
     image: BuiltImage | None = None
@@ -93,7 +93,7 @@ def decide(command: Command, state: DeploymentState) -> tuple[Event, ...]:
                 DeploymentRequested(
                     project=command.project,
                     environment=command.environment,
-                    application=command.application,
+                    service=command.service,
                     specification=command.specification,
                     trigger=command.trigger,
                     image=command.image,
@@ -109,13 +109,13 @@ def decide(command: Command, state: DeploymentState) -> tuple[Event, ...]:
         case RequestStop(), "open":
             if state.stop is not None:
                 return ()
-            return (DeploymentStopRequested(application=state.application, reason=command.reason),)
+            return (DeploymentStopRequested(service=state.service, reason=command.reason),)
         case RequestStop(_, True), ended:
             raise AlreadyEnded(f"the deployment has ended already: {ended}")
         case Succeed(image, commit), "open":
-            return (DeploymentSucceeded(application=state.application, image=image, commit=commit),)
+            return (DeploymentSucceeded(service=state.service, image=image, commit=commit),)
         case Fail(failure), "open":
-            return (DeploymentFailed(application=state.application, failure=failure),)
+            return (DeploymentFailed(service=state.service, failure=failure),)
         case Stopped(failure, otherwise), "open":
             return (_end(state, state.stop or otherwise, failure),)
         case _:
@@ -125,16 +125,16 @@ def decide(command: Command, state: DeploymentState) -> tuple[Event, ...]:
 def _end(state: DeploymentState, reason: StopReason, failure: Failure | None) -> Event:
     match reason:
         case "cancelled":
-            return DeploymentCancelled(application=state.application)
+            return DeploymentCancelled(service=state.service)
         case "superseded":
-            return DeploymentSuperseded(application=state.application)
+            return DeploymentSuperseded(service=state.service)
         case "expired":
             late = Failure(
                 reason="expired",
                 detail="it did not end within the time it was given",
                 hint="look at its log for the step that took long, and deploy again",
             )
-            return DeploymentExpired(application=state.application, failure=failure or late)
+            return DeploymentExpired(service=state.service, failure=failure or late)
 
 
 def evolve(state: DeploymentState, event: Event) -> DeploymentState:

@@ -102,12 +102,12 @@ async def get_deployment_logs(
     return _respond(request, _of_deployment(gateway, ctx.organization, id_, last, follow))
 
 
-@router.get("/v1/applications/{id}/logs", responses=_LINES)
-async def get_application_logs(
+@router.get("/v1/services/{id}/logs", responses=_LINES)
+async def get_service_logs(
     id_: Id, request: Request, gateway: Gate, ctx: Ctx, follow: bool = True
 ) -> Response:
     """What the running containers say. `Last-Event-ID` resumes."""
-    await owned(gateway, ctx, "application", id_, "application")
+    await owned(gateway, ctx, "service", id_, "service")
     last = position(request.headers.get("last-event-id"))
     subject = run_subject(ctx.organization, id_)
     return _respond(request, _batches(gateway, subject, last, follow))

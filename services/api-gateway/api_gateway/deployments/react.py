@@ -90,8 +90,8 @@ async def _begun(gateway: Gateway, organization: str, id_: str) -> bool:
     return await gateway.store.head(Subject(organization, "build", id_)) is not None
 
 
-async def _open_of(gateway: Gateway, application: str) -> list[dict[str, Any]]:
-    where = {"state.application": application, "state.phase": "open"}
+async def _open_of(gateway: Gateway, service: str) -> list[dict[str, Any]]:
+    where = {"state.service": service, "state.phase": "open"}
     return await everything(gateway, "deployment", where)
 
 
@@ -101,7 +101,7 @@ async def _supersede_earlier(
     """A push takes the place of those that wait; a rollback, start or restart of all earlier."""
     await gateway.views_hold(commit)
     ctx = gateway.service_context(commit)
-    for document in await _open_of(gateway, requested.application):
+    for document in await _open_of(gateway, requested.service):
         if document["first"] >= commit.sequence:
             continue
         begun = await _begun(gateway, document["org"], document["_id"])
@@ -112,12 +112,12 @@ async def _supersede_earlier(
 
 
 async def stop_all(
-    gateway: Gateway, cause: Commit, application: str, reason: StopReason = "cancelled"
+    gateway: Gateway, cause: Commit, service: str, reason: StopReason = "cancelled"
 ) -> None:
-    """Every open deployment of an application is asked to stop."""
+    """Every open deployment of a service is asked to stop."""
     await gateway.views_hold(cause)
     ctx = gateway.service_context(cause, "stop")
-    for document in await _open_of(gateway, application):
+    for document in await _open_of(gateway, service):
         organization, id_ = document["org"], document["_id"]
         await _handle(gateway, ctx, organization, id_, RequestStop(reason), "stop")
 

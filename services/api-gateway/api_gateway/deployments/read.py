@@ -38,7 +38,7 @@ class Failed(Shown):
 
 class Deployment(Shown):
     id: str
-    application: str
+    service: str
     environment: str
     project: str
     status: Literal[
@@ -126,7 +126,7 @@ def deployment(
     image = state["image"] or timeline.get("image")
     return {
         "id": document["_id"],
-        "application": state["application"],
+        "service": state["service"],
         "environment": state["environment"],
         "project": state["project"],
         "status": status(document, timeline["marks"], serving),
@@ -144,14 +144,14 @@ def deployment(
 
 
 async def shown(gateway: Gateway, documents: list[Document]) -> list[dict[str, Any]]:
-    applications = list({d["state"]["application"] for d in documents})
+    services = list({d["state"]["service"] for d in documents})
     timelines, rollouts = await asyncio.gather(
         gateway.documents.get_many("timeline", [d["_id"] for d in documents]),
-        gateway.documents.get_many("rollout", applications),
+        gateway.documents.get_many("rollout", services),
     )
     result = []
     for document in documents:
-        rollout = rollouts.get(document["state"]["application"])
+        rollout = rollouts.get(document["state"]["service"])
         serving = rollout["state"]["serving"] if rollout else None
         result.append(
             deployment(

@@ -1,4 +1,4 @@
-"""Making a deployment of an application, as it is wanted now or as it was."""
+"""Making a deployment of a service, as it is wanted now or as it was."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from slipway.kernel.envelope import Head
 from slipway.kernel.errors import Invalid, NotFound, Refused
 from slipway.readmodel.model import Document
 
-from api_gateway.applications.domain import APPLICATION, ApplicationState, present
 from api_gateway.deployments.domain import DEPLOYMENT, DeploymentState, Request
 from api_gateway.gateway import Gateway, Outcome, RequestContext
 from api_gateway.projections import newest
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT, alive
+from api_gateway.services.domain import SERVICE, ServiceState, present
 from api_gateway.variables.scopes import reachable
 
 _LARGEST = 256 * 1024
@@ -26,17 +26,17 @@ class NothingToRunAgain(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """An application that can be deployed, as the log has it."""
+    """A service that can be deployed, as the log has it."""
 
     id: str
-    state: ApplicationState
+    state: ServiceState
     head: Head
     variables: tuple[ScopedVariables, ...]
 
     @property
     def specification(self) -> Specification:
         if self.state.source is None:
-            raise NotFound("there is no such application")
+            raise NotFound("there is no such service")
         return Specification(
             name=self.state.name,
             source=self.state.source,
@@ -46,25 +46,25 @@ class Living:
         )
 
 
-async def living(gateway: Gateway, organization: str, application: str) -> Living:
+async def living(gateway: Gateway, organization: str, service: str) -> Living:
     """Raises NotFound or BeingDeleted, for its parents too."""
-    state, head = await gateway.load(APPLICATION, organization, application)
+    state, head = await gateway.load(SERVICE, organization, service)
     present(state)
     environment, project, farther = await asyncio.gather(
         gateway.known(ENVIRONMENT, organization, state.environment),
         gateway.known(PROJECT, organization, state.project),
-        reachable(gateway, organization, "application", state),
+        reachable(gateway, organization, "service", state),
     )
     alive("environment", environment[0].phase)
     alive("project", project[0].phase)
-    own = ScopedVariables(scope="application", items=state.variables)
-    return Living(application, state, head, (*farther, own))
+    own = ScopedVariables(scope="service", items=state.variables)
+    return Living(service, state, head, (*farther, own))
 
 
 async def request(
     gateway: Gateway,
     ctx: RequestContext,
-    application: Living,
+    service: Living,
     trigger: Trigger,
     *,
     wanted: Specification | None = None,
@@ -72,7 +72,7 @@ async def request(
     commit: GitCommit | None = None,
 ) -> Outcome[DeploymentState]:
     """Of the specification as it is now, or of `wanted`. Raises Invalid when it is too large."""
-    specification = wanted or application.specification
+    specification = wanted or service.specification
     size = len(specification.model_dump_json())
     if size > _LARGEST:
         raise Invalid(
@@ -80,9 +80,9 @@ async def request(
             hint="put large values in a file of the image or a volume",
         )
     command = Request(
-        project=application.state.project,
-        environment=application.state.environment,
-        application=application.id,
+        project=service.state.project,
+        environment=service.state.environment,
+        service=service.id,
         specification=specification,
         trigger=trigger,
         image=image,
@@ -91,7 +91,7 @@ async def request(
     )
     id_ = ids.derived(ctx.id, "deployment")
     made = await gateway.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)
-    document = newest(ctx.organization, application.id, id_, made.document["first"])
+    document = newest(ctx.organization, service.id, id_, made.document["first"])
     gateway.ahead.store("newest", document)
     return made
 
@@ -110,12 +110,12 @@ async def image_of(
     )
 
 
-async def newest_image(gateway: Gateway, application: str) -> tuple[BuiltImage, GitCommit | None]:
+async def newest_image(gateway: Gateway, service: str) -> tuple[BuiltImage, GitCommit | None]:
     """Of the newest deployment that has one. Raises NothingToRunAgain."""
     cursor = None
     while True:
         part = await gateway.documents.find(
-            "deployment", {"state.application": application},
+            "deployment", {"state.service": service},
             sort="first", descending=True, cursor=cursor, limit=20,
         )  # fmt: skip
         for document in part.items:
@@ -126,9 +126,9 @@ async def newest_image(gateway: Gateway, application: str) -> tuple[BuiltImage, 
             raise NothingToRunAgain("nothing was built yet", hint="deploy with a build first")
 
 
-async def last_live(gateway: Gateway, application: str) -> Document:
+async def last_live(gateway: Gateway, service: str) -> Document:
     """The deployment that serves, or served last. Raises NothingToRunAgain."""
-    rollout = await gateway.documents.get("rollout", application)
+    rollout = await gateway.documents.get("rollout", service)
     serving = rollout["state"]["serving"] if rollout else None
     document = await gateway.documents.get("deployment", serving["deployment"]) if serving else None
     if document is None:

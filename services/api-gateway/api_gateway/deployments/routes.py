@@ -10,9 +10,6 @@ from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
 from slipway.readmodel.model import Document
 
-from api_gateway.applications.domain import APPLICATION, Start, Stop
-from api_gateway.applications.read import Application
-from api_gateway.applications.routes import show as show_application
 from api_gateway.deployments import domain, read
 from api_gateway.deployments.request import (
     Living,
@@ -28,13 +25,16 @@ from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, ow
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
+from api_gateway.services.domain import SERVICE, Start, Stop
+from api_gateway.services.read import Service
+from api_gateway.services.routes import show as show_service
 
 router = feature("deployments")
 
 
 class NewDeployment(Body):
     build: bool = True
-    """False: the newest image again, as the application is configured now."""
+    """False: the newest image again, as the service is configured now."""
 
 
 async def _accepted(gateway: Gateway, ctx: RequestContext, document: Document) -> Response:
@@ -53,44 +53,42 @@ async def _repeat(gateway: Gateway, ctx: RequestContext) -> Document | None:
 async def _make(
     gateway: Gateway,
     ctx: RequestContext,
-    application: Living,
+    service: Living,
     trigger: Trigger,
     image: tuple[BuiltImage | None, GitCommit | None] = (None, None),
     wanted: Specification | None = None,
 ) -> Response:
     """What was stopped is started first: a repeat of a request that was cut off finds that done."""
-    if application.state.stopped:
-        await gateway.handle(ctx, APPLICATION, application.id, Start(), step="start")
+    if service.state.stopped:
+        await gateway.handle(ctx, SERVICE, service.id, Start(), step="start")
     built, commit = image
-    made = await request(
-        gateway, ctx, application, trigger, wanted=wanted, image=built, commit=commit
-    )
+    made = await request(gateway, ctx, service, trigger, wanted=wanted, image=built, commit=commit)
     shown = read.deployment(made.document, None, None)
     return answer(ctx, shown, 202, version=made.head.version)
 
 
-@router.post("/v1/applications/{id}/deployments", status_code=202, response_model=read.Deployment)
+@router.post("/v1/services/{id}/deployments", status_code=202, response_model=read.Deployment)
 async def deploy(
     id_: Id, gateway: Gate, ctx: Ctx, body: Annotated[NewDeployment | None, Given()] = None
 ) -> Response:
-    """Of the application as it is configured now."""
+    """Of the service as it is configured now."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
-    application = await living(gateway, ctx.organization, ours(id_, "application"))
-    gateway.precondition(ctx, application.head)
+    service = await living(gateway, ctx.organization, ours(id_, "service"))
+    gateway.precondition(ctx, service.head)
     built = body is None or body.build
     image = (None, None) if built else await newest_image(gateway, id_)
-    return await _make(gateway, ctx, application, Trigger(kind="manual"), image)
+    return await _make(gateway, ctx, service, Trigger(kind="manual"), image)
 
 
-@router.get("/v1/applications/{id}/deployments", response_model=Listed[read.Deployment])
+@router.get("/v1/services/{id}/deployments", response_model=Listed[read.Deployment])
 async def list_deployments(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """Newest first."""
-    await owned(gateway, ctx, "application", id_, "application")
+    await owned(gateway, ctx, "service", id_, "service")
     found = await page(
-        gateway, "deployment", {"state.application": id_}, cursor, limit,
+        gateway, "deployment", {"state.service": id_}, cursor, limit,
         sort="first", descending=True,
     )  # fmt: skip
     return answer(ctx, listed(await read.shown(gateway, found.items), found.next))
@@ -125,35 +123,35 @@ async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
             f"this deployment never had an image: it {document['state']['phase']}",
             hint="roll back to one that was live",
         )
-    application = await living(gateway, ctx.organization, former.application)
+    service = await living(gateway, ctx.organization, former.service)
     trigger = Trigger(kind="rollback", of=id_)
-    return await _make(gateway, ctx, application, trigger, image, former.specification)
+    return await _make(gateway, ctx, service, trigger, image, former.specification)
 
 
 async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigger) -> Response:
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
-    application = await living(gateway, ctx.organization, ours(id_, "application"))
-    gateway.precondition(ctx, application.head)
+    service = await living(gateway, ctx.organization, ours(id_, "service"))
+    gateway.precondition(ctx, service.head)
     document = await last_live(gateway, id_)
     image = await image_of(gateway, document)
     wanted = Specification.model_validate(document["state"]["specification"])
-    return await _make(gateway, ctx, application, trigger, image, wanted)
+    return await _make(gateway, ctx, service, trigger, image, wanted)
 
 
-@router.post("/v1/applications/{id}/restart", status_code=202, response_model=read.Deployment)
-async def restart_application(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+@router.post("/v1/services/{id}/restart", status_code=202, response_model=read.Deployment)
+async def restart_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """The live specification and image in new containers, without a gap."""
     return await _again(gateway, ctx, id_, Trigger(kind="restart"))
 
 
-@router.post("/v1/applications/{id}/start", status_code=202, response_model=read.Deployment)
-async def start_application(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+@router.post("/v1/services/{id}/start", status_code=202, response_model=read.Deployment)
+async def start_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """The specification and image that served last."""
     return await _again(gateway, ctx, id_, Trigger(kind="start"))
 
 
-@router.post("/v1/applications/{id}/stop", response_model=Application)
-async def stop_application(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    outcome = await gateway.handle(ctx, APPLICATION, ours(id_, "application"), Stop())
-    return await show_application(gateway, ctx, outcome.document)
+@router.post("/v1/services/{id}/stop", response_model=Service)
+async def stop_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+    outcome = await gateway.handle(ctx, SERVICE, ours(id_, "service"), Stop())
+    return await show_service(gateway, ctx, outcome.document)

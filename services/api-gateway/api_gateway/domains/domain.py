@@ -20,7 +20,7 @@ class HostTaken(Refused):
 class Route(Value):
     domain: str
     path: str
-    application: str
+    service: str
     environment: str
     port: int | None = None
 
@@ -38,7 +38,7 @@ class AddRoute:
     host: str
     path: str
     organization: str
-    application: str
+    service: str
     environment: str
     port: int | None
     at: datetime
@@ -58,7 +58,7 @@ def decide(command: AddRoute | RemoveRoute, state: HostState) -> tuple[Event, ..
             found = next((route for route in state.routes if route.domain == domain), None)
             if found is None:
                 raise NotFound("there is no such domain")
-            removed = HostRouteRemoved(domain=domain, application=found.application)
+            removed = HostRouteRemoved(domain=domain, service=found.service)
             if len(state.routes) > 1:
                 return (removed,)
             return (removed, HostReleased(until=(at + REST).isoformat()))
@@ -87,7 +87,7 @@ def _add(command: AddRoute, state: HostState) -> tuple[Event, ...]:
             host=command.host,
             path=command.path,
             organization=command.organization,
-            application=command.application,
+            service=command.service,
             environment=command.environment,
             port=command.port,
         )
@@ -103,7 +103,7 @@ def evolve(state: HostState, event: Event) -> HostState:
             route = Route(
                 domain=event.domain,
                 path=event.path,
-                application=event.application,
+                service=event.service,
                 environment=event.environment,
                 port=event.port,
             )

@@ -11,14 +11,14 @@ from slipway.kernel.envelope import INSTALLATION
 from slipway.kernel.errors import Invalid, NotFound
 from slipway.readmodel import cursor as cursors
 
-from api_gateway.applications.domain import APPLICATION, present
-from api_gateway.applications.read import Domain, domains_of
-from api_gateway.applications.read import domain as shown
 from api_gateway.domains import domain
 from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, place
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
+from api_gateway.services.domain import SERVICE, present
+from api_gateway.services.read import Domain, domains_of
+from api_gateway.services.read import domain as shown
 
 router = feature("domains")
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
@@ -46,9 +46,9 @@ class NewDomain(Body):
         return value
 
 
-@router.post("/v1/applications/{id}/domains", status_code=201, response_model=Domain)
+@router.post("/v1/services/{id}/domains", status_code=201, response_model=Domain)
 async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Response:
-    state, head = await gateway.load(APPLICATION, ctx.organization, ours(id_, "application"))
+    state, head = await gateway.load(SERVICE, ctx.organization, ours(id_, "service"))
     present(state)
     if body.https:
         raise CertificatesNotAvailable(
@@ -61,7 +61,7 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
         host=body.host,
         path=body.path.rstrip("/") or "/",
         organization=ctx.organization,
-        application=id_,
+        service=id_,
         environment=state.environment,
         port=body.port,
         at=ctx.at,
@@ -76,12 +76,12 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
     return answer(ctx, shown(body.host, route.model_dump()), 201)
 
 
-@router.get("/v1/applications/{id}/domains", response_model=Listed[Domain])
+@router.get("/v1/services/{id}/domains", response_model=Listed[Domain])
 async def list_domains(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """By host and path."""
-    await owned(gateway, ctx, "application", id_, "application")
+    await owned(gateway, ctx, "service", id_, "service")
     found = {
         (f"{item['host']}{item['path']}", item["id"]): item
         for item in (await domains_of(gateway, [id_]))[id_]

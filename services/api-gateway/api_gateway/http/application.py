@@ -4,7 +4,6 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api_gateway.applications.routes import router as applications
 from api_gateway.deployments.logs import router as logs
 from api_gateway.deployments.routes import router as deployments
 from api_gateway.domains.routes import router as domains
@@ -18,6 +17,7 @@ from api_gateway.http.routing import router
 from api_gateway.identity.routes import router as identity
 from api_gateway.organizations.routes import router as organizations
 from api_gateway.projects.routes import router as projects
+from api_gateway.services.routes import router as services
 from api_gateway.variables.routes import router as variables
 from api_gateway.webhooks.routes import router as webhooks
 
@@ -26,14 +26,14 @@ def build(gateway: Gateway) -> FastAPI:
     app = FastAPI(
         title="Slipway",
         version="1",
-        description="Applications on your own servers. Errors are RFC 9457 problem+json.",
+        description="Services on your own servers. Errors are RFC 9457 problem+json.",
         docs_url=None,
         redoc_url=None,
     )
     app.state.gateway = gateway
     install(app)
     for included in (
-        identity, organizations, projects, applications, variables, domains,
+        identity, organizations, projects, services, variables, domains,
         deployments, logs, webhooks, events, _health(),
     ):  # fmt: skip
         app.include_router(included)

@@ -1,12 +1,7 @@
-"""The sagas of deleting: applications, then their environment's network, then the project. What is
+"""The sagas of deleting: services, then their environment's network, then the project. What is
 made in a parent that is already going, goes with it. And a project's first environment, when its
 making was cut off."""
 
-from slipway.contracts.application import (
-    ApplicationCreated,
-    ApplicationDeleted,
-    ApplicationDeletionRequested,
-)
 from slipway.contracts.event import Event
 from slipway.contracts.project import (
     EnvironmentCreated,
@@ -16,13 +11,15 @@ from slipway.contracts.project import (
     ProjectDeletionRequested,
 )
 from slipway.contracts.rollout import NetworkRemoved, RolloutRemoved
+from slipway.contracts.service import (
+    ServiceCreated,
+    ServiceDeleted,
+    ServiceDeletionRequested,
+)
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import INSTALLATION, Subject
 
 from api_gateway import names
-from api_gateway.applications.domain import APPLICATION
-from api_gateway.applications.domain import FinishDeletion as ApplicationGone
-from api_gateway.applications.domain import RequestDeletion as DeleteApplication
 from api_gateway.deployments.react import stop_all
 from api_gateway.domains.domain import HOST, RemoveRoute
 from api_gateway.gateway import Gateway
@@ -34,6 +31,9 @@ from api_gateway.projects.domain import (
     FinishDeletion,
     RequestDeletion,
 )
+from api_gateway.services.domain import SERVICE
+from api_gateway.services.domain import FinishDeletion as ServiceGone
+from api_gateway.services.domain import RequestDeletion as DeleteService
 
 _GOING = ("deleting", "deleted")
 
@@ -50,17 +50,17 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
             await _first_environment(gateway, commit, event)
         case EnvironmentCreated():
             await _late_environment(gateway, commit, event)
-        case ApplicationCreated():
-            await _late_application(gateway, commit, event)
-        case ApplicationDeletionRequested():
+        case ServiceCreated():
+            await _late_service(gateway, commit, event)
+        case ServiceDeletionRequested():
             await stop_all(gateway, commit, id_)
             await _remove_domains(gateway, commit, id_)
         case RolloutRemoved():
-            await _application_gone(gateway, commit, id_)
+            await _service_gone(gateway, commit, id_)
         case EnvironmentDeletionRequested():
-            await _delete_applications(gateway, commit, id_)
+            await _delete_services(gateway, commit, id_)
             await _environment_gone(gateway, commit, id_)
-        case ApplicationDeleted():
+        case ServiceDeleted():
             await _environment_gone(gateway, commit, event.environment)
         case NetworkRemoved():
             await _environment_gone(gateway, commit, id_)
@@ -90,18 +90,18 @@ async def _late_environment(gateway: Gateway, commit: Commit, event: Environment
         await gateway.handle(ctx, ENVIRONMENT, commit.subject.id, RequestDeletion(), step="d")
 
 
-async def _late_application(gateway: Gateway, commit: Commit, event: ApplicationCreated) -> None:
+async def _late_service(gateway: Gateway, commit: Commit, event: ServiceCreated) -> None:
     environment = await gateway.state(ENVIRONMENT, commit.subject.organization, event.environment)
     if environment.phase in _GOING:
         ctx = gateway.service_context(commit, "late")
-        await gateway.handle(ctx, APPLICATION, commit.subject.id, DeleteApplication(), step="d")
+        await gateway.handle(ctx, SERVICE, commit.subject.id, DeleteService(), step="d")
 
 
-async def _remove_domains(gateway: Gateway, commit: Commit, application: str) -> None:
+async def _remove_domains(gateway: Gateway, commit: Commit, service: str) -> None:
     ctx = gateway.service_context(commit, "domains")
-    for host in await everything(gateway, "host", {"state.routes.application": application}):
+    for host in await everything(gateway, "host", {"state.routes.service": service}):
         for route in host["state"]["routes"]:
-            if route["application"] == application:
+            if route["service"] == service:
                 command = RemoveRoute(route["domain"], ctx.at)
                 state = await gateway.state(HOST, INSTALLATION, host["_id"])
                 if any(r.domain == route["domain"] for r in state.routes):
@@ -111,34 +111,34 @@ async def _remove_domains(gateway: Gateway, commit: Commit, application: str) ->
                     )  # fmt: skip
 
 
-async def _application_gone(gateway: Gateway, commit: Commit, application: str) -> None:
+async def _service_gone(gateway: Gateway, commit: Commit, service: str) -> None:
     organization = commit.subject.organization
-    state = await gateway.state(APPLICATION, organization, application)
+    state = await gateway.state(SERVICE, organization, service)
     if state.phase != "deleting":
         return
-    await _remove_domains(gateway, commit, application)  # one may have been added meanwhile
+    await _remove_domains(gateway, commit, service)  # one may have been added meanwhile
     ctx = gateway.service_context(commit, "gone")
     name = names.name_id(state.environment, state.name)
-    await gateway.handle(ctx, names.NAME, name, names.Release(application), step="release")
-    await gateway.handle(ctx, APPLICATION, application, ApplicationGone(), step="gone")
+    await gateway.handle(ctx, names.NAME, name, names.Release(service), step="release")
+    await gateway.handle(ctx, SERVICE, service, ServiceGone(), step="gone")
 
 
-async def _delete_applications(gateway: Gateway, commit: Commit, environment: str) -> None:
+async def _delete_services(gateway: Gateway, commit: Commit, environment: str) -> None:
     await gateway.views_hold(commit)
-    ctx = gateway.service_context(commit, "applications")
-    for document in await everything(gateway, "application", {"state.environment": environment}):
+    ctx = gateway.service_context(commit, "services")
+    for document in await everything(gateway, "service", {"state.environment": environment}):
         if document["state"]["phase"] == "active":
-            await gateway.handle(ctx, APPLICATION, document["_id"], DeleteApplication(), step="d")
+            await gateway.handle(ctx, SERVICE, document["_id"], DeleteService(), step="d")
 
 
 async def _environment_gone(gateway: Gateway, commit: Commit, environment: str) -> None:
-    """Once no application is left and the network has gone."""
+    """Once no service is left and the network has gone."""
     organization = commit.subject.organization
     state = await gateway.state(ENVIRONMENT, organization, environment)
     if state.phase != "deleting":
         return
     await gateway.views_hold(commit)
-    for document in await everything(gateway, "application", {"state.environment": environment}):
+    for document in await everything(gateway, "service", {"state.environment": environment}):
         if document["state"]["phase"] != "deleted":
             return
     network = await gateway.store.head(Subject(organization, "network", environment))

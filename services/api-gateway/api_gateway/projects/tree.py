@@ -19,7 +19,7 @@ from slipway.readmodel.model import Document, Documents
 from slipway.readmodel.projector import Progress, Projector
 
 _MOST = 100
-_KINDS = ("project", "environment", "application", "rollout")
+_KINDS = ("project", "environment", "service", "rollout")
 _THERE = ["active", "deleting"]
 
 
@@ -33,10 +33,10 @@ class _Part:
 
 
 def _part(kind: str, document: Document) -> _Part:
-    """Only what is shown in the tree: an application's document has much more."""
+    """Only what is shown in the tree: a service's document has much more."""
     state = document["state"]
     match kind:
-        case "application":
+        case "service":
             wanted = ("phase", "project", "environment", "name", "replicas", "stopped")
         case "rollout":
             state, wanted = {"serving": bool(state.get("serving"))}, ("serving",)
@@ -61,7 +61,7 @@ class Tree:
     """(kind, id) of what the log has newer."""
     _parts: dict[str, dict[str, _Part]] = field(default_factory=lambda: {k: {} for k in _KINDS})
     _inside: dict[str, set[str]] = field(default_factory=dict)
-    """Project → environments, environment → applications."""
+    """Project → environments, environment → services."""
     _order: list[tuple[str, str]] = field(default_factory=list)
     _rendered: dict[str, bytes] = field(default_factory=dict)
 
@@ -86,13 +86,13 @@ class Tree:
             case "environment":
                 self._inside.setdefault(part.state["project"], set()).add(id_)
                 self._rendered.pop(part.state["project"], None)
-            case "application":
+            case "service":
                 self._inside.setdefault(part.state["environment"], set()).add(id_)
                 self._rendered.pop(part.state["project"], None)
             case _:
-                application = self._parts["application"].get(id_)
-                if application is not None:
-                    self._rendered.pop(application.state["project"], None)
+                service = self._parts["service"].get(id_)
+                if service is not None:
+                    self._rendered.pop(service.state["project"], None)
 
     def _insert(self, place: tuple[str, str]) -> None:
         at = bisect_left(self._order, place)
@@ -144,9 +144,9 @@ class Tree:
         if part is None:
             return None
         services = sorted(
-            (application.created_at, inner)
+            (service.created_at, inner)
             for inner in self._inside.get(id_, ())
-            if (application := self._there("application", inner)) is not None
+            if (service := self._there("service", inner)) is not None
         )
         return {
             "id": id_,
@@ -158,7 +158,7 @@ class Tree:
         }
 
     def _service(self, id_: str) -> dict[str, Any]:
-        state = self._parts["application"][id_].state
+        state = self._parts["service"][id_].state
         rollout = self._parts["rollout"].get(id_)
         return {
             "id": id_,

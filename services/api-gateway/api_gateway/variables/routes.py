@@ -12,7 +12,6 @@ from slipway.contracts.variables import REFERENCE, UnknownReference, resolve
 from slipway.kernel.envelope import Head
 from slipway.kernel.errors import Invalid, NotFound
 
-from api_gateway.applications.domain import SetVariables as OfApplication
 from api_gateway.gateway import RequestContext
 from api_gateway.http.answers import Id, answer, ours
 from api_gateway.http.context import Ctx, Gate
@@ -21,6 +20,7 @@ from api_gateway.http.schema import Body, Shown, Text
 from api_gateway.organizations.domain import ORGANIZATION
 from api_gateway.organizations.domain import SetVariables as OfOrganization
 from api_gateway.projects.domain import SetVariables as OfParent
+from api_gateway.services.domain import SetVariables as OfService
 from api_gateway.variables.scopes import LEVELS, reachable
 
 router = feature("variables")
@@ -96,7 +96,7 @@ def _set(scope: Scope) -> Callable[..., Awaitable[Response]]:
         _not_too_large(wanted)
         farther = await reachable(gateway, ctx.organization, scope, state)
         _references(scope, body.items, farther)
-        kinds = {"organization": OfOrganization, "application": OfApplication}
+        kinds = {"organization": OfOrganization, "service": OfService}
         command = kinds.get(scope, OfParent)(wanted)
         outcome = await gateway.handle(ctx, LEVELS[scope], id_, command)
         return answer(ctx, _shown(outcome.state.variables), version=outcome.head.version)

@@ -6,16 +6,16 @@ from typing import Any
 from slipway.contracts.values import Scope, ScopedVariables
 from slipway.kernel.decider import Decider
 
-from api_gateway.applications.domain import APPLICATION
 from api_gateway.gateway import Gateway
 from api_gateway.organizations.domain import ORGANIZATION
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT
+from api_gateway.services.domain import SERVICE
 
 LEVELS: dict[Scope, Decider[Any, Any, Any]] = {
     "organization": ORGANIZATION,
     "project": PROJECT,
     "environment": ENVIRONMENT,
-    "application": APPLICATION,
+    "service": SERVICE,
 }
 
 
@@ -26,9 +26,9 @@ async def reachable(
     farther: dict[Scope, str] = {}
     if scope != "organization":
         farther["organization"] = organization
-    if scope in ("environment", "application"):
+    if scope in ("environment", "service"):
         farther["project"] = state.project
-    if scope == "application":
+    if scope == "service":
         farther["environment"] = state.environment
     states = await asyncio.gather(
         *(gateway.state(LEVELS[level], organization, id_) for level, id_ in farther.items())

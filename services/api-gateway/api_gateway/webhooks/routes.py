@@ -43,10 +43,10 @@ def _ignored(reason: str, deployment: str | None = None) -> Response:
     responses={200: {"model": Received, "description": "It starts nothing"}},
 )
 async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway: Gate) -> Response:
-    """A push event of GitHub or Gitea. One on the application's branch requests a deployment, once
+    """A push event of GitHub or Gitea. One on the service's branch requests a deployment, once
     for each delivery and each commit."""
     found = await gateway.documents.find(
-        "application", {"state.webhook_hash": hashed(token), "state.phase": "active"}, limit=1
+        "service", {"state.webhook_hash": hashed(token), "state.phase": "active"}, limit=1
     )
     if not found.items:
         raise NotFound("there is nothing at this address")
@@ -63,10 +63,10 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     push = parse(incoming.headers, payload)
     if push is None:
         return _ignored(f"a {event[:50]} event of this kind starts nothing")
-    application = await living(gateway, organization, id_)
-    source = application.state.source
+    service = await living(gateway, organization, id_)
+    source = service.state.source
     if not isinstance(source, GitSource) or push.branch != source.branch:
-        return _ignored(f"the application follows another branch than {push.branch[:200]}")
+        return _ignored(f"the service follows another branch than {push.branch[:200]}")
     ctx = RequestContext(
         id=ids.derived("webhook", id_, push.delivery),
         actor=Actor("webhook", id_, address_of(incoming)),
@@ -79,7 +79,7 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     if (same := await _newest_of(gateway, id_, push.commit)) is not None:
         return _ignored("the newest deployment has this commit", same)
     trigger = Trigger(kind="webhook", delivery=push.delivery, commit=push.commit)
-    await request(gateway, ctx, application, trigger)
+    await request(gateway, ctx, service, trigger)
     return answer(ctx, {"status": "accepted", "reason": None, "deployment": made}, 202)
 
 
@@ -87,14 +87,14 @@ def _check(gateway: Gateway, document: Document, incoming: Request, body: bytes)
     """Raises Forbidden."""
     sealed = Sealed.model_validate(document["state"]["webhook_secret"])
     private = gateway.settings.gateway_key.get_secret_value()
-    place = f"application/{document['_id']}/webhook-secret"
+    place = f"service/{document['_id']}/webhook-secret"
     if not signed(incoming.headers, body, sealing.open_sealed(private, sealed, place)):
         raise Forbidden("the signature does not fit", hint="set the same secret on both sides")
 
 
-async def _newest_of(gateway: Gateway, application: str, commit: str) -> str | None:
+async def _newest_of(gateway: Gateway, service: str, commit: str) -> str | None:
     """The newest deployment that has not failed, if that commit was announced for it or built."""
-    where = {"state.application": application, "state.phase": _NOT_FAILED}
+    where = {"state.service": service, "state.phase": _NOT_FAILED}
     newest = await gateway.documents.find(
         "deployment", where, sort="first", descending=True, limit=1
     )

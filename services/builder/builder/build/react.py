@@ -35,9 +35,9 @@ _ENDS = (BuildSucceeded, BuildFailed, BuildCancelled)
 
 
 def key(commit: Commit) -> str | None:
-    """Builds of one application one after another; other events of deployments are not ours."""
+    """Builds of one service one after another; other events of deployments are not ours."""
     event = commit.events[0]
-    return event.application if isinstance(event, DeploymentRequested) else None
+    return event.service if isinstance(event, DeploymentRequested) else None
 
 
 class Builds:
@@ -88,7 +88,7 @@ class Builds:
             return  # the gateway ended it: nobody had begun
         attempt = last.attempt + 1 if isinstance(last, BuildStarted) else 1
         started = BuildStarted(
-            application=requested.application,
+            service=requested.service,
             environment=requested.environment,
             attempt=attempt,
             deadline=iso(self._clock.now() + timedelta(seconds=requested.limits.build)),
@@ -131,7 +131,7 @@ class Builds:
             await failpoints.hit("builder.build.after")
             await log.close()
             succeeded = BuildSucceeded(
-                application=requested.application,
+                service=requested.service,
                 environment=requested.environment,
                 image=image,
                 commit=work.commit,
@@ -186,7 +186,7 @@ class Builds:
             log.say(f"what to do: {failure.hint}")
         await log.close()
         event = BuildFailed(
-            application=requested.application,
+            service=requested.service,
             environment=requested.environment,
             failure=failure,
             commit=work.commit if work else None,
@@ -199,7 +199,7 @@ class Builds:
         work: Work | None,
     ) -> None:  # fmt: skip
         event = BuildCancelled(
-            application=requested.application,
+            service=requested.service,
             environment=requested.environment,
             steps=work.steps if work else (),
         )

@@ -206,8 +206,8 @@ class Work:
     ) -> BuiltImage:
         names = {name: f"SLIPWAY_BUILD_{index}" for index, name in enumerate(self.variables)}
         iidfile = self.folder / "image-id"
-        application = self.requested.application
-        repository = labels.image_repository(self.settings.instance, application)
+        service = self.requested.service
+        repository = labels.image_repository(self.settings.instance, service)
         argv = render.buildx(
             wanted,
             file=file,
@@ -217,7 +217,7 @@ class Work:
             labels={
                 labels.INSTANCE: self.settings.instance,
                 labels.ORGANIZATION: self.organization,
-                labels.SERVICE: application,
+                labels.SERVICE: service,
                 labels.DEPLOYMENT: self.deployment,
             },
             args=args,

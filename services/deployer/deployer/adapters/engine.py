@@ -62,26 +62,26 @@ class Engine(EngineApi):
     def _filter(self, *marks: str) -> str:
         return json.dumps({"label": [f"{labels.INSTANCE}={self._instance}", *marks]})
 
-    async def services(self, application: str, network: str) -> dict[str, ServiceView]:
+    async def services(self, service: str, network: str) -> dict[str, ServiceView]:
         """deployment → release, with its tasks."""
-        mark = f"{labels.SERVICE}={application}"
+        mark = f"{labels.SERVICE}={service}"
         found = await self.query("services", params={"filters": self._filter(mark)})
         if not found:
             return {}
-        names = json.dumps({"service": [service["ID"] for service in found]})
+        names = json.dumps({"service": [release["ID"] for release in found]})
         tasks = await self.query("tasks", params={"filters": names})
         network_id = await self.network_id(network) or ""
         views = {}
-        for service in found:
-            spec = service["Spec"]
-            own = [task for task in tasks if task["ServiceID"] == service["ID"]]
+        for release in found:
+            spec = release["Spec"]
+            own = [task for task in tasks if task["ServiceID"] == release["ID"]]
             own.sort(key=lambda task: task["CreatedAt"])
             views[spec["Labels"][labels.DEPLOYMENT]] = ServiceView(
-                id=service["ID"],
+                id=release["ID"],
                 name=spec["Name"],
                 deployment=spec["Labels"][labels.DEPLOYMENT],
                 replicas=spec["Mode"]["Replicated"]["Replicas"],
-                version=service["Version"]["Index"],
+                version=release["Version"]["Index"],
                 tasks=tuple(task_view(task, network_id) for task in own),
             )
         return views
@@ -90,9 +90,9 @@ class Engine(EngineApi):
         mark = f"{labels.ENVIRONMENT}={environment}"
         return bool(await self.query("services", params={"filters": self._filter(mark)}))
 
-    async def any_containers(self, application: str) -> bool:
+    async def any_containers(self, service: str) -> bool:
         """On this node, running or not."""
-        marks = self._filter(f"{labels.SERVICE}={application}")
+        marks = self._filter(f"{labels.SERVICE}={service}")
         return bool(await self.query("containers/json", params={"filters": marks, "all": "1"}))
 
     async def create(self, body: Mapping[str, Any]) -> None:
@@ -145,9 +145,9 @@ class Engine(EngineApi):
         except KeyError:
             return None
 
-    async def remove_images(self, application: str) -> None:
+    async def remove_images(self, service: str) -> None:
         """All that were built for it. One that a container still uses is left."""
-        mark = f"{labels.SERVICE}={application}"
+        mark = f"{labels.SERVICE}={service}"
         for image in await self.query("images/json", params={"filters": self._filter(mark)}):
             try:
                 await self.query(f"images/{image['Id']}", "DELETE", params={"force": "1"})
@@ -199,7 +199,7 @@ class Engine(EngineApi):
         return log[-1]["Output"].strip()[:300]
 
     async def events(self) -> AsyncIterator[str]:
-        """Applications whose containers did something, but for what their health checks do all
+        """Services whose containers did something, but for what their health checks do all
         the time. Raises EngineAway when it ends."""
         marks = [f"{labels.INSTANCE}={self._instance}", labels.SERVICE]
         async with self.container_events(_EVENTS, marks) as actors:

@@ -39,4 +39,4 @@ class Recovery:
             waiting.add(f"{self._instance}_nats")
         for service in waiting:
             name = await self._engine.restart(service)
-            logger().warning("a full disk had left it standing: started anew", service=name)
+            logger().warning("it stood still, as after a full disk: started anew", service=name)

@@ -26,7 +26,7 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
         return Failure(
             reason="unhealthy",
             detail="the container was ended: its health check kept failing",
-            hint="look at what the health check asks and at the log of the application",
+            hint="look at what the health check asks and at the log of the service",
         )
     if ended.exit_code == 137:
         return Failure(
@@ -51,7 +51,7 @@ def unhealthy(answers: str) -> Failure:
     return Failure(
         reason="unhealthy",
         detail=f"the health check keeps failing: {answers}",
-        hint="the application listens, but says that it is not healthy: look at its log",
+        hint="the service listens, but says that it is not healthy: look at its log",
     )
 
 
@@ -61,7 +61,7 @@ def never_ready(tasks: Sequence[TaskView]) -> Failure:
         hint = "look whether a node has the memory and the CPU that the limits ask for"
     else:
         detail = "it did not become ready in time"
-        hint = "it has to listen on its port; check port, and the log of the application"
+        hint = "it has to listen on its port; check port, and the log of the service"
         errors = {item.error for item in tasks if item.error}
         if errors:
             detail = f"{detail}: {'; '.join(sorted(errors))}"

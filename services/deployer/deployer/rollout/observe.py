@@ -1,4 +1,4 @@
-"""Looks at one application: the log's heads, and what the engine has of it."""
+"""Looks at one service: the log's heads, and what the engine has of it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from slipway.contracts import labels
-from slipway.contracts.application import (
-    ApplicationDeletionRequested,
-    ApplicationScaled,
-    ApplicationStarted,
-    ApplicationStopped,
-)
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.rollout import RolloutEvent, RolloutState
 from slipway.contracts.route import RouteEvent
+from slipway.contracts.service import (
+    ServiceDeletionRequested,
+    ServiceScaled,
+    ServiceStarted,
+    ServiceStopped,
+)
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
@@ -38,32 +38,32 @@ class Observer:
         self._requests: dict[str, Commit] = {}
         self._unhealthy: dict[str, datetime] = {}
 
-    async def look(self, organization: str, application: str) -> View:
-        head = await self._store.head(Subject(organization, "rollout", application))
+    async def look(self, organization: str, service: str) -> View:
+        head = await self._store.head(Subject(organization, "rollout", service))
         state = state_of(head)
         replicas, stopped, deleting = 1, False, False
         created = None
-        for commit in await self._store.load(Subject(organization, "application", application)):
+        for commit in await self._store.load(Subject(organization, "service", service)):
             for event in commit.events:
                 created = created or event
                 match event:
-                    case ApplicationScaled():
+                    case ServiceScaled():
                         replicas = event.replicas
-                    case ApplicationStopped():
+                    case ServiceStopped():
                         stopped = True
-                    case ApplicationStarted():
+                    case ServiceStarted():
                         stopped = False
-                    case ApplicationDeletionRequested():
+                    case ServiceDeletionRequested():
                         deleting = True
                     case _:
                         pass
         environment = state.environment or getattr(created, "environment", "")
         # Before the route: one that came before the wish to stop has succeeded.
         stops = await self._stops(organization, state)
-        route = await self._store.head(Subject(organization, "route", application))
+        route = await self._store.head(Subject(organization, "route", service))
         last = route.events[-1] if route else None
         network = labels.network(self._instance, environment)
-        services = await self._engine.services(application, network)
+        services = await self._engine.services(service, network)
         view = View(
             now=self._clock.now(),
             rollout=state,
@@ -74,7 +74,7 @@ class Observer:
             deleting=deleting,
             stops=stops,
             unhealthy=await self._answers(state, services),
-            containers=deleting and await self._engine.any_containers(application),
+            containers=deleting and await self._engine.any_containers(service),
         )
         if isinstance(last, RouteEvent):
             return replace(view, route=last.state, route_event=last.type)

@@ -76,7 +76,7 @@ class NoteStopped:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Nothing of a deleted application is left."""
+    """Nothing of a deleted service is left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Rollouts: each application has an actor that makes the engine equal to the log, step by step.
+"""Rollouts: each service has an actor that makes the engine equal to the log, step by step.
 
 Whatever comes (an event of the log, of the engine, the clock) only wakes it. What it knows it
 reads from the heads each time, so that it may die anywhere and begin anew.
@@ -9,9 +9,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from slipway.contracts import labels
-from slipway.contracts.application import (
-    ApplicationDeletionRequested,
-)
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import (
@@ -31,6 +28,9 @@ from slipway.contracts.rollout import (
     RolloutStopped,
     RolloutSucceeded,
     RolloutSuperseded,
+)
+from slipway.contracts.service import (
+    ServiceDeletionRequested,
 )
 from slipway.contracts.values import Failure
 from slipway.contracts.variables import UnknownReference, resolve
@@ -102,7 +102,7 @@ class Rollouts:
         """Stored before the message is acknowledged: from then on the head alone tells."""
         organization, deployment = commit.subject.organization, commit.subject.id
         requested = await self._observer.requested(organization, deployment)
-        subject = Subject(organization, "rollout", event.application)
+        subject = Subject(organization, "rollout", event.service)
         pending = Pending(deployment=deployment, sequence=requested.sequence)
         if await self._rolled_out_before(subject, requested):
             return
@@ -127,18 +127,16 @@ class Rollouts:
             for event in past.events
         )
 
-    def wake(self, application: str) -> None:
-        if application in self._wakes:
-            self._wakes[application].set()
+    def wake(self, service: str) -> None:
+        if service in self._wakes:
+            self._wakes[service].set()
 
-    def ensure(self, organization: str, application: str) -> None:
+    def ensure(self, organization: str, service: str) -> None:
         """Let there be an actor, and wake it."""
-        if application not in self._wakes and self._group is not None:
-            self._wakes[application] = asyncio.Event()
-            self._group.create_task(
-                self._act(organization, application), name=f"rollout:{application}"
-            )
-        self.wake(application)
+        if service not in self._wakes and self._group is not None:
+            self._wakes[service] = asyncio.Event()
+            self._group.create_task(self._act(organization, service), name=f"rollout:{service}")
+        self.wake(service)
 
     async def run(self) -> None:
         """For ever: actors of everything that the log knows, then of what comes."""
@@ -147,44 +145,44 @@ class Rollouts:
             for head in await self._store.heads("*", "rollout"):
                 if not state_of(head).removed:
                     self.ensure(head.subject.organization, head.subject.id)
-            for head in await self._store.heads("*", "application"):
-                if isinstance(head.events[-1], ApplicationDeletionRequested):
+            for head in await self._store.heads("*", "service"):
+                if isinstance(head.events[-1], ServiceDeletionRequested):
                     self.ensure(head.subject.organization, head.subject.id)
             while True:
                 try:
-                    async for application in self._engine.events():
-                        self.wake(application)
+                    async for service in self._engine.events():
+                        self.wake(service)
                 except EngineAway as error:
                     logger().warning("the engine is away; trying again", error=str(error))
                     await self._clock.sleep(1.0)
 
     # -- one actor ----------------------------------------------------------------------------
 
-    async def _act(self, organization: str, application: str) -> None:
-        log = logger(application=application)
-        wake = self._wakes[application]
+    async def _act(self, organization: str, service: str) -> None:
+        log = logger(service=service)
+        wake = self._wakes[service]
         trouble = 0
         while True:
             wake.clear()
             try:
-                view = await self._observer.look(organization, application)
+                view = await self._observer.look(organization, service)
                 if view.rollout.wanted is not None:
                     why_not = self._impossible.get(view.rollout.wanted.deployment)
                     view = replace(view, impossible=why_not)
                 if view.rollout.removed:
-                    del self._wakes[application]
+                    del self._wakes[service]
                     return
                 step = next_step(view)
                 wait = step.seconds if isinstance(step, Wait) else 0.0
                 if wait == 0.0 and self._lease.held:
-                    await self._perform(organization, application, view, step)
+                    await self._perform(organization, service, view, step)
                 trouble = 0
             except (EngineAway, EngineRefused, KeyError) as error:
                 log.warning("the engine; trying again", error=repr(error)[:300])
                 trouble += 1
                 wait = min(10.0, 0.2 * 2**trouble)
                 if isinstance(error, EngineAway):
-                    await self._fail_late(organization, application, str(error))
+                    await self._fail_late(organization, service, str(error))
             except Exception:
                 log.exception("rollout step failed; trying again")
                 trouble += 1
@@ -196,10 +194,10 @@ class Rollouts:
                 except TimeoutError:
                     continue
 
-    async def _fail_late(self, organization: str, application: str, error: str) -> None:
+    async def _fail_late(self, organization: str, service: str, error: str) -> None:
         """No state without an exit: also where the engine can't be looked at, a rollout ends when
         its time is over. What it left there is cleared once the engine is back."""
-        subject = Subject(organization, "rollout", application)
+        subject = Subject(organization, "rollout", service)
         head = await self._store.head(subject)
         state = state_of(head)
         if head is None or state.wanted is None or state.deadline is None or not self._lease.held:
@@ -214,9 +212,9 @@ class Rollouts:
 
     # -- the steps ----------------------------------------------------------------------------
 
-    async def _perform(self, organization: str, application: str, view: View, step: Step) -> None:
+    async def _perform(self, organization: str, service: str, view: View, step: Step) -> None:
         state, wanted = view.rollout, view.rollout.wanted
-        subject, planned = Subject(organization, "rollout", application), view.sequence
+        subject, planned = Subject(organization, "rollout", service), view.sequence
         match step:
             case Start():
                 await self._start(subject, planned, state, step)
@@ -251,11 +249,11 @@ class Rollouts:
             case Cancel() if wanted is not None:
                 event = RolloutCancelled(deployment=wanted.deployment, state=facts.given_up(state))
                 await self._append(subject, planned, event, "cancelled")
-            case Remove(service):
-                await self._engine.remove(service)
+            case Remove(former):
+                await self._engine.remove(former)
                 await failpoints.hit("deployer.remove.after")
-            case Scale(service, replicas):
-                await self._engine.scale(service, replicas)
+            case Scale(release, replicas):
+                await self._engine.scale(release, replicas)
             case NoteScaled(replicas):
                 after = state.model_copy(update={"replicas": replicas})
                 event = RolloutScaled(state=after)
@@ -264,7 +262,7 @@ class Rollouts:
                 after = state.model_copy(update={"stopped": True})
                 await self._append(subject, planned, RolloutStopped(state=after), "stopped")
             case Finish():
-                await self._engine.remove_images(application)
+                await self._engine.remove_images(service)
                 after = RolloutState(
                     environment=state.environment, highest=state.highest, removed=True
                 )
@@ -323,7 +321,7 @@ class Rollouts:
             organization=organization,
             project=requested.project,
             environment=requested.environment,
-            application=requested.application,
+            service=requested.service,
             network=network,
             release=release,
             specification=requested.specification,

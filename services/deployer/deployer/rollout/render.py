@@ -24,7 +24,7 @@ def service(
     organization: str,
     project: str,
     environment: str,
-    application: str,
+    service: str,
     network: str,
     release: Release,
     specification: Specification,
@@ -41,7 +41,7 @@ def service(
         labels.ORGANIZATION: organization,
         labels.PROJECT: project,
         labels.ENVIRONMENT: environment,
-        labels.SERVICE: application,
+        labels.SERVICE: service,
         labels.DEPLOYMENT: release.deployment,
         labels.SPECIFICATION: release.specification,
         labels.ATTEMPT: str(release.attempt),
@@ -102,7 +102,7 @@ def _health(
     image_config: Mapping[str, Any],
     start_interval: bool,
 ) -> dict[str, Any] | None:
-    """The application's own; else the image's (None: it is left as it is); else, with a port,
+    """The service's own; else the image's (None: it is left as it is); else, with a port,
     one that asks the port, so that a name leads only to tasks that listen."""
     own = (image_config.get("Healthcheck") or {}).get("Test")
     if wanted is None and own and own != ["NONE"]:

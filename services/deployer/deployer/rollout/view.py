@@ -1,4 +1,4 @@
-"""What a plan looks at: the log's heads of one application, and what the engine has of it. Plain
+"""What a plan looks at: the log's heads of one service, and what the engine has of it. Plain
 values."""
 
 from dataclasses import dataclass, field
@@ -57,6 +57,6 @@ class View:
     unhealthy: str = ""
     """What the wanted release has answered to its health check for too long; empty otherwise."""
     containers: bool = False
-    """Of an application that is being deleted: some of its containers are still there."""
+    """Of a service that is being deleted: some of its containers are still there."""
     impossible: Failure | None = None
     """Why the wanted release can't be created."""

@@ -1,4 +1,4 @@
-"""The stream TELEMETRY, as far as metrics writes it: `met.<organization>.<application>`."""
+"""The stream TELEMETRY, as far as metrics writes it: `met.<organization>.<service>`."""
 
 from slipway.eventstore.jetstream import Connection
 

@@ -103,7 +103,7 @@ class Ledger:
     ) -> None:
         """Returns once the batch is acknowledged, however long that takes. What is not answered
         is looked for before it is sent again, and sent under the same id: it may be there."""
-        subject = run_subject(container.organization, container.application)
+        subject = run_subject(container.organization, container.service)
         above = self._flying.setdefault(container.step, self._acknowledged)
         text = f"{container.id} {position} {len(lines)}"
         id_ = hashlib.sha256(text.encode()).hexdigest()

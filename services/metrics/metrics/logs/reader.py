@@ -63,7 +63,7 @@ class Reader:
         self._finals = finals
         self._batch = Batch(sink.position(container), container.step, most)
         self._sending: tuple[list[LogLine], Position] | None = None
-        self._log = logger(container=container.id[:12], application=container.application)
+        self._log = logger(container=container.id[:12], service=container.service)
 
     async def run(self) -> None:
         """Until the container has ended and was read to its end. When cancelled, what was read

@@ -50,16 +50,16 @@ class Sampling:
         containers = await self._engine.containers()
         readings = await asyncio.gather(*(self._reading(item.id) for item in containers))
         now: dict[str, Reading] = {}
-        applications: dict[str, list[dict[str, Any]]] = {}
+        services: dict[str, list[dict[str, Any]]] = {}
         for container, read in zip(containers, readings, strict=True):
             if read is not None:
                 now[container.id] = read
-                name = subject(container.organization, container.application)
+                name = subject(container.organization, container.service)
                 row = sample(container.step, self._before.get(container.id), read)
-                applications.setdefault(name, []).append(row)
+                services.setdefault(name, []).append(row)
         self._before = now
         at = iso(self._clock.now())
-        for name, rows in applications.items():
+        for name, rows in services.items():
             await self._samples.publish(name, message(at, self._seconds, rows))
 
     async def _reading(self, id_: str) -> Reading | None:

@@ -1,6 +1,6 @@
 """The engine's answers as samples. Pure.
 
-One message for an application at each interval, JSON on `met.<organization>.<application>`:
+One message for a service at each interval, JSON on `met.<organization>.<service>`:
 
     {"at": "2026-01-02T03:04:05.678Z",     when the interval ended, UTC
      "seconds": 10.0,                      how long it is meant to be
@@ -33,8 +33,8 @@ class Reading(NamedTuple):
     pids: int
 
 
-def subject(organization: str, application: str) -> str:
-    return f"met.{organization}.{application}"
+def subject(organization: str, service: str) -> str:
+    return f"met.{organization}.{service}"
 
 
 def reading(stats: Mapping[str, Any]) -> Reading | None:

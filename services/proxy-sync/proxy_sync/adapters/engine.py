@@ -23,15 +23,15 @@ class Engine(EngineApi):
     # -- tasks --------------------------------------------------------------------------------
 
     async def tasks(self) -> dict[str, list[TaskAddress]]:
-        """application → its tasks that Swarm wants to run, with addresses on the environment's
-        network. One question for all applications."""
+        """service → its tasks that Swarm wants to run, with addresses on the environment's
+        network. One question for all services."""
         filters = json.dumps(
             {"label": [f"{labels.INSTANCE}={self._instance}"], "desired-state": ["running"]}
         )
         found: dict[str, list[TaskAddress]] = {}
         for task in await self.query("tasks", params={"filters": filters}):
             marks = task["Spec"]["ContainerSpec"].get("Labels") or {}
-            application = marks.get(labels.SERVICE)
+            service = marks.get(labels.SERVICE)
             network = labels.network(self._instance, marks.get(labels.ENVIRONMENT, ""))
             address = next(
                 (
@@ -41,8 +41,8 @@ class Engine(EngineApi):
                 ),
                 "",
             )
-            if application and address:
-                found.setdefault(application, []).append(
+            if service and address:
+                found.setdefault(service, []).append(
                     TaskAddress(
                         id=task["ID"],
                         deployment=marks[labels.DEPLOYMENT],
@@ -53,7 +53,7 @@ class Engine(EngineApi):
         return found
 
     async def events(self) -> AsyncIterator[str]:
-        """Applications whose containers did something, `` for Traefik's own. Not what health
+        """Services whose containers did something, `` for Traefik's own. Not what health
         checks do all the time."""
         marks = [f"{labels.INSTANCE}={self._instance}"]
         async with self.container_events(_EVENTS, marks) as actors:

@@ -74,26 +74,26 @@ class Traefik:
         """Of all documents that are there."""
         return {file.stem for file in self._folder.glob("*.yml")}
 
-    async def loaded(self, application: str, document: dict[str, Any], seconds: float = 10) -> None:
+    async def loaded(self, service: str, document: dict[str, Any], seconds: float = 10) -> None:
         """Returns once Traefik says that it has loaded this very document. Raises NotLoaded."""
-        name = marker(document, application)
+        name = marker(document, service)
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-                if await self._has(application, name):
+                if await self._has(service, name):
                     return
             if asyncio.get_running_loop().time() > deadline:
-                raise NotLoaded(application)
+                raise NotLoaded(service)
             await asyncio.sleep(0.015)
 
-    async def _has(self, application: str, name: str | None) -> bool:
+    async def _has(self, service: str, name: str | None) -> bool:
         timeout = aiohttp.ClientTimeout(total=2)
         base = f"http://{self.address}:{CONTROL_PORT}/api/http/middlewares"
         if name is not None:
             url = f"{base}/{name}@file"
             async with self._http.get(url, auth=self._auth, timeout=timeout) as answer:
                 return answer.status == 200
-        url = f"{base}?search=f-{application}-&per_page=1"
+        url = f"{base}?search=f-{service}-&per_page=1"
         async with self._http.get(url, auth=self._auth, timeout=timeout) as answer:
             return answer.status == 200 and await answer.json() == []
 

@@ -73,7 +73,7 @@ class Edge:
         static = render.static(address)
         users = render.user("slipway", settings.traefik_password.get_secret_value())
         gateways = await self._engine.bridge_gateways()
-        # By its full name: an application may be called api-gateway too, and with the
+        # By its full name: a service may be called api-gateway too, and with the
         # environments' networks Traefik sees their names as well.
         gateway = f"http://{settings.instance}_api-gateway:8000"
         platform = render.platform(users=users, loopback=gateways, gateway=gateway)

@@ -69,7 +69,7 @@ def platform(*, users: str, loopback: list[str], gateway: str) -> dict[str, Any]
                 "webhooks": {
                     "entryPoints": ["web"],
                     "rule": f"Method(`POST`) && PathRegexp(`{_WEBHOOK}`)",
-                    "priority": 1,  # every application's own routes come first
+                    "priority": 1,  # every service's own routes come first
                     "service": "platform",
                 },
                 "control": {

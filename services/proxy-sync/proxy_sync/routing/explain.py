@@ -6,8 +6,8 @@ from slipway.contracts.values import Failure
 def no_port() -> Failure:
     return Failure(
         reason="port-unknown",
-        detail="the application has a domain, but it is not known on which port it listens",
-        hint="set port on the application or on the domain, or let the image EXPOSE exactly one",
+        detail="the service has a domain, but it is not known on which port it listens",
+        hint="set port on the service or on the domain, or let the image EXPOSE exactly one",
     )
 
 
@@ -16,7 +16,7 @@ def never_answered(seconds: float, last: str) -> Failure:
         reason="no-answer",
         detail=f"it gave no good answer through the proxy within {seconds:.0f} s"
         + (f"; the last one: {last}" if last else ""),
-        hint="look at the log of the application, at its port, and at the path of its health check",
+        hint="look at the log of the service, at its port, and at the path of its health check",
     )
 
 
@@ -24,7 +24,7 @@ def stopped_answering(last: str) -> Failure:
     return Failure(
         reason="stopped-answering",
         detail=f"it answered at first and then no longer: {last}",
-        hint="look at the log of the application",
+        hint="look at the log of the service",
     )
 
 
@@ -32,7 +32,7 @@ def not_public(host: str, last: str) -> Failure:
     return Failure(
         reason="switch-failed",
         detail=f"after the switch {host} did not answer: {last}",
-        hint="look at the log of the application, and of proxy-sync",
+        hint="look at the log of the service, and of proxy-sync",
     )
 
 

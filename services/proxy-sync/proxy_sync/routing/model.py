@@ -1,4 +1,4 @@
-"""What is routed of one application, and what a plan looks at. Plain values."""
+"""What is routed of one service, and what a plan looks at. Plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,10 +31,10 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """The proxy's part for one application: bindings lead to the addresses; probes stand beside,
+    """The proxy's part for one service: bindings lead to the addresses; probes stand beside,
     unseen by others. Bindings without an address answer 503."""
 
-    application: str
+    service: str
     bindings: tuple[Binding, ...] = ()
     addresses: tuple[str, ...] = ()
     deployment: str | None = None
@@ -58,7 +58,7 @@ class View:
     route event failed, with its attempt; `loaded`: what the proxy is known to have (None after a
     start); `confirmed`: the deployment that answered at its public addresses after the switch."""
 
-    application: str
+    service: str
     now: float
     rollout: RolloutState
     route: RouteState

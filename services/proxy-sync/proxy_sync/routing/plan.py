@@ -1,4 +1,4 @@
-"""What the proxy shall have of an application, whom to ask, and what to say of it. Pure.
+"""What the proxy shall have of a service, whom to ask, and what to say of it. Pure.
 
 A *candidate* is a release that is to serve and does not yet: the wanted one once its tasks are
 ready, or the serving one when the route leads elsewhere. The *current* release is the one that
@@ -152,7 +152,7 @@ def _of_deployment(view: View, deployment: str | None) -> Release | None:
 
 def routing(view: View) -> Routing:
     if _closed(view):
-        return Routing(view.application)
+        return Routing(view.service)
     chosen = public(view) or _of_deployment(view, view.route.deployment)
     deployment = chosen.deployment if chosen else view.route.deployment
     trusted = set(view.route.addresses) if deployment == view.route.deployment else set()
@@ -167,7 +167,7 @@ def routing(view: View) -> Routing:
     )
     open_ = view.stopped or deployment is None
     return Routing(
-        application=view.application,
+        service=view.service,
         bindings=() if open_ else _kept(view, _bindings(view, chosen.port if chosen else None)),
         addresses=addresses,
         deployment=deployment,

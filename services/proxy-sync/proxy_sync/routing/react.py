@@ -1,4 +1,4 @@
-"""Routes: each application has an actor that makes the proxy equal to the log and to the tasks
+"""Routes: each service has an actor that makes the proxy equal to the log and to the tasks
 that Swarm runs. Whatever comes only wakes it."""
 
 import asyncio
@@ -6,11 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.contracts import labels
-from slipway.contracts.application import (
-    ApplicationDeletionRequested,
-    ApplicationStarted,
-    ApplicationStopped,
-)
 from slipway.contracts.rollout import Release, RolloutEvent, RolloutState
 from slipway.contracts.route import (
     Refusal,
@@ -20,6 +15,11 @@ from slipway.contracts.route import (
     RouteFailed,
     RouteState,
     RouteWithdrawn,
+)
+from slipway.contracts.service import (
+    ServiceDeletionRequested,
+    ServiceStarted,
+    ServiceStopped,
 )
 from slipway.contracts.values import Failure
 from slipway.eventstore.logs import Lease
@@ -83,22 +83,20 @@ class Routes:
 
     # -- what wakes an actor ------------------------------------------------------------------
 
-    def ensure(self, organization: str, application: str) -> None:
+    def ensure(self, organization: str, service: str) -> None:
         """Let there be an actor, and wake it."""
-        if application not in self._actors and self._group is not None:
-            self._actors[application] = _Memory()
-            self._group.create_task(
-                self._act(organization, application), name=f"route:{application}"
-            )
-        self.wake(application)
+        if service not in self._actors and self._group is not None:
+            self._actors[service] = _Memory()
+            self._group.create_task(self._act(organization, service), name=f"route:{service}")
+        self.wake(service)
 
     def scaling(self) -> None:
         """Tasks will come and go."""
         self._tasks.closely()
 
-    def wake(self, application: str) -> None:
-        if application in self._actors:
-            self._actors[application].wake.set()
+    def wake(self, service: str) -> None:
+        if service in self._actors:
+            self._actors[service].wake.set()
 
     @staticmethod
     def _now() -> float:
@@ -118,8 +116,8 @@ class Routes:
             for head in await self._store.heads("*", "rollout"):
                 known.add(head.subject.id)
                 self.ensure(head.subject.organization, head.subject.id)
-            for head in await self._store.heads("*", "application"):
-                if isinstance(head.events[-1], ApplicationDeletionRequested):
+            for head in await self._store.heads("*", "service"):
+                if isinstance(head.events[-1], ServiceDeletionRequested):
                     self.ensure(head.subject.organization, head.subject.id)
             for name in self._traefik.names() - self._actors.keys() - {"platform"}:
                 self._traefik.write(name, {})
@@ -129,9 +127,9 @@ class Routes:
 
     def _fold_hosts(self, commit: Commit) -> None:
         for event in commit.events:
-            application = self._hosts.evolve(event)
-            if application is not None:
-                self.wake(application)
+            service = self._hosts.evolve(event)
+            if service is not None:
+                self.wake(service)
 
     async def _follow_hosts(self, after: int) -> None:
         async for commit in self._store.follow(after, "evt._.host.*"):
@@ -139,18 +137,18 @@ class Routes:
 
     # -- one actor ----------------------------------------------------------------------------
 
-    async def _act(self, organization: str, application: str) -> None:
-        log = logger(application=application)
-        memory = self._actors[application]
+    async def _act(self, organization: str, service: str) -> None:
+        log = logger(service=service)
+        memory = self._actors[service]
         trouble = 0
         while True:
             memory.wake.clear()
             try:
-                view, head, rollout = await self._look(organization, application, memory)
+                view, head, rollout = await self._look(organization, service, memory)
                 if view.rollout.removed and view.route_event in ("", "route.withdrawn"):
-                    self._traefik.write(application, {})
-                    self._tasks.open.discard(application)
-                    del self._actors[application]
+                    self._traefik.write(service, {})
+                    self._tasks.open.discard(service)
+                    del self._actors[service]
                     return
                 wait = 0.5
                 if self._lease.held:
@@ -172,20 +170,20 @@ class Routes:
                     continue
 
     async def _look(
-        self, organization: str, application: str, memory: _Memory
+        self, organization: str, service: str, memory: _Memory
     ) -> tuple[View, Commit | None, Commit | None]:
         """(what to plan from, the route's head, the rollout's head)."""
-        rollout = await self._store.head(Subject(organization, "rollout", application))
-        route = await self._store.head(Subject(organization, "route", application))
+        rollout = await self._store.head(Subject(organization, "rollout", service))
+        route = await self._store.head(Subject(organization, "route", service))
         stopped, deleting = False, False
-        for commit in await self._store.load(Subject(organization, "application", application)):
+        for commit in await self._store.load(Subject(organization, "service", service)):
             for event in commit.events:
                 match event:
-                    case ApplicationStopped():
+                    case ServiceStopped():
                         stopped = True
-                    case ApplicationStarted():
+                    case ServiceStarted():
                         stopped = False
-                    case ApplicationDeletionRequested():
+                    case ServiceDeletionRequested():
                         deleting = True
                     case _:
                         pass
@@ -193,7 +191,7 @@ class Routes:
         last = route.events[-1] if route else None
         state = last.state if isinstance(last, RouteEvent) else RouteState()
         view = View(
-            application=application,
+            service=service,
             now=self._now(),
             rollout=said.state if isinstance(said, RolloutEvent) else RolloutState(),
             route=state,
@@ -201,8 +199,8 @@ class Routes:
             route_failed=(state.refused.deployment, state.refused.attempt)
             if state.refused
             else None,
-            bound=self._hosts.of(application),
-            tasks=self._tasks.of(application),
+            bound=self._hosts.of(service),
+            tasks=self._tasks.of(service),
             stopped=stopped,
             deleting=deleting,
             loaded=memory.loaded,
@@ -229,13 +227,13 @@ class Routes:
         memory: _Memory,
     ) -> float:
         """One look carried out; the seconds until the next one, if nothing happens before."""
-        application = view.application
+        service = view.service
         busy = plan.candidate(view) is not None or view.rollout.wanted is not None
         wanted = plan.routing(view)
         if busy or wanted.probes:
-            self._tasks.open.add(application)
+            self._tasks.open.add(service)
         else:
-            self._tasks.open.discard(application)
+            self._tasks.open.discard(service)
         await self._join(view, needed=bool(wanted.addresses or wanted.probes))
         if wanted != memory.loaded:
             await self._load(view, wanted)
@@ -269,9 +267,9 @@ class Routes:
         switches = release is not None and wanted.deployment == release.deployment != former
         if switches:
             await failpoints.hit("proxy-sync.switch.before")
-        document = render.application(wanted, self._secret)
-        self._traefik.write(view.application, document)
-        await self._traefik.loaded(view.application, document)
+        document = render.service(wanted, self._secret)
+        self._traefik.write(view.service, document)
+        await self._traefik.loaded(view.service, document)
         if switches:
             await failpoints.hit("proxy-sync.switch.after")
 
@@ -318,16 +316,16 @@ class Routes:
         memory: _Memory,
         step: plan.Step,
     ) -> None:
-        subject = Subject(organization, "route", view.application)
+        subject = Subject(organization, "route", view.service)
         match step:
             case plan.Confirm(deployment):
-                failure = await self._confirm(memory.loaded or Routing(view.application))
+                failure = await self._confirm(memory.loaded or Routing(view.service))
                 if failure is None:
                     memory.confirmed = deployment
                 else:
                     await self._refuse(subject, view, head, failure)
             case plan.Activate(state):
-                now = await self._store.head(Subject(organization, "rollout", view.application))
+                now = await self._store.head(Subject(organization, "rollout", view.service))
                 if (now and now.sequence) != (rollout and rollout.sequence):
                     return  # it may have been given up meanwhile: look again
                 event = RouteActivated(deployment=state.deployment, state=state)
@@ -386,7 +384,7 @@ class Routes:
 
 
 def _asked_for(view: View, release: Release | None, probe: Probe) -> tuple[str, str]:
-    """(path, host) of a probe: the health check's path on the application's own port, else the
+    """(path, host) of a probe: the health check's path on the service's own port, else the
     path under which the port is public."""
     bound = [b for b in view.bound if (b.port or (release and release.port)) == probe.port]
     host = bound[0].host if bound else "localhost"

@@ -1,4 +1,4 @@
-"""An application's part of Traefik's configuration. Pure."""
+"""A service's part of Traefik's configuration. Pure."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ def _rule(host: str, path: str) -> str:
     return rule
 
 
-def application(routing: Routing, secret: str) -> dict[str, Any]:
+def service(routing: Routing, secret: str) -> dict[str, Any]:
     """Routers and services; empty when nothing of it is routed or probed. A binding without an
-    address stays a router: it answers 503, and no other application's."""
+    address stays a router: it answers 503, and no other service's."""
     routers: dict[str, Any] = {}
     services: dict[str, Any] = {}
     middlewares: dict[str, Any] = {}
@@ -56,7 +56,7 @@ def application(routing: Routing, secret: str) -> dict[str, Any]:
         return {}
     # Traefik's API shows it: this is how one sees that this very file is loaded.
     mark = fingerprint(filled)
-    marked = {**middlewares, f"f-{routing.application}-{mark}": _seen(mark)}
+    marked = {**middlewares, f"f-{routing.service}-{mark}": _seen(mark)}
     return {"http": {**filled, "middlewares": marked}}
 
 
@@ -78,9 +78,9 @@ def fingerprint(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(body).hexdigest()[:16]
 
 
-def marker(document: Mapping[str, Any], application: str) -> str | None:
+def marker(document: Mapping[str, Any], service: str) -> str | None:
     """The name by which Traefik's API tells that the document is loaded; None for an empty one."""
     for name in document.get("http", {}).get("middlewares", {}):
-        if name.startswith(f"f-{application}-"):
+        if name.startswith(f"f-{service}-"):
             return name
     return None

@@ -17,7 +17,7 @@ _CLOSELY = 20.0
 
 
 class Tasks:
-    """`changed` is told the application whose tasks are others now, `edge` that something happened
+    """`changed` is told the service whose tasks are others now, `edge` that something happened
     to the proxy's own container."""
 
     def __init__(
@@ -33,10 +33,10 @@ class Tasks:
         self._closely_until = 0.0
         self._poke = asyncio.Event()
         self.open: set[str] = set()
-        """Applications for which something goes on."""
+        """Services for which something goes on."""
 
-    def of(self, application: str) -> tuple[TaskAddress, ...]:
-        return self._tasks.get(application, ())
+    def of(self, service: str) -> tuple[TaskAddress, ...]:
+        return self._tasks.get(service, ())
 
     def closely(self) -> None:
         """Tasks will come and go: look often for a while."""
@@ -51,9 +51,9 @@ class Tasks:
             logger().warning("the engine is away; routes stay as they are", error=str(error))
             return False
         before, self._tasks = self._tasks, found
-        for application in found.keys() | before.keys():
-            if found.get(application) != before.get(application):
-                self._changed(application)
+        for service in found.keys() | before.keys():
+            if found.get(service) != before.get(service):
+                self._changed(service)
         return True
 
     async def watch(self) -> None:
@@ -74,8 +74,8 @@ class Tasks:
     async def follow_events(self) -> None:
         while True:
             try:
-                async for application in self._engine.events():
-                    if application:
+                async for service in self._engine.events():
+                    if service:
                         self._poke.set()
                     else:
                         self._edge()

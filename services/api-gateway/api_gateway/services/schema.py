@@ -1,4 +1,4 @@
-"""What a client says of an application."""
+"""What a client says of a service."""
 
 import ipaddress
 import re
@@ -166,13 +166,13 @@ class RuntimeFields(Body):
         return (shlex.split(value) or None) if isinstance(value, str) else value
 
 
-class NewApplication(RuntimeFields):
+class NewService(RuntimeFields):
     name: Label
     source: AnySource
     build: AnyBuild | None = None
 
 
-class ChangedApplication(RuntimeFields):
+class ChangedService(RuntimeFields):
     name: Label | None = None
     source: AnySource | None = None
     build: AnyBuild | None = None

@@ -1,4 +1,4 @@
-"""Applications under test, each with a name and a host of its own."""
+"""Services under test, each with a name and a host of its own."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ QUICK: dict[str, Any] = {"settle_seconds": 1, "drain_seconds": 1}
 """For tests in which the switch itself is not the topic."""
 
 
-class Application:
+class Service:
     """Of a repository, or of what `body` says. Without `host` it gets one made of its name."""
 
     def __init__(
@@ -36,14 +36,14 @@ class Application:
             git = {"kind": "git", "url": repository.url, "branch": "main"}
             body["source"] = git | body.get("source", {})
             self.repository = repository
-        made = api.post(f"/v1/environments/{environment}/applications", {"name": self.name, **body})
+        made = api.post(f"/v1/environments/{environment}/services", {"name": self.name, **body})
         self.id: str = made["id"]
         self.webhook: str = made["webhook"]["url"]
         api.post(f"{self.path}/domains", {"host": self.host})
 
     @property
     def path(self) -> str:
-        return f"/v1/applications/{self.id}"
+        return f"/v1/services/{self.id}"
 
     def shown(self) -> dict[str, Any]:
         return self.api.get(self.path)
@@ -70,7 +70,7 @@ class Application:
 
 
 class Image:
-    """The application under test as an image that is on the engine already."""
+    """The service under test as an image that is on the engine already."""
 
     def __init__(self, version: str, **behaviour: Any) -> None:
         self.name = f"slipway-e2e/app-{uuid.uuid4().hex[:8]}:{version}"

@@ -1,4 +1,4 @@
-"""Applications as they are shown: what is wanted, and what was observed of it."""
+"""Services as they are shown: what is wanted, and what was observed of it."""
 
 import asyncio
 from collections import defaultdict
@@ -20,7 +20,7 @@ class Domain(Shown):
     path: str
     port: int | None
     https: bool
-    application: str
+    service: str
 
 
 class Observed(Shown):
@@ -37,7 +37,7 @@ class Webhook(Shown):
     has_secret: bool
 
 
-class Application(Shown):
+class Service(Shown):
     id: str
     kind: str
     name: str
@@ -66,7 +66,7 @@ class Application(Shown):
 def webhook_url(gateway: Gateway, document: Document) -> str:
     sealed = Sealed.model_validate(document["state"]["webhook_token"])
     private = gateway.settings.gateway_key.get_secret_value()
-    token = sealing.open_sealed(private, sealed, f"application/{document['_id']}/webhook")
+    token = sealing.open_sealed(private, sealed, f"service/{document['_id']}/webhook")
     return f"{gateway.settings.public_url}/v1/webhooks/git/{token}"
 
 
@@ -77,21 +77,21 @@ def domain(host: str, route: dict[str, Any]) -> dict[str, Any]:
         "path": route["path"],
         "port": route["port"],
         "https": False,
-        "application": route["application"],
+        "service": route["service"],
     }
 
 
 async def domains_of(
-    gateway: Gateway, applications: list[str]
+    gateway: Gateway, services: list[str]
 ) -> defaultdict[str, list[dict[str, Any]]]:
-    """Application → its domains, ordered by host and path."""
-    hosts = await everything(gateway, "host", {"state.routes.application": applications})
+    """Service → its domains, ordered by host and path."""
+    hosts = await everything(gateway, "host", {"state.routes.service": services})
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for host in sorted(hosts, key=lambda item: item["state"]["host"]):
         for route in sorted(host["state"]["routes"], key=lambda item: item["path"]):
-            if route["application"] in applications:
+            if route["service"] in services:
                 name = host["state"]["host"]
-                found[route["application"]].append(domain(name, route))
+                found[route["service"]].append(domain(name, route))
     return found
 
 
@@ -138,7 +138,7 @@ def shown(
     }
 
 
-async def applications(
+async def services(
     gateway: Gateway, documents: list[Document], *, hook: bool
 ) -> list[dict[str, Any]]:
     ids = [document["_id"] for document in documents]

@@ -1,25 +1,25 @@
-"""Applications: what is wanted of them. What runs is the deployer's to say."""
+"""Services: what is wanted of them. What runs is the deployer's to say."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
-from slipway.contracts.application import (
-    ApplicationCreated,
-    ApplicationDeleted,
-    ApplicationDeletionRequested,
-    ApplicationRenamed,
-    ApplicationScaled,
-    ApplicationStarted,
-    ApplicationStopped,
-    ApplicationVariablesSet,
+from slipway.contracts.event import Event, Value
+from slipway.contracts.service import (
     BuildSet,
     RuntimeSet,
+    ServiceCreated,
+    ServiceDeleted,
+    ServiceDeletionRequested,
+    ServiceRenamed,
+    ServiceScaled,
+    ServiceStarted,
+    ServiceStopped,
+    ServiceVariablesSet,
     SourceSet,
     WebhookSecretSet,
 )
-from slipway.contracts.event import Event, Value
 from slipway.contracts.values import Build, ImageSource, Runtime, Sealed, Source, Variable
 from slipway.kernel.decider import Decider
 from slipway.kernel.errors import Invalid, NotFound
@@ -27,7 +27,7 @@ from slipway.kernel.errors import Invalid, NotFound
 from api_gateway.projects.domain import BeingDeleted
 
 
-class ApplicationState(Value):
+class ServiceState(Value):
     phase: Literal["none", "active", "deleting", "deleted"] = "none"
     project: str = ""
     environment: str = ""
@@ -104,19 +104,19 @@ class FinishDeletion:
 type Command = Create | Configure | Stop | Start | SetVariables | RequestDeletion | FinishDeletion
 
 
-def present(state: ApplicationState) -> None:
+def present(state: ServiceState) -> None:
     """Raises NotFound for what is not there, BeingDeleted for what soon will not be."""
     if state.phase in ("none", "deleted"):
-        raise NotFound("there is no such application")
+        raise NotFound("there is no such service")
     if state.phase == "deleting":
-        raise BeingDeleted(f"the application {state.name} is being deleted")
+        raise BeingDeleted(f"the service {state.name} is being deleted")
 
 
-def decide(command: Command, state: ApplicationState) -> tuple[Event, ...]:
+def decide(command: Command, state: ServiceState) -> tuple[Event, ...]:
     match command, state.phase:
         case Create(), "none":
             return (
-                ApplicationCreated(
+                ServiceCreated(
                     project=command.project,
                     environment=command.environment,
                     name=command.name,
@@ -132,23 +132,21 @@ def decide(command: Command, state: ApplicationState) -> tuple[Event, ...]:
         case RequestDeletion(), "deleting":
             return ()
         case FinishDeletion(), "deleting":
-            return (ApplicationDeleted(project=state.project, environment=state.environment),)
+            return (ServiceDeleted(project=state.project, environment=state.environment),)
         case FinishDeletion(), _:
             return ()
     present(state)
     match command:
         case RequestDeletion():
-            return (
-                ApplicationDeletionRequested(project=state.project, environment=state.environment),
-            )
+            return (ServiceDeletionRequested(project=state.project, environment=state.environment),)
         case Configure():
             return _configured(command, state)
         case Stop():
-            return () if state.stopped else (ApplicationStopped(),)
+            return () if state.stopped else (ServiceStopped(),)
         case Start():
-            return (ApplicationStarted(),) if state.stopped else ()
+            return (ServiceStarted(),) if state.stopped else ()
         case SetVariables(items):
-            return () if items == state.variables else (ApplicationVariablesSet(items=items),)
+            return () if items == state.variables else (ServiceVariablesSet(items=items),)
 
 
 def buildable(source: Source | None, build: Build | None) -> None:
@@ -157,7 +155,7 @@ def buildable(source: Source | None, build: Build | None) -> None:
         raise Invalid("an image is not built; leave build away", pointer="/build")
 
 
-def _configured(command: Configure, state: ApplicationState) -> tuple[Event, ...]:
+def _configured(command: Configure, state: ServiceState) -> tuple[Event, ...]:
     source = state.source if command.source is KEEP else command.source
     build = command.build
     if build is KEEP:
@@ -166,7 +164,7 @@ def _configured(command: Configure, state: ApplicationState) -> tuple[Event, ...
     runtime = state.runtime.model_copy(update=dict(command.runtime))
     facts: list[Event] = []
     if command.name not in (KEEP, state.name):
-        facts.append(ApplicationRenamed(name=command.name))
+        facts.append(ServiceRenamed(name=command.name))
     if source is not None and source != state.source:
         facts.append(SourceSet(source=source))
     if build != state.build:
@@ -174,16 +172,16 @@ def _configured(command: Configure, state: ApplicationState) -> tuple[Event, ...
     if runtime != state.runtime:
         facts.append(RuntimeSet(runtime=runtime))
     if command.replicas not in (KEEP, state.replicas):
-        facts.append(ApplicationScaled(replicas=command.replicas))
+        facts.append(ServiceScaled(replicas=command.replicas))
     if command.webhook_secret is not KEEP and command.webhook_secret != state.webhook_secret:
         facts.append(WebhookSecretSet(secret=command.webhook_secret))
     return tuple(facts)
 
 
-def evolve(state: ApplicationState, event: Event) -> ApplicationState:
+def evolve(state: ServiceState, event: Event) -> ServiceState:
     match event:
-        case ApplicationCreated():
-            return ApplicationState(
+        case ServiceCreated():
+            return ServiceState(
                 phase="active",
                 project=event.project,
                 environment=event.environment,
@@ -194,7 +192,7 @@ def evolve(state: ApplicationState, event: Event) -> ApplicationState:
                 webhook_token=event.webhook_token,
                 webhook_hash=event.webhook_hash,
             )
-        case ApplicationRenamed():
+        case ServiceRenamed():
             return state.model_copy(update={"name": event.name})
         case SourceSet():
             return state.model_copy(update={"source": event.source})
@@ -202,22 +200,22 @@ def evolve(state: ApplicationState, event: Event) -> ApplicationState:
             return state.model_copy(update={"build": event.build})
         case RuntimeSet():
             return state.model_copy(update={"runtime": event.runtime})
-        case ApplicationScaled():
+        case ServiceScaled():
             return state.model_copy(update={"replicas": event.replicas})
         case WebhookSecretSet():
             return state.model_copy(update={"webhook_secret": event.secret})
-        case ApplicationStopped():
+        case ServiceStopped():
             return state.model_copy(update={"stopped": True})
-        case ApplicationStarted():
+        case ServiceStarted():
             return state.model_copy(update={"stopped": False})
-        case ApplicationVariablesSet():
+        case ServiceVariablesSet():
             return state.model_copy(update={"variables": event.items})
-        case ApplicationDeletionRequested():
+        case ServiceDeletionRequested():
             return state.model_copy(update={"phase": "deleting"})
-        case ApplicationDeleted():
+        case ServiceDeleted():
             return state.model_copy(update={"phase": "deleted"})
         case _:
             return state
 
 
-APPLICATION = Decider("application", ApplicationState(), decide, evolve)
+SERVICE = Decider("service", ServiceState(), decide, evolve)

@@ -1,12 +1,12 @@
-"""What may happen to applications."""
+"""What may happen to services."""
 
 from typing import Any
 
 import pytest
-from api_gateway.applications import domain
-from api_gateway.applications.domain import APPLICATION, Configure
 from api_gateway.projects.domain import BeingDeleted
-from slipway.contracts import application as facts
+from api_gateway.services import domain
+from api_gateway.services.domain import SERVICE, Configure
+from slipway.contracts import service as facts
 from slipway.contracts.event import Event
 from slipway.contracts.values import (
     DockerfileBuild,
@@ -28,44 +28,44 @@ TOKEN, SECRET = Sealed(key="gateway", text="QQ=="), Sealed(key="gateway", text="
 BUILD = DockerfileBuild(file="Containerfile")
 
 
-def created(source: Any = GIT, build: Any = BUILD) -> facts.ApplicationCreated:
-    return facts.ApplicationCreated(
+def created(source: Any = GIT, build: Any = BUILD) -> facts.ServiceCreated:
+    return facts.ServiceCreated(
         project="p1", environment="e1", name="web", source=source, build=build,
         webhook_token=TOKEN, webhook_hash="hash",
     )  # fmt: skip
 
 
 WEB = created()
-LEAVING = facts.ApplicationDeletionRequested(project="p1", environment="e1")
-GONE = facts.ApplicationDeleted(project="p1", environment="e1")
+LEAVING = facts.ServiceDeletionRequested(project="p1", environment="e1")
+GONE = facts.ServiceDeleted(project="p1", environment="e1")
 CREATE = domain.Create("p1", "e1", "web", GIT, BUILD, Runtime(), TOKEN, "hash")
 
 
 def test_it_is_made_once():
-    made = Given(APPLICATION).when(CREATE).then(WEB)
+    made = Given(SERVICE).when(CREATE).then(WEB)
     assert (made.phase, made.name, made.replicas, made.stopped) == ("active", "web", 1, False)
-    Given(APPLICATION, WEB).when(CREATE).nothing()
-    Given(APPLICATION, WEB, LEAVING, GONE).when(CREATE).nothing()
+    Given(SERVICE, WEB).when(CREATE).nothing()
+    Given(SERVICE, WEB, LEAVING, GONE).when(CREATE).nothing()
 
 
 @pytest.mark.parametrize(
     ("command", "fact"),
     [
-        (Configure(name="shop"), facts.ApplicationRenamed(name="shop")),
+        (Configure(name="shop"), facts.ServiceRenamed(name="shop")),
         (Configure(source=GitSource(url="https://b.example/b.git")),
          facts.SourceSet(source=GitSource(url="https://b.example/b.git"))),
         (Configure(build=StaticBuild()), facts.BuildSet(build=StaticBuild())),
         (Configure(build=None), facts.BuildSet(build=None)),
         (Configure(runtime={"port": 80}), facts.RuntimeSet(runtime=Runtime(port=80))),
-        (Configure(replicas=3), facts.ApplicationScaled(replicas=3)),
-        (Configure(replicas=0), facts.ApplicationScaled(replicas=0)),
+        (Configure(replicas=3), facts.ServiceScaled(replicas=3)),
+        (Configure(replicas=0), facts.ServiceScaled(replicas=0)),
         (Configure(webhook_secret=SECRET), facts.WebhookSecretSet(secret=SECRET)),
     ],
 )  # fmt: skip
 def test_only_what_is_given_changes(command: Configure, fact: Event):
-    after = Given(APPLICATION, WEB).when(command).then(fact)
-    Given(APPLICATION, WEB, fact).when(command).nothing()
-    before = Given(APPLICATION, WEB).state.model_dump()
+    after = Given(SERVICE, WEB).when(command).then(fact)
+    Given(SERVICE, WEB, fact).when(command).nothing()
+    before = Given(SERVICE, WEB).state.model_dump()
     assert sum(before[name] != value for name, value in after.model_dump().items()) == 1
 
 
@@ -73,7 +73,7 @@ def test_parts_of_the_runtime_are_changed_and_taken_away():
     first = facts.RuntimeSet(runtime=Runtime(port=80, health_check=HealthCheck(path="/up")))
     command = Configure(runtime={"health_check": None, "cpu_limit": 0.5})
     after = (
-        Given(APPLICATION, WEB, first)
+        Given(SERVICE, WEB, first)
         .when(command)
         .then(facts.RuntimeSet(runtime=Runtime(port=80, cpu_limit=0.5)))
     )
@@ -81,46 +81,46 @@ def test_parts_of_the_runtime_are_changed_and_taken_away():
 
 
 def test_a_secret_is_taken_away():
-    given = Given(APPLICATION, WEB, facts.WebhookSecretSet(secret=SECRET))
+    given = Given(SERVICE, WEB, facts.WebhookSecretSet(secret=SECRET))
     after = given.when(Configure(webhook_secret=None)).then(facts.WebhookSecretSet(secret=None))
     assert after.webhook_secret is None
 
 
 def test_an_image_is_not_built():
-    given = Given(APPLICATION, WEB)
+    given = Given(SERVICE, WEB)
     after = given.when(Configure(source=IMAGE)).then(
         facts.SourceSet(source=IMAGE), facts.BuildSet(build=None)
     )
     assert after.build is None
     given.when(Configure(source=IMAGE, build=BUILD)).refused(Invalid, "/build")
-    Given(APPLICATION, created(IMAGE, None)).when(Configure(build=BUILD)).refused(Invalid, "/build")
+    Given(SERVICE, created(IMAGE, None)).when(Configure(build=BUILD)).refused(Invalid, "/build")
 
 
 def test_it_is_stopped_and_started():
-    stopped = Given(APPLICATION, WEB).when(domain.Stop()).then(facts.ApplicationStopped())
+    stopped = Given(SERVICE, WEB).when(domain.Stop()).then(facts.ServiceStopped())
     assert stopped.stopped
-    Given(APPLICATION, WEB, facts.ApplicationStopped()).when(domain.Stop()).nothing()
-    Given(APPLICATION, WEB).when(domain.Start()).nothing()
-    given = Given(APPLICATION, WEB, facts.ApplicationStopped())
-    assert not given.when(domain.Start()).then(facts.ApplicationStarted()).stopped
+    Given(SERVICE, WEB, facts.ServiceStopped()).when(domain.Stop()).nothing()
+    Given(SERVICE, WEB).when(domain.Start()).nothing()
+    given = Given(SERVICE, WEB, facts.ServiceStopped())
+    assert not given.when(domain.Start()).then(facts.ServiceStarted()).stopped
 
 
 def test_it_has_variables():
     items = (Variable(name="A", sealed=SECRET),)
-    set_ = facts.ApplicationVariablesSet(items=items)
-    assert Given(APPLICATION, WEB).when(domain.SetVariables(items)).then(set_).variables == items
-    Given(APPLICATION, WEB, set_).when(domain.SetVariables(items)).nothing()
+    set_ = facts.ServiceVariablesSet(items=items)
+    assert Given(SERVICE, WEB).when(domain.SetVariables(items)).then(set_).variables == items
+    Given(SERVICE, WEB, set_).when(domain.SetVariables(items)).nothing()
 
 
 def test_it_is_deleted_in_two_steps():
-    given = Given(APPLICATION, WEB)
+    given = Given(SERVICE, WEB)
     assert given.when(domain.RequestDeletion()).then(LEAVING).phase == "deleting"
     given.when(domain.FinishDeletion()).nothing()
-    leaving = Given(APPLICATION, WEB, LEAVING)
+    leaving = Given(SERVICE, WEB, LEAVING)
     leaving.when(domain.RequestDeletion()).nothing()
     assert leaving.when(domain.FinishDeletion()).then(GONE).phase == "deleted"
-    Given(APPLICATION, WEB, LEAVING, GONE).when(domain.FinishDeletion()).nothing()
-    Given(APPLICATION).when(domain.FinishDeletion()).nothing()
+    Given(SERVICE, WEB, LEAVING, GONE).when(domain.FinishDeletion()).nothing()
+    Given(SERVICE).when(domain.FinishDeletion()).nothing()
 
 
 @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ def test_it_is_deleted_in_two_steps():
     [Configure(replicas=2), domain.Stop(), domain.Start(), domain.SetVariables(())],
 )
 def test_what_is_not_there_is_not_changed(command: Any):
-    Given(APPLICATION).when(command).refused(NotFound)
-    Given(APPLICATION, WEB, LEAVING).when(command).refused(BeingDeleted)
-    Given(APPLICATION, WEB, LEAVING, GONE).when(command).refused(NotFound)
+    Given(SERVICE).when(command).refused(NotFound)
+    Given(SERVICE, WEB, LEAVING).when(command).refused(BeingDeleted)
+    Given(SERVICE, WEB, LEAVING, GONE).when(command).refused(NotFound)
 
 
 def test_what_is_not_there_is_not_deleted():
-    Given(APPLICATION).when(domain.RequestDeletion()).refused(NotFound)
-    Given(APPLICATION, WEB, LEAVING, GONE).when(domain.RequestDeletion()).refused(NotFound)
+    Given(SERVICE).when(domain.RequestDeletion()).refused(NotFound)
+    Given(SERVICE, WEB, LEAVING, GONE).when(domain.RequestDeletion()).refused(NotFound)

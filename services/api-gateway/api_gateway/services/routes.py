@@ -1,4 +1,4 @@
-"""Applications over HTTP."""
+"""Services over HTTP."""
 
 import secrets
 
@@ -11,8 +11,6 @@ from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
 from api_gateway import names
-from api_gateway.applications import domain, read, schema
-from api_gateway.applications.domain import APPLICATION
 from api_gateway.gateway import Gateway, RequestContext
 from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, page
 from api_gateway.http.context import Ctx, Gate, hashed
@@ -20,15 +18,17 @@ from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Deleting, Listed, given
 from api_gateway.projects.domain import ENVIRONMENT, alive
 from api_gateway.roles import may
+from api_gateway.services import domain, read, schema
+from api_gateway.services.domain import SERVICE
 
-router = feature("applications")
+router = feature("services")
 
 
 async def show(
     gateway: Gateway, ctx: RequestContext, document: Document, status: int = 200
 ) -> Response:
     hook = may(ctx.role, "write")
-    shown = (await read.applications(gateway, [document], hook=hook))[0]
+    shown = (await read.services(gateway, [document], hook=hook))[0]
     return answer(ctx, shown, status, version=document["version"])
 
 
@@ -37,14 +37,12 @@ def _seal(gateway: Gateway, secret: str, place: str) -> Sealed:
     return sealing.seal(public, "gateway", secret, place)
 
 
-@router.post("/v1/environments/{id}/applications", status_code=201, response_model=read.Application)
-async def create_application(
-    id_: Id, body: schema.NewApplication, gateway: Gate, ctx: Ctx
-) -> Response:
-    application = ids.derived(ctx.id, "application")
+@router.post("/v1/environments/{id}/services", status_code=201, response_model=read.Service)
+async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: Ctx) -> Response:
+    service = ids.derived(ctx.id, "service")
     parent, head = await gateway.known(ENVIRONMENT, ctx.organization, ours(id_, "environment"))
-    if await gateway.replayed(ctx, Subject(ctx.organization, "application", application)):
-        return await show(gateway, ctx, await _document(gateway, ctx, application), 201)
+    if await gateway.replayed(ctx, Subject(ctx.organization, "service", service)):
+        return await show(gateway, ctx, await _document(gateway, ctx, service), 201)
     alive("environment", parent.phase)
     gateway.precondition(ctx, head)
     allow_private = gateway.settings.allow_private_sources
@@ -60,53 +58,51 @@ async def create_application(
         source=source,
         build=build,
         runtime=runtime,
-        webhook_token=_seal(gateway, token, f"application/{application}/webhook"),
+        webhook_token=_seal(gateway, token, f"service/{service}/webhook"),
         webhook_hash=hashed(token),
     )
-    await names.claim(gateway, ctx, id_, body.name, APPLICATION, application)
-    outcome = await gateway.handle(ctx, APPLICATION, application, command, step="create", new=True)
+    await names.claim(gateway, ctx, id_, body.name, SERVICE, service)
+    outcome = await gateway.handle(ctx, SERVICE, service, command, step="create", new=True)
     shown = read.shown(gateway, outcome.document, hook=True)
     return answer(ctx, shown, 201, version=outcome.head.version)
 
 
 async def _document(gateway: Gateway, ctx: RequestContext, id_: str) -> Document:
-    return await owned(gateway, ctx, "application", id_, "application")
+    return await owned(gateway, ctx, "service", id_, "service")
 
 
-@router.get("/v1/environments/{id}/applications", response_model=Listed[read.Application])
-async def list_applications(
+@router.get("/v1/environments/{id}/services", response_model=Listed[read.Service])
+async def list_services(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     tree = await gateway.trees.of(ctx.organization)
     if tree.environment(id_) is None:
         raise NotFound("there is no such environment")
     where = {"state.environment": id_, "state.phase": ["active", "deleting"]}
-    found = await page(gateway, "application", where, cursor, limit)
-    items = await read.applications(gateway, found.items, hook=may(ctx.role, "write"))
+    found = await page(gateway, "service", where, cursor, limit)
+    items = await read.services(gateway, found.items, hook=may(ctx.role, "write"))
     return answer(ctx, listed(items, found.next))
 
 
-@router.get("/v1/applications/{id}", response_model=read.Application)
-async def get_application(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+@router.get("/v1/services/{id}", response_model=read.Service)
+async def get_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     return await show(gateway, ctx, await _document(gateway, ctx, id_))
 
 
-@router.patch("/v1/applications/{id}", response_model=read.Application)
-async def change_application(
-    id_: Id, body: schema.ChangedApplication, gateway: Gate, ctx: Ctx
-) -> Response:
+@router.patch("/v1/services/{id}", response_model=read.Service)
+async def change_service(id_: Id, body: schema.ChangedService, gateway: Gate, ctx: Ctx) -> Response:
     """`replicas` act at once, everything else with the next deployment."""
-    state, _ = await gateway.begin(ctx, APPLICATION, ours(id_, "application"))
+    state, _ = await gateway.begin(ctx, SERVICE, ours(id_, "service"))
     command = _changes(gateway, id_, body)
-    after = APPLICATION.fold(APPLICATION.decide(command, state), state)
+    after = SERVICE.fold(SERVICE.decide(command, state), state)
     schema.not_too_large(after.source, after.build, after.runtime)
     place = (state.environment, state.name, after.name)
-    async with names.moved(gateway, ctx, *place, APPLICATION, id_):
-        outcome = await gateway.handle(ctx, APPLICATION, id_, command)
+    async with names.moved(gateway, ctx, *place, SERVICE, id_):
+        outcome = await gateway.handle(ctx, SERVICE, id_, command)
     return await show(gateway, ctx, outcome.document)
 
 
-def _changes(gateway: Gateway, id_: str, body: schema.ChangedApplication) -> domain.Configure:
+def _changes(gateway: Gateway, id_: str, body: schema.ChangedService) -> domain.Configure:
     """Of the fields that were sent; null takes away what may be absent."""
     changes = given(body, "name", "replicas")
     if body.source is not None:
@@ -115,14 +111,14 @@ def _changes(gateway: Gateway, id_: str, body: schema.ChangedApplication) -> dom
     if "build" in body.model_fields_set:
         changes["build"] = schema.build_of(body.build)
     if "webhook_secret" in body.model_fields_set:
-        place, secret = f"application/{id_}/webhook-secret", body.webhook_secret
+        place, secret = f"service/{id_}/webhook-secret", body.webhook_secret
         changes["webhook_secret"] = _seal(gateway, secret, place) if secret else None
     return domain.Configure(**changes, runtime=schema.runtime_of(body))
 
 
-@router.delete("/v1/applications/{id}", status_code=202, response_model=Deleting)
-async def delete_application(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+@router.delete("/v1/services/{id}", status_code=202, response_model=Deleting)
+async def delete_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """Begins; it is shown as deleting until nothing of it is left."""
-    ours(id_, "application")
-    await gateway.handle(ctx, APPLICATION, id_, domain.RequestDeletion())
+    ours(id_, "service")
+    await gateway.handle(ctx, SERVICE, id_, domain.RequestDeletion())
     return answer(ctx, {"id": id_, "status": "deleting"}, 202)

@@ -1,11 +1,11 @@
-"""Category application. Written by the gateway."""
+"""Category service. Written by the gateway."""
 
 from slipway.contracts.event import Event
 from slipway.contracts.values import Build, Runtime, Sealed, Source, Variable
 
 
-class ApplicationCreated(Event):
-    type = "application.created"
+class ServiceCreated(Event):
+    type = "service.created"
     public = frozenset({"project", "environment", "name", "source", "build", "runtime"})
     project: str
     environment: str
@@ -16,66 +16,66 @@ class ApplicationCreated(Event):
     webhook_token: Sealed
     """Sealed to the gateway's key, so that the address can be shown again."""
     webhook_hash: str
-    """SHA-256 of the webhook's token: how a delivery finds its application."""
+    """SHA-256 of the webhook's token: how a delivery finds its service."""
 
 
-class ApplicationRenamed(Event):
-    type = "application.renamed"
+class ServiceRenamed(Event):
+    type = "service.renamed"
     public = frozenset({"name"})
     name: str
 
 
 class SourceSet(Event):
-    type = "application.source_set"
+    type = "service.source_set"
     public = frozenset({"source"})
     source: Source
 
 
 class BuildSet(Event):
-    type = "application.build_set"
+    type = "service.build_set"
     public = frozenset({"build"})
     build: Build | None = None
 
 
 class RuntimeSet(Event):
-    type = "application.runtime_set"
+    type = "service.runtime_set"
     public = frozenset({"runtime"})
     runtime: Runtime
 
 
 class WebhookSecretSet(Event):
-    type = "application.webhook_secret_set"
+    type = "service.webhook_secret_set"
     secret: Sealed | None = None
 
 
-class ApplicationScaled(Event):
-    type = "application.scaled"
+class ServiceScaled(Event):
+    type = "service.scaled"
     public = frozenset({"replicas"})
     replicas: int
 
 
-class ApplicationStopped(Event):
-    type = "application.stopped"
+class ServiceStopped(Event):
+    type = "service.stopped"
 
 
-class ApplicationStarted(Event):
-    type = "application.started"
+class ServiceStarted(Event):
+    type = "service.started"
 
 
-class ApplicationVariablesSet(Event):
-    type = "application.variables_set"
+class ServiceVariablesSet(Event):
+    type = "service.variables_set"
     items: tuple[Variable, ...]
 
 
-class ApplicationDeletionRequested(Event):
-    type = "application.deletion_requested"
+class ServiceDeletionRequested(Event):
+    type = "service.deletion_requested"
     public = frozenset({"project", "environment"})
     project: str
     environment: str
 
 
-class ApplicationDeleted(Event):
-    type = "application.deleted"
+class ServiceDeleted(Event):
+    type = "service.deleted"
     public = frozenset({"project", "environment"})
     project: str
     environment: str
