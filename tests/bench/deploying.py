@@ -58,7 +58,7 @@ class Site:
     def __init__(self, api: Api, environment: str, tag: str) -> None:
         name = f"bench-{uuid.uuid4().hex[:8]}"
         self.api, self.host = api, f"{name}.localhost"
-        body = {"name": name, "source": {"kind": "image", "image": tag}}
+        body = {"kind": "application", "name": name, "source": {"kind": "image", "image": tag}}
         made = api.post(f"/v1/environments/{environment}/services", body)
         self.path = f"/v1/services/{made['id']}"
         api.post(f"{self.path}/domains", {"host": self.host})

@@ -22,6 +22,7 @@ from slipway.contracts.rollout import (
 from slipway.contracts.route import Binding, RouteActivated, RouteState
 from slipway.contracts.service import ServiceCreated
 from slipway.contracts.values import (
+    ApplicationSettings,
     BuiltImage,
     GitCommit,
     GitSource,
@@ -123,7 +124,9 @@ class Site:
                 ),
             ),
         )
-        self._source = GitSource(url=f"https://git.example/shop/{name}.git")
+        self._settings = ApplicationSettings(
+            source=GitSource(url=f"https://git.example/shop/{name}.git"), runtime=Runtime(port=8080)
+        )
 
     def _commit(self, category: str, id_: str, *events: Event, actor: Actor = SERVICE) -> Message:
         return self._history.commit(
@@ -141,8 +144,7 @@ class Site:
                 project=self._project,
                 environment=self._environment,
                 name=self._name,
-                source=self._source,
-                runtime=Runtime(port=8080),
+                settings=self._settings,
                 webhook_token=Sealed(key="gateway", text="QUJD" * 40),
                 webhook_hash=value_id("webhook", self._id),
             ),
@@ -155,8 +157,7 @@ class Site:
         began = iso(BEGAN + timedelta(seconds=self._history.sequence))
         specification = Specification(
             name=self._name,
-            source=self._source,
-            runtime=Runtime(port=8080),
+            settings=self._settings,
             variables=self._variables,
         )
         image = BuiltImage(reference=f"sha256:{number:064x}", node="node1", ports=(8080,))
@@ -169,18 +170,24 @@ class Site:
             "deployment",
             id_,
             DeploymentRequested(
-                project=self._project, environment=self._environment, service=service,
+                kind="application", project=self._project, environment=self._environment,
+                service=service,
                 specification=specification, trigger=Trigger(kind="manual"),
             ),
             actor=USER,
         )  # fmt: skip
         sequence = self._history.sequence
         started = BuildStarted(
-            service=service, environment=self._environment, attempt=1, deadline=began
+            kind="application",
+            service=service,
+            environment=self._environment,
+            attempt=1,
+            deadline=began,
         )
         yield self._commit("build", id_, started)
         built = BuildSucceeded(
-            service=service, environment=self._environment, image=image, commit=commit,
+            kind="application", service=service, environment=self._environment,
+            image=image, commit=commit,
             steps=steps,
         )  # fmt: skip
         yield self._commit("build", id_, built)
@@ -211,5 +218,5 @@ class Site:
         )
         succeeded = RolloutSucceeded(deployment=id_, state=self._state)
         yield self._commit("rollout", service, succeeded)
-        ended = DeploymentSucceeded(service=service, image=image, commit=commit)
+        ended = DeploymentSucceeded(kind="application", service=service, image=image, commit=commit)
         yield self._commit("deployment", id_, ended, actor=Actor("service", "api-gateway"))

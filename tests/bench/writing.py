@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from slipway.contracts.event import Event
 from slipway.contracts.project import ProjectCreated
 from slipway.contracts.service import ServiceCreated
-from slipway.contracts.values import ImageSource, Sealed
+from slipway.contracts.values import ApplicationSettings, ImageSource, Sealed
 from slipway.eventstore.jetstream import JetStreamStore
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 
@@ -29,7 +29,8 @@ def project() -> Event:
 
 def service() -> Event:
     return ServiceCreated(
-        project=id_(), environment=id_(), name="web-17", source=ImageSource(image="nginx:stable"),
+        project=id_(), environment=id_(), name="web-17",
+        settings=ApplicationSettings(source=ImageSource(image="nginx:stable")),
         webhook_token=Sealed(key="gateway", text="QUJD" * 40), webhook_hash=id_() * 2,
     )  # fmt: skip
 

@@ -87,7 +87,12 @@ class Platform:
     async def service(self, **body: Any) -> dict[str, Any]:
         project = await self.ok("POST", "/v1/projects", {"name": "Shop"})
         environment = project["environments"][0]["id"]
-        wanted = {"name": "web", "source": {"kind": "image", "image": "nginx:stable"}, **body}
+        wanted = {
+            "kind": "application",
+            "name": "web",
+            "source": {"kind": "image", "image": "nginx:stable"},
+            **body,
+        }
         return await self.ok("POST", f"/v1/environments/{environment}/services", wanted)
 
     async def append(self, subject: Subject, *events: Any) -> None:
@@ -306,11 +311,11 @@ async def test_a_revoked_token_opens_nothing(platform: Platform):
 async def test_a_service_is_named_once_in_its_environment(platform: Platform):
     service = await platform.service()
     path = f"/v1/environments/{service['environment']}/services"
-    same = {"name": "web", "source": {"kind": "image", "image": "nginx"}}
+    same = {"kind": "application", "name": "web", "source": {"kind": "image", "image": "nginx"}}
     taken = await platform.call("POST", path, same)
     assert (taken.status_code, taken.json()["errors"][0]["pointer"]) == (409, "/name")
     git = {"kind": "git", "url": "file:///etc", "branch": "main"}
-    refused = await platform.call("POST", path, {"name": "b", "source": git})
+    refused = await platform.call("POST", path, {"kind": "application", "name": "b", "source": git})
     assert "/source/url" in [error["pointer"] for error in refused.json()["errors"]]
     limits = {"memory_limit": "256m", "cpu_limit": 0.5, "replicas": 3, "port": 8080}
     changed = await platform.ok("PATCH", f"/v1/services/{service['id']}", limits)

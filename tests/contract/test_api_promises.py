@@ -86,7 +86,7 @@ async def test_every_repeated_post_is_carried_out_once(platform: Platform):
             (f"/v1/projects/{service['project']}/environments", {"name": "Staging"}),
             (
                 f"/v1/environments/{service['environment']}/services",
-                {"name": "b", "source": {"kind": "image", "image": "nginx"}},
+                {"kind": "application", "name": "b", "source": {"kind": "image", "image": "nginx"}},
             ),
             (f"{path}/domains", {"host": "a.example.org"}),
             (f"{path}/deployments", {"build": False}),
@@ -144,8 +144,10 @@ async def _succeed(
     here = {"service": service["id"], "environment": service["environment"]}
     built = GitCommit(hash=commit)
     of = Subject(platform.organization, "build", deployment)
-    await platform.append(of, BuildStarted(**here, attempt=1, deadline="2126-01-01T00:00:00Z"))
-    await platform.append(of, BuildSucceeded(**here, image=IMAGE, commit=built))
+    await platform.append(
+        of, BuildStarted(kind="application", **here, attempt=1, deadline="2126-01-01T00:00:00Z")
+    )
+    await platform.append(of, BuildSucceeded(kind="application", **here, image=IMAGE, commit=built))
     release = Release(
         deployment=deployment, sequence=1, service="s", image=IMAGE, specification="x", commit=built
     )
@@ -170,7 +172,7 @@ async def test_what_was_written_is_read_without_the_sequence(platform: Platform)
         assert project in (await platform.ok("GET", "/v1/projects"))["items"]
         environment = project["environments"][0]["id"]
         path = f"/v1/environments/{environment}/services"
-        body = {"name": "web", "source": {"kind": "image", "image": "nginx"}}
+        body = {"kind": "application", "name": "web", "source": {"kind": "image", "image": "nginx"}}
         made = await platform.ok("POST", path, body)
         platform.sequence = "0"
         assert await platform.ok("GET", f"/v1/services/{made['id']}") == made
@@ -331,7 +333,7 @@ async def test_two_changes_at_once_both_count(platform: Platform):
 async def test_a_renamed_service_frees_its_name(platform: Platform):
     service = await platform.service()
     path = f"/v1/environments/{service['environment']}/services"
-    same = {"name": "web", "source": {"kind": "image", "image": "nginx"}}
+    same = {"kind": "application", "name": "web", "source": {"kind": "image", "image": "nginx"}}
     renamed = await platform.ok("PATCH", f"/v1/services/{service['id']}", {"name": "shop"})
     assert renamed["name"] == "shop"
     assert (await platform.ok("POST", path, same))["name"] == "web"
@@ -371,7 +373,11 @@ async def test_every_list_comes_in_pages(platform: Platform):
         await platform.ok("POST", f"{path}/domains", {"host": host})
         await platform.ok("POST", "/v1/tokens", {"name": host})
         await platform.ok("POST", f"{path}/deployments", {})
-        body = {"name": host.partition(".")[0], "source": {"kind": "image", "image": "nginx"}}
+        body = {
+            "kind": "application",
+            "name": host.partition(".")[0],
+            "source": {"kind": "image", "image": "nginx"},
+        }
         of = f"/v1/environments/{service['environment']}/services"
         await platform.ok("POST", of, body)
     found = await pages(platform, f"{path}/domains", 2)
@@ -432,7 +438,7 @@ async def test_a_commit_that_failed_is_deployed_by_the_next_delivery(
     commit = "a" * 40
     first = (await push(platform, service, commit, "d1")).json()["deployment"]
     failed = builds.BuildFailed(
-        service=service["id"], environment=service["environment"],
+        kind="application", service=service["id"], environment=service["environment"],
         failure=Failure(reason="build-failed", detail="it did"),
     )  # fmt: skip
     await platform.append(Subject(platform.organization, "build", first), failed)
@@ -450,7 +456,7 @@ async def test_what_runs_already_is_not_deployed_again_over_a_failure(
     await _succeed(platform, service, live, serving)
     bad = (await push(platform, service, broken, "d2")).json()["deployment"]
     failed = builds.BuildFailed(
-        service=service["id"], environment=service["environment"],
+        kind="application", service=service["id"], environment=service["environment"],
         failure=Failure(reason="build-failed", detail="it did"),
     )  # fmt: skip
     await platform.append(Subject(platform.organization, "build", bad), failed)

@@ -36,7 +36,10 @@ class Service:
             git = {"kind": "git", "url": repository.url, "branch": "main"}
             body["source"] = git | body.get("source", {})
             self.repository = repository
-        made = api.post(f"/v1/environments/{environment}/services", {"name": self.name, **body})
+        made = api.post(
+            f"/v1/environments/{environment}/services",
+            {"kind": "application", "name": self.name, **body},
+        )
         self.id: str = made["id"]
         self.webhook: str = made["webhook"]["url"]
         api.post(f"{self.path}/domains", {"host": self.host})

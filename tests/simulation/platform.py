@@ -33,6 +33,7 @@ from slipway.contracts.route import (
 )
 from slipway.contracts.service import ServiceCreated, ServiceDeletionRequested
 from slipway.contracts.values import (
+    ApplicationSettings,
     BuiltImage,
     Failure,
     ImageSource,
@@ -192,11 +193,14 @@ class Site:
     name: str = "web"
     runtime: Runtime = field(default_factory=lambda: Runtime(port=8080))
 
+    @property
+    def settings(self) -> ApplicationSettings:
+        return ApplicationSettings(source=ImageSource(image="web:1"), runtime=self.runtime)
+
     async def create(self) -> None:
-        source = ImageSource(image="web:1")
         event = ServiceCreated(
-            project=PROJECT, environment=ENVIRONMENT, name=self.name, source=source,
-            runtime=self.runtime, webhook_token=Sealed(key="gateway", text=""), webhook_hash="",
+            project=PROJECT, environment=ENVIRONMENT, name=self.name, settings=self.settings,
+            webhook_token=Sealed(key="gateway", text=""), webhook_hash="",
         )  # fmt: skip
         await fact(self.world, "service", self.id, event)
 
@@ -209,11 +213,11 @@ class Site:
     ) -> Commit:
         specification = Specification(
             name=self.name,
-            source=ImageSource(image="web:1"),
-            runtime=self.runtime,
+            settings=self.settings,
             variables=variables,
         )
         event = DeploymentRequested(
+            kind="application",
             project=PROJECT,
             environment=ENVIRONMENT,
             service=self.id,
@@ -227,7 +231,9 @@ class Site:
         reference = f"sha256:{deployment}"
         self.swarm.behaviours[reference] = behaviour or Behaviour()
         image = BuiltImage(reference=reference, node="node1", ports=(8080,))
-        event = BuildSucceeded(service=self.id, environment=ENVIRONMENT, image=image)
+        event = BuildSucceeded(
+            kind="application", service=self.id, environment=ENVIRONMENT, image=image
+        )
         return await fact(self.world, "build", deployment, event)
 
     async def deploy(
@@ -237,12 +243,12 @@ class Site:
         await self.built(deployment, behaviour)
 
     async def stop(self, deployment: str) -> None:
-        event = DeploymentStopRequested(service=self.id, reason="cancelled")
+        event = DeploymentStopRequested(kind="application", service=self.id, reason="cancelled")
         await fact(self.world, "deployment", deployment, event)
 
     async def over(self, deployment: str) -> None:
         """The gateway has seen the end of it."""
-        event = DeploymentCancelled(service=self.id)
+        event = DeploymentCancelled(kind="application", service=self.id)
         await fact(self.world, "deployment", deployment, event)
 
     async def delete(self) -> None:

@@ -84,6 +84,7 @@ def _service(api: Api) -> dict[str, Any]:
         f"/v1/environments/{environment['id']}/services",
         {
             "name": "sample",
+            "kind": "application",
             "source": {"kind": "git", "url": URL, "branch": "main"},
             "build": {"kind": "dockerfile"},
             "port": 8000,

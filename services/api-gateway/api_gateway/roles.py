@@ -35,6 +35,7 @@ OPERATIONS: dict[str, Need] = {
     "get_project": "read",
     "get_environment": "read",
     "list_services": "read",
+    "list_environment_services": "read",
     "get_service": "read",
     "get_service_logs": "read",
     "list_domains": "read",

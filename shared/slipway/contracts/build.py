@@ -1,15 +1,16 @@
 """Category build; the aggregate's id is the deployment's id. Written by the builder."""
 
 from slipway.contracts.event import Event
-from slipway.contracts.values import BuiltImage, Failure, GitCommit, Step
+from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind, Step
 
 
 class BuildStarted(Event):
     """`attempt` counts from 1; a later attempt follows a builder's death. `deadline` ISO 8601."""
 
     type = "build.started"
-    public = frozenset({"service", "attempt"})
+    public = frozenset({"service", "kind", "attempt"})
     service: str
+    kind: Kind
     environment: str
     attempt: int
     deadline: str
@@ -17,8 +18,9 @@ class BuildStarted(Event):
 
 class BuildSucceeded(Event):
     type = "build.succeeded"
-    public = frozenset({"service", "image", "commit", "steps"})
+    public = frozenset({"service", "kind", "image", "commit", "steps"})
     service: str
+    kind: Kind
     environment: str
     image: BuiltImage
     commit: GitCommit | None = None
@@ -29,8 +31,9 @@ class BuildSucceeded(Event):
 
 class BuildFailed(Event):
     type = "build.failed"
-    public = frozenset({"service", "failure", "steps"})
+    public = frozenset({"service", "kind", "failure", "steps"})
     service: str
+    kind: Kind
     environment: str
     failure: Failure
     commit: GitCommit | None = None
@@ -41,7 +44,8 @@ class BuildCancelled(Event):
     """Stopped because the deployment was asked to stop; the reason is the deployment's."""
 
     type = "build.cancelled"
-    public = frozenset({"service"})
+    public = frozenset({"service", "kind"})
     service: str
+    kind: Kind
     environment: str
     steps: tuple[Step, ...] = ()

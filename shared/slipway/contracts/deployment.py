@@ -3,7 +3,7 @@
 from typing import Literal
 
 from slipway.contracts.event import Event, Value
-from slipway.contracts.values import BuiltImage, Failure, GitCommit, Specification
+from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind, Specification
 
 
 class Trigger(Value):
@@ -30,10 +30,11 @@ class DeploymentRequested(Event):
     that image runs again (rollback, restart, start, `build: false`)."""
 
     type = "deployment.requested"
-    public = frozenset({"project", "environment", "service", "trigger"})
+    public = frozenset({"project", "environment", "service", "kind", "trigger"})
     project: str
     environment: str
     service: str
+    kind: Kind
     specification: Specification
     trigger: Trigger
     image: BuiltImage | None = None
@@ -46,40 +47,46 @@ class DeploymentRequested(Event):
 
 class DeploymentStopRequested(Event):
     type = "deployment.stop_requested"
-    public = frozenset({"service", "reason"})
+    public = frozenset({"service", "kind", "reason"})
     service: str
+    kind: Kind
     reason: Literal["cancelled", "superseded", "expired"]
 
 
 class DeploymentSucceeded(Event):
     type = "deployment.succeeded"
-    public = frozenset({"service", "image", "commit"})
+    public = frozenset({"service", "kind", "image", "commit"})
     service: str
+    kind: Kind
     image: BuiltImage
     commit: GitCommit | None = None
 
 
 class DeploymentFailed(Event):
     type = "deployment.failed"
-    public = frozenset({"service", "failure"})
+    public = frozenset({"service", "kind", "failure"})
     service: str
+    kind: Kind
     failure: Failure
 
 
 class DeploymentCancelled(Event):
     type = "deployment.cancelled"
-    public = frozenset({"service"})
+    public = frozenset({"service", "kind"})
     service: str
+    kind: Kind
 
 
 class DeploymentSuperseded(Event):
     type = "deployment.superseded"
-    public = frozenset({"service"})
+    public = frozenset({"service", "kind"})
     service: str
+    kind: Kind
 
 
 class DeploymentExpired(Event):
     type = "deployment.expired"
-    public = frozenset({"service", "failure"})
+    public = frozenset({"service", "kind", "failure"})
     service: str
+    kind: Kind
     failure: Failure

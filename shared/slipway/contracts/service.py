@@ -1,18 +1,16 @@
-"""Category service. Written by the gateway."""
+"""Category service: what is wanted of one, whatever its kind. Written by the gateway."""
 
 from slipway.contracts.event import Event
-from slipway.contracts.values import Build, Runtime, Sealed, Source, Variable
+from slipway.contracts.values import Sealed, Settings, Variable
 
 
 class ServiceCreated(Event):
     type = "service.created"
-    public = frozenset({"project", "environment", "name", "source", "build", "runtime"})
+    public = frozenset({"project", "environment", "name", "settings"})
     project: str
     environment: str
     name: str
-    source: Source
-    build: Build | None = None
-    runtime: Runtime = Runtime()
+    settings: Settings
     webhook_token: Sealed
     """Sealed to the gateway's key, so that the address can be shown again."""
     webhook_hash: str
@@ -25,22 +23,12 @@ class ServiceRenamed(Event):
     name: str
 
 
-class SourceSet(Event):
-    type = "service.source_set"
-    public = frozenset({"source"})
-    source: Source
+class ServiceConfigured(Event):
+    """The settings as they are from now on, whole; they act with the next deployment."""
 
-
-class BuildSet(Event):
-    type = "service.build_set"
-    public = frozenset({"build"})
-    build: Build | None = None
-
-
-class RuntimeSet(Event):
-    type = "service.runtime_set"
-    public = frozenset({"runtime"})
-    runtime: Runtime
+    type = "service.configured"
+    public = frozenset({"settings"})
+    settings: Settings
 
 
 class WebhookSecretSet(Event):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -93,6 +93,22 @@ class Runtime(Value):
     drain_seconds: float = 5.0
 
 
+class ApplicationSettings(Value):
+    """A program of the owner's own: where its code or image comes from, and how it is run."""
+
+    kind: Literal["application"] = "application"
+    source: Source
+    build: Build | None = None
+    runtime: Runtime = Runtime()
+
+
+type Kind = Literal["application"]
+type Settings = ApplicationSettings
+"""What the owner says of a service: one model for each kind, told apart by `kind`. A second kind
+makes it `Annotated[… | …, Field(discriminator="kind")]`, which is stored in the same way, and every
+`match` that has no arm for it fails the type check."""
+
+
 class Specification(Value):
     """All that a deployment needs, so that it can be repeated exactly. Not the replicas and not
     whether it runs: those belong to the service and act at once. Values of variables may
@@ -100,15 +116,32 @@ class Specification(Value):
 
     name: str
     """The service's name: its DNS name in the environment."""
-    source: Source
-    build: Build | None = None
-    runtime: Runtime = Runtime()
+    settings: Settings
     variables: tuple[ScopedVariables, ...] = ()
 
     def digest(self) -> str:
         """SHA-256 of the canonical form (hex, 32 characters); the label `slipway.spec`."""
-        body = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        body = json.dumps(_canonical(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+
+def _canonical(value: Any) -> Any:
+    """As JSON has it, without what has its default, so that a field which comes later changes no
+    digest; `kind` always, because it tells what the rest means."""
+    match value:
+        case Value():
+            fields = type(value).model_fields
+            return {
+                name: _canonical(found)
+                for name, found in value
+                if name == "kind" or found != fields[name].get_default(call_default_factory=True)
+            }
+        case tuple():
+            return [_canonical(item) for item in value]
+        case dict():
+            return {name: _canonical(item) for name, item in value.items()}
+        case _:
+            return value
 
 
 class GitCommit(Value):

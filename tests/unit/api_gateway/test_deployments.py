@@ -8,23 +8,37 @@ from api_gateway.deployments.domain import DEPLOYMENT, AlreadyEnded, RequestStop
 from slipway.contracts import deployment as facts
 from slipway.contracts.deployment import Limits, Trigger
 from slipway.contracts.event import Event
-from slipway.contracts.values import BuiltImage, Failure, GitCommit, ImageSource, Specification
+from slipway.contracts.values import (
+    ApplicationSettings,
+    BuiltImage,
+    Failure,
+    GitCommit,
+    ImageSource,
+    Specification,
+)
 from slipway.kernel.errors import NotFound
 
 from tests.unit.api_gateway.given import Given
 
-SPECIFICATION = Specification(name="web", source=ImageSource(image="nginx"))
+SPECIFICATION = Specification(
+    name="web", settings=ApplicationSettings(source=ImageSource(image="nginx"))
+)
 TRIGGER = Trigger(kind="manual")
 IMAGE, COMMIT = BuiltImage(reference="sha256:1"), GitCommit(hash="a" * 40)
 FAILURE = Failure(reason="build-failed", detail="it exited with 3", hint="look at the log")
 REQUESTED = facts.DeploymentRequested(
-    project="p1", environment="e1", service="a1", specification=SPECIFICATION, trigger=TRIGGER
+    kind="application",
+    project="p1",
+    environment="e1",
+    service="a1",
+    specification=SPECIFICATION,
+    trigger=TRIGGER,
 )
 REQUEST = domain.Request("p1", "e1", "a1", SPECIFICATION, TRIGGER)
 
 
 def stop_asked(reason: Any) -> facts.DeploymentStopRequested:
-    return facts.DeploymentStopRequested(service="a1", reason=reason)
+    return facts.DeploymentStopRequested(kind="application", service="a1", reason=reason)
 
 
 LATE = Failure(
@@ -33,11 +47,13 @@ LATE = Failure(
     hint="look at its log for the step that took long, and deploy again",
 )
 ENDS: dict[str, Event] = {
-    "succeeded": facts.DeploymentSucceeded(service="a1", image=IMAGE, commit=COMMIT),
-    "failed": facts.DeploymentFailed(service="a1", failure=FAILURE),
-    "cancelled": facts.DeploymentCancelled(service="a1"),
-    "superseded": facts.DeploymentSuperseded(service="a1"),
-    "expired": facts.DeploymentExpired(service="a1", failure=LATE),
+    "succeeded": facts.DeploymentSucceeded(
+        kind="application", service="a1", image=IMAGE, commit=COMMIT
+    ),
+    "failed": facts.DeploymentFailed(kind="application", service="a1", failure=FAILURE),
+    "cancelled": facts.DeploymentCancelled(kind="application", service="a1"),
+    "superseded": facts.DeploymentSuperseded(kind="application", service="a1"),
+    "expired": facts.DeploymentExpired(kind="application", service="a1", failure=LATE),
 }
 
 
@@ -97,7 +113,7 @@ def test_what_the_silent_holder_is_blamed_for_is_kept():
     after = (
         Given(DEPLOYMENT, REQUESTED)
         .when(Stopped(silent, "expired"))
-        .then(facts.DeploymentExpired(service="a1", failure=silent))
+        .then(facts.DeploymentExpired(kind="application", service="a1", failure=silent))
     )
     assert after.failure == silent
 

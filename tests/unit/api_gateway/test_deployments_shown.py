@@ -59,12 +59,12 @@ def folded(*commits: Commit, key: str = "d1") -> dict[str, Any]:
 
 STARTED = commit(
     "build", "d1", 2,
-    BuildStarted(service="a1", environment="e1", attempt=1, deadline=at(100)),
+    BuildStarted(kind="application", service="a1", environment="e1", attempt=1, deadline=at(100)),
 )  # fmt: skip
 BUILT = commit(
     "build", "d1", 12,
     BuildSucceeded(
-        service="a1", environment="e1", image=IMAGE, commit=COMMIT,
+        kind="application", service="a1", environment="e1", image=IMAGE, commit=COMMIT,
         steps=(
             Step(name="clone", started=at(2), ended=at(3.5)),
             Step(name="RUN make", started=at(4), ended=at(12), cached=True),
@@ -131,7 +131,12 @@ def test_what_was_cut_off_ended_with_the_deployment():
 
 
 def test_what_comes_after_the_end_is_not_its_own():
-    ended = commit("deployment", "d1", 22, facts.DeploymentSucceeded(service="a1", image=IMAGE))
+    ended = commit(
+        "deployment",
+        "d1",
+        22,
+        facts.DeploymentSucceeded(kind="application", service="a1", image=IMAGE),
+    )
     again = commit("route", "a1", 500, RouteActivated(deployment="d1", state=RouteState()))
     before = folded(STARTED, BUILT, ROLLING, READY, ROUTED, ended)
     assert folded(STARTED, BUILT, ROLLING, READY, ROUTED, ended, again) == before
@@ -151,7 +156,9 @@ def test_each_timeline_holds_its_own_deployment():
 def test_a_failure_is_shown_with_its_reason_and_what_to_do():
     failed = commit(
         "build", "d1", 9,
-        BuildFailed(service="a1", environment="e1", failure=FAILURE, commit=COMMIT),
+        BuildFailed(
+            kind="application", service="a1", environment="e1", failure=FAILURE, commit=COMMIT
+        ),
     )  # fmt: skip
     document = shown_document("failed", 10, failure=FAILURE.model_dump(mode="json"))
     found = deployment(document, folded(STARTED, failed), None)

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from api_gateway.http.problem import pointer
+from api_gateway.http.problem import place_of, pointer
 from api_gateway.services.schema import ChangedService, NewService
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_a_location_is_a_pointer(location: Any, body: Any, expected: str):
     assert pointer(location, body) == expected
 
 
-WEB = {"name": "web", "source": {"kind": "image", "image": "nginx"}}
+WEB = {"kind": "application", "name": "web", "source": {"kind": "image", "image": "nginx"}}
 GIT = {"kind": "git", "url": "https://a.example/a.git"}
 
 
@@ -37,8 +37,11 @@ GIT = {"kind": "git", "url": "https://a.example/a.git"}
         ({"source": {**GIT, "url": "ftp://a"}}, "/source/url"),
         ({"source": {**GIT, "path": "../x"}}, "/source/path"),
         ({"source": {"kind": "git"}}, "/source/url"),
-        ({"source": {"kind": "svn"}}, "/source"),
-        ({"source": {}}, "/source"),
+        ({"source": {"kind": "svn"}}, "/source/kind"),
+        ({"source": {}}, "/source/kind"),
+        ({"source": {"url": GIT["url"]}}, "/source/kind"),
+        ({"kind": "database"}, "/kind"),
+        ({"kind": None}, "/kind"),
         ({"source": "git"}, "/source"),
         ({"source": GIT, "build": {"kind": "static", "directory": 5}}, "/build/directory"),
         ({"source": GIT, "build": {"kind": "dockerfile", "args": {"A": 1}}}, "/build/args/A"),
@@ -54,13 +57,32 @@ GIT = {"kind": "git", "url": "https://a.example/a.git"}
 def test_unions_do_not_show_in_pointers(change: Any, expected: str):
     body = {**WEB, **change}
     with pytest.raises(ValidationError) as raised:
-        NewService.model_validate(body)
+        TypeAdapter(NewService).validate_python(body)
     found = {
-        pointer(("body", *error["loc"]), body, missing=error["type"] == "missing")
-        for error in raised.value.errors()
+        place_of({**error, "loc": ("body", *error["loc"])}, body) for error in raised.value.errors()
     }
     assert expected in found
     assert all(expected.startswith(other) for other in found)
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ({"kind": "database"}, "is not a kind of service here: application"),
+        ({"source": {"url": GIT["url"]}}, "has to say what kind of source it is: git, image"),
+    ],
+)
+def test_a_kind_that_is_wrong_is_told_with_those_that_are(change: Any, detail: str):
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(NewService).validate_python({**WEB, **change})
+    assert [error["msg"] for error in raised.value.errors()] == [detail]
+
+
+def test_a_missing_kind_is_told_in_plain_words():
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(NewService).validate_python({"name": "web"})
+    said = "has to say what kind of service it is: application"
+    assert [error["msg"] for error in raised.value.errors()] == [said]
 
 
 @pytest.mark.parametrize("name", ["name", "source", "replicas"])

@@ -6,7 +6,14 @@ import pytest
 from api_gateway.domains.routes import NewDomain
 from api_gateway.services import schema
 from pydantic import TypeAdapter, ValidationError
-from slipway.contracts.values import DockerfileBuild, GitSource, HealthCheck, ImageSource, Runtime
+from slipway.contracts.values import (
+    ApplicationSettings,
+    DockerfileBuild,
+    GitSource,
+    HealthCheck,
+    ImageSource,
+    Runtime,
+)
 from slipway.kernel.errors import Invalid
 
 MIB = 1024**2
@@ -132,13 +139,14 @@ def test_nan_is_no_number():
 
 
 def test_a_specification_does_not_grow_without_end():
-    source, runtime = ImageSource(image="nginx"), Runtime()
-    schema.not_too_large(source, None, runtime)
+    settings = ApplicationSettings(source=ImageSource(image="nginx"))
+    schema.not_too_large(settings)
     build = DockerfileBuild(args={f"A{n}": "x" * 4000 for n in range(9)})
     with pytest.raises(Invalid):
-        schema.not_too_large(source, build, runtime)
+        schema.not_too_large(settings.model_copy(update={"build": build}))
+    runtime = Runtime(command=("x" * schema.LARGEST,))
     with pytest.raises(Invalid):
-        schema.not_too_large(source, None, Runtime(command=("x" * schema.LARGEST,)))
+        schema.not_too_large(settings.model_copy(update={"runtime": runtime}))
 
 
 @pytest.mark.parametrize(

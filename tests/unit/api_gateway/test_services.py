@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from api_gateway.projects.domain import BeingDeleted
 from api_gateway.services import domain
-from api_gateway.services.domain import SERVICE, Configure
+from api_gateway.services.domain import SERVICE, ApplicationChange, Configure
 from slipway.contracts import service as facts
 from slipway.contracts.event import Event
 from slipway.contracts.values import (
+    ApplicationSettings,
     DockerfileBuild,
     GitSource,
     HealthCheck,
@@ -23,14 +24,27 @@ from slipway.kernel.errors import Invalid, NotFound
 from tests.unit.api_gateway.given import Given
 
 GIT = GitSource(url="https://git.example.org/a.git")
+OTHER = GitSource(url="https://b.example/b.git")
 IMAGE = ImageSource(image="nginx:stable")
 TOKEN, SECRET = Sealed(key="gateway", text="QQ=="), Sealed(key="gateway", text="Qg==")
 BUILD = DockerfileBuild(file="Containerfile")
 
 
+def application(source: Any = GIT, build: Any = BUILD, **runtime: Any) -> ApplicationSettings:
+    return ApplicationSettings(source=source, build=build, runtime=Runtime(**runtime))
+
+
+def change(**parts: Any) -> Configure:
+    return Configure(settings=ApplicationChange(**parts))
+
+
+def configured(*said: Any, **runtime: Any) -> facts.ServiceConfigured:
+    return facts.ServiceConfigured(settings=application(*said, **runtime))
+
+
 def created(source: Any = GIT, build: Any = BUILD) -> facts.ServiceCreated:
     return facts.ServiceCreated(
-        project="p1", environment="e1", name="web", source=source, build=build,
+        project="p1", environment="e1", name="web", settings=application(source, build),
         webhook_token=TOKEN, webhook_hash="hash",
     )  # fmt: skip
 
@@ -38,7 +52,7 @@ def created(source: Any = GIT, build: Any = BUILD) -> facts.ServiceCreated:
 WEB = created()
 LEAVING = facts.ServiceDeletionRequested(project="p1", environment="e1")
 GONE = facts.ServiceDeleted(project="p1", environment="e1")
-CREATE = domain.Create("p1", "e1", "web", GIT, BUILD, Runtime(), TOKEN, "hash")
+CREATE = domain.Create("p1", "e1", "web", application(), TOKEN, "hash")
 
 
 def test_it_is_made_once():
@@ -52,11 +66,10 @@ def test_it_is_made_once():
     ("command", "fact"),
     [
         (Configure(name="shop"), facts.ServiceRenamed(name="shop")),
-        (Configure(source=GitSource(url="https://b.example/b.git")),
-         facts.SourceSet(source=GitSource(url="https://b.example/b.git"))),
-        (Configure(build=StaticBuild()), facts.BuildSet(build=StaticBuild())),
-        (Configure(build=None), facts.BuildSet(build=None)),
-        (Configure(runtime={"port": 80}), facts.RuntimeSet(runtime=Runtime(port=80))),
+        (change(source=OTHER), configured(OTHER)),
+        (change(build=StaticBuild()), configured(GIT, StaticBuild())),
+        (change(build=None), configured(GIT, None)),
+        (change(runtime={"port": 80}), configured(port=80)),
         (Configure(replicas=3), facts.ServiceScaled(replicas=3)),
         (Configure(replicas=0), facts.ServiceScaled(replicas=0)),
         (Configure(webhook_secret=SECRET), facts.WebhookSecretSet(secret=SECRET)),
@@ -70,14 +83,9 @@ def test_only_what_is_given_changes(command: Configure, fact: Event):
 
 
 def test_parts_of_the_runtime_are_changed_and_taken_away():
-    first = facts.RuntimeSet(runtime=Runtime(port=80, health_check=HealthCheck(path="/up")))
-    command = Configure(runtime={"health_check": None, "cpu_limit": 0.5})
-    after = (
-        Given(SERVICE, WEB, first)
-        .when(command)
-        .then(facts.RuntimeSet(runtime=Runtime(port=80, cpu_limit=0.5)))
-    )
-    assert after.runtime.health_check is None
+    first = configured(port=80, health_check=HealthCheck(path="/up"))
+    command = change(runtime={"health_check": None, "cpu_limit": 0.5})
+    Given(SERVICE, WEB, first).when(command).then(configured(port=80, cpu_limit=0.5))
 
 
 def test_a_secret_is_taken_away():
@@ -88,12 +96,9 @@ def test_a_secret_is_taken_away():
 
 def test_an_image_is_not_built():
     given = Given(SERVICE, WEB)
-    after = given.when(Configure(source=IMAGE)).then(
-        facts.SourceSet(source=IMAGE), facts.BuildSet(build=None)
-    )
-    assert after.build is None
-    given.when(Configure(source=IMAGE, build=BUILD)).refused(Invalid, "/build")
-    Given(SERVICE, created(IMAGE, None)).when(Configure(build=BUILD)).refused(Invalid, "/build")
+    given.when(change(source=IMAGE)).then(configured(IMAGE, None))
+    given.when(change(source=IMAGE, build=BUILD)).refused(Invalid, "/build")
+    Given(SERVICE, created(IMAGE, None)).when(change(build=BUILD)).refused(Invalid, "/build")
 
 
 def test_it_is_stopped_and_started():

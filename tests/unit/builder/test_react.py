@@ -21,6 +21,7 @@ from slipway.contracts.deployment import (
 )
 from slipway.contracts.logs import build_subject
 from slipway.contracts.values import (
+    ApplicationSettings,
     BuiltImage,
     Failure,
     GitCommit,
@@ -85,14 +86,17 @@ class Yard:
     ) -> Commit:
         scoped = ScopedVariables(scope="service", items=variables)
         event = DeploymentRequested(
-            project="p", environment="e", service=service, trigger=Trigger(kind="manual"),
-            specification=Specification(name="web", source=source, variables=(scoped,)),
+            kind="application", project="p", environment="e", service=service,
+            trigger=Trigger(kind="manual"),
+            specification=Specification(
+                name="web", settings=ApplicationSettings(source=source), variables=(scoped,)
+            ),
             limits=limits or Limits(),
         )  # fmt: skip
         return await fact(self.world, "deployment", deployment, event)
 
     async def stop(self, deployment: str) -> Commit:
-        event = DeploymentStopRequested(service="a1", reason="cancelled")
+        event = DeploymentStopRequested(kind="application", service="a1", reason="cancelled")
         return await fact(self.world, "deployment", deployment, event)
 
     def told(self, deployment: str = "d1") -> list[str]:

@@ -6,13 +6,20 @@ from typing import Any
 import pytest
 from deployer.rollout import render
 from slipway.contracts.rollout import Release
-from slipway.contracts.values import BuiltImage, ImageSource, Runtime, Specification
+from slipway.contracts.values import (
+    ApplicationSettings,
+    BuiltImage,
+    ImageSource,
+    Runtime,
+    Specification,
+)
 
 from tests.golden.cases import cases, check
 
 
 def specification(runtime: Runtime) -> Specification:
-    return Specification(name="web", source=ImageSource(image="web:1"), runtime=runtime)
+    settings = ApplicationSettings(source=ImageSource(image="web:1"), runtime=runtime)
+    return Specification(name="web", settings=settings)
 
 
 def service(given: dict[str, Any]) -> dict[str, Any]:

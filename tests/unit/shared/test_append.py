@@ -123,7 +123,7 @@ async def test_a_repeat_after_others_is_the_deciders_to_refuse():
     world = World()
 
     def once(head: Commit | None) -> Sequence[Event]:
-        return () if head else (BuildCancelled(service="a", environment="e"),)
+        return () if head else (BuildCancelled(kind="application", service="a", environment="e"),)
 
     appender = Appender(world, world.clock, "tester")
     for _ in range(2):

@@ -128,12 +128,14 @@ def test_the_same_commit_is_the_same_bytes():
 
 
 def test_an_event_of_a_later_release_is_kept():
-    body = json.loads(codec.to_bytes(NOTHING, [DeploymentCancelled(service="a")], META))
+    body = json.loads(
+        codec.to_bytes(NOTHING, [DeploymentCancelled(kind="application", service="a")], META)
+    )
     body["events"] += [{"t": "deployment.dreamt", "v": 1, "d": {"x": 1}}]
     body["events"][0]["v"] = 99
     commit = codec.from_bytes(str(SUBJECT), 7, json.dumps(body).encode())
     assert commit.events == (
-        Unknown(name="deployment.cancelled", data={"service": "a"}),
+        Unknown(name="deployment.cancelled", data={"kind": "application", "service": "a"}),
         Unknown(name="deployment.dreamt", data={"x": 1}),
     )
 

@@ -15,7 +15,7 @@ from slipway.contracts.deployment import (
     Trigger,
 )
 from slipway.contracts.event import Event, Value
-from slipway.contracts.values import BuiltImage, Failure, GitCommit, Specification
+from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind, Specification
 from slipway.kernel.decider import Decider
 from slipway.kernel.errors import NotFound, Refused
 
@@ -32,6 +32,7 @@ class DeploymentState(Value):
     project: str = ""
     environment: str = ""
     service: str = ""
+    kind: Kind = "application"
     specification: Specification | None = None
     trigger: Trigger | None = None
     image: BuiltImage | None = None
@@ -94,6 +95,7 @@ def decide(command: Command, state: DeploymentState) -> tuple[Event, ...]:
                     project=command.project,
                     environment=command.environment,
                     service=command.service,
+                    kind=command.specification.settings.kind,
                     specification=command.specification,
                     trigger=command.trigger,
                     image=command.image,
@@ -109,13 +111,21 @@ def decide(command: Command, state: DeploymentState) -> tuple[Event, ...]:
         case RequestStop(), "open":
             if state.stop is not None:
                 return ()
-            return (DeploymentStopRequested(service=state.service, reason=command.reason),)
+            return (
+                DeploymentStopRequested(
+                    service=state.service, kind=state.kind, reason=command.reason
+                ),
+            )
         case RequestStop(_, True), ended:
             raise AlreadyEnded(f"the deployment has ended already: {ended}")
         case Succeed(image, commit), "open":
-            return (DeploymentSucceeded(service=state.service, image=image, commit=commit),)
+            return (
+                DeploymentSucceeded(
+                    service=state.service, kind=state.kind, image=image, commit=commit
+                ),
+            )
         case Fail(failure), "open":
-            return (DeploymentFailed(service=state.service, failure=failure),)
+            return (DeploymentFailed(service=state.service, kind=state.kind, failure=failure),)
         case Stopped(failure, otherwise), "open":
             return (_end(state, state.stop or otherwise, failure),)
         case _:
@@ -125,16 +135,18 @@ def decide(command: Command, state: DeploymentState) -> tuple[Event, ...]:
 def _end(state: DeploymentState, reason: StopReason, failure: Failure | None) -> Event:
     match reason:
         case "cancelled":
-            return DeploymentCancelled(service=state.service)
+            return DeploymentCancelled(service=state.service, kind=state.kind)
         case "superseded":
-            return DeploymentSuperseded(service=state.service)
+            return DeploymentSuperseded(service=state.service, kind=state.kind)
         case "expired":
             late = Failure(
                 reason="expired",
                 detail="it did not end within the time it was given",
                 hint="look at its log for the step that took long, and deploy again",
             )
-            return DeploymentExpired(service=state.service, failure=failure or late)
+            return DeploymentExpired(
+                service=state.service, kind=state.kind, failure=failure or late
+            )
 
 
 def evolve(state: DeploymentState, event: Event) -> DeploymentState:

@@ -35,14 +35,10 @@ class Living:
 
     @property
     def specification(self) -> Specification:
-        if self.state.source is None:
+        if self.state.settings is None:
             raise NotFound("there is no such service")
         return Specification(
-            name=self.state.name,
-            source=self.state.source,
-            build=self.state.build,
-            runtime=self.state.runtime,
-            variables=self.variables,
+            name=self.state.name, settings=self.state.settings, variables=self.variables
         )
 
 

@@ -1,6 +1,6 @@
 """Every refusal as RFC 9457 problem+json: a stable `type`, and JSON pointers to what is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +13,8 @@ from slipway.kernel.errors import DomainError
 from slipway.readmodel.model import Away
 from slipway.runtime.logging import logger
 from starlette.exceptions import HTTPException
+
+from api_gateway.http.schema import UNKNOWN_KIND
 
 TITLES = {
     400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found",
@@ -78,6 +80,12 @@ def pointer(location: Sequence[int | str], body: Any = None, *, missing: bool = 
     return found
 
 
+def place_of(item: Mapping[str, Any], body: Any) -> str:
+    """Where an error of a body is, as `pointer` says it; of a wrong kind, where the kind stands."""
+    found = pointer(item["loc"], body, missing=item["type"] == "missing")
+    return f"{found}/kind" if item["type"] == UNKNOWN_KIND else found
+
+
 def install(app: FastAPI) -> None:
     @app.exception_handler(DomainError)
     async def domain(_request: Request, error: DomainError) -> Response:
@@ -94,13 +102,7 @@ def install(app: FastAPI) -> None:
             return problem(Malformed.status, Malformed.slug, "the body is not valid JSON")
         if all(item["loc"][0] == "path" for item in found):
             return problem(404, "not-found", "there is nothing at this address")
-        errors = [
-            {
-                "pointer": pointer(item["loc"], error.body, missing=item["type"] == "missing"),
-                "detail": item["msg"],
-            }
-            for item in found
-        ]
+        errors = [{"pointer": place_of(item, error.body), "detail": item["msg"]} for item in found]
         named = ", ".join(sorted({item["pointer"] or "the body" for item in errors}))
         return problem(422, "invalid", f"not valid: {named}"[:1000], errors=errors[:100])
 

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
@@ -36,6 +37,25 @@ Name = Annotated[
 ]
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 """Kept as it is: what a program reads may hold lines and spaces, but no NUL."""
+
+
+UNKNOWN_KIND = "unknown_kind"
+
+
+def of_kind(what: str, *kinds: str) -> BeforeValidator:
+    """`kind` is looked at before everything else, so that a missing or unknown one is told in plain
+    words instead of as a union that did not match."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("kind") in kinds:
+            return value
+        if "kind" not in value:
+            problem = f"has to say what kind of {what} it is"
+        else:
+            problem = f"is not a kind of {what} here"
+        raise PydanticCustomError(UNKNOWN_KIND, f"{problem}: {', '.join(kinds)}")
+
+    return BeforeValidator(check)
 
 
 class Error(Shown):

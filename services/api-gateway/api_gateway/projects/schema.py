@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from slipway.contracts.values import Kind
+
 from api_gateway.http.schema import Body, Name, Shown
 
 type Phase = Literal["active", "deleting"]
@@ -23,9 +25,11 @@ class ChangedEnvironment(Body):
     name: Name
 
 
-class Service(Shown):
+class ServiceSummary(Shown):
+    """Of a service in its environment; all of it is at its own address."""
+
     id: str
-    kind: Literal["application"]
+    kind: Kind
     name: str
     status: Literal["running", "stopped", "not deployed", "deleting"]
     replicas: int
@@ -37,7 +41,7 @@ class Environment(Shown):
     project: str
     status: Phase
     created_at: str
-    services: list[Service]
+    services: list[ServiceSummary]
 
 
 class Project(Shown):

@@ -9,7 +9,7 @@ import asyncio
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from slipway.eventstore.store import Commit
@@ -37,7 +37,8 @@ def _part(kind: str, document: Document) -> _Part:
     state = document["state"]
     match kind:
         case "service":
-            wanted = ("phase", "project", "environment", "name", "replicas", "stopped")
+            wanted = ("phase", "project", "environment", "name", "kind", "replicas", "stopped")
+            state = {**state, "kind": state["settings"]["kind"]}
         case "rollout":
             state, wanted = {"serving": bool(state.get("serving"))}, ("serving",)
         case _:
@@ -49,6 +50,25 @@ def _part(kind: str, document: Document) -> _Part:
         updated_at=document["updated_at"],
         state={name: state[name] for name in wanted if name in state},
     )
+
+
+type ServiceStatus = Literal["running", "not deployed", "stopped", "deleting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which services are asked for; None fits all."""
+
+    project: str | None = None
+    environment: str | None = None
+    kind: str | None = None
+    name: str | None = None
+    status: ServiceStatus | None = None
+
+    def fits(self, state: dict[str, Any]) -> bool:
+        asked = (self.project, self.environment, self.kind, self.name)
+        has = (state["project"], state["environment"], state["kind"], state["name"])
+        return all(one in (None, other) for one, other in zip(asked, has, strict=True))
 
 
 @dataclass(slots=True)
@@ -159,17 +179,37 @@ class Tree:
 
     def _service(self, id_: str) -> dict[str, Any]:
         state = self._parts["service"][id_].state
-        rollout = self._parts["rollout"].get(id_)
         return {
             "id": id_,
-            "kind": "application",
+            "kind": state["kind"],
             "name": state["name"],
-            "status": service_status(state, serving=bool(rollout and rollout.state["serving"])),
+            "status": self._status(id_),
             "replicas": state["replicas"],
         }
 
+    def _status(self, id_: str) -> ServiceStatus:
+        rollout = self._parts["rollout"].get(id_)
+        serving = bool(rollout and rollout.state["serving"])
+        return service_status(self._parts["service"][id_].state, serving=serving)
 
-def service_status(state: dict[str, Any], *, serving: bool) -> str:
+    def services(
+        self, wanted: Wanted, after: tuple[str, str] | None, limit: int
+    ) -> tuple[list[str], str | None]:
+        """Ids of the services that fit, oldest first, and the cursor of the next page."""
+        found = sorted(
+            (part.created_at, id_)
+            for id_, part in self._parts["service"].items()
+            if part.state["phase"] in _THERE
+            and wanted.fits(part.state)
+            and wanted.status in (None, self._status(id_))
+        )
+        start = bisect_right(found, after) if after is not None else 0
+        places = found[start : start + limit]
+        more = len(found) > start + limit
+        return [id_ for _, id_ in places], cursors.encode(*places[-1]) if more else None
+
+
+def service_status(state: dict[str, Any], *, serving: bool) -> ServiceStatus:
     if state["phase"] == "deleting":
         return "deleting"
     if state["stopped"]:

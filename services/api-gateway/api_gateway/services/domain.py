@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from slipway.contracts.event import Event, Value
 from slipway.contracts.service import (
-    BuildSet,
-    RuntimeSet,
+    ServiceConfigured,
     ServiceCreated,
     ServiceDeleted,
     ServiceDeletionRequested,
@@ -17,10 +16,17 @@ from slipway.contracts.service import (
     ServiceStarted,
     ServiceStopped,
     ServiceVariablesSet,
-    SourceSet,
     WebhookSecretSet,
 )
-from slipway.contracts.values import Build, ImageSource, Runtime, Sealed, Source, Variable
+from slipway.contracts.values import (
+    ApplicationSettings,
+    Build,
+    ImageSource,
+    Sealed,
+    Settings,
+    Source,
+    Variable,
+)
 from slipway.kernel.decider import Decider
 from slipway.kernel.errors import Invalid, NotFound
 
@@ -32,9 +38,7 @@ class ServiceState(Value):
     project: str = ""
     environment: str = ""
     name: str = ""
-    source: Source | None = None
-    build: Build | None = None
-    runtime: Runtime = Runtime()
+    settings: Settings | None = None
     webhook_token: Sealed | None = None
     webhook_hash: str = ""
     webhook_secret: Sealed | None = None
@@ -48,9 +52,7 @@ class Create:
     project: str
     environment: str
     name: str
-    source: Source
-    build: Build | None
-    runtime: Runtime
+    settings: Settings
     webhook_token: Sealed
     webhook_hash: str
 
@@ -65,13 +67,23 @@ KEEP = Keep.KEEP
 
 
 @dataclass(frozen=True, slots=True)
-class Configure:
-    """Only what is given changes. `runtime` holds the changed fields of Runtime."""
+class ApplicationChange:
+    """`runtime` holds the changed fields of Runtime."""
 
-    name: str | Keep = KEEP
     source: Source | Keep = KEEP
     build: Build | Keep | None = KEEP
     runtime: Mapping[str, Any] = field(default_factory=dict)
+
+
+type SettingsChange = ApplicationChange
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Only what is given changes."""
+
+    name: str | Keep = KEEP
+    settings: SettingsChange | None = None
     replicas: int | Keep = KEEP
     webhook_secret: Sealed | Keep | None = KEEP
 
@@ -120,9 +132,7 @@ def decide(command: Command, state: ServiceState) -> tuple[Event, ...]:
                     project=command.project,
                     environment=command.environment,
                     name=command.name,
-                    source=command.source,
-                    build=command.build,
-                    runtime=command.runtime,
+                    settings=command.settings,
                     webhook_token=command.webhook_token,
                     webhook_hash=command.webhook_hash,
                 ),
@@ -149,29 +159,41 @@ def decide(command: Command, state: ServiceState) -> tuple[Event, ...]:
             return () if items == state.variables else (ServiceVariablesSet(items=items),)
 
 
-def buildable(source: Source | None, build: Build | None) -> None:
-    """Raises Invalid."""
-    if build is not None and isinstance(source, ImageSource):
-        raise Invalid("an image is not built; leave build away", pointer="/build")
+def agree(settings: Settings) -> None:
+    """What is said of a service must fit together. Raises Invalid."""
+    match settings:
+        case ApplicationSettings(source=source, build=build):
+            if build is not None and isinstance(source, ImageSource):
+                raise Invalid("an image is not built; leave build away", pointer="/build")
+        case _:
+            assert_never(settings)
+
+
+def changed(settings: Settings, change: SettingsChange) -> Settings:
+    """Raises Invalid for what does not fit together, or is of another kind."""
+    match settings, change:
+        case ApplicationSettings(), ApplicationChange():
+            source = settings.source if change.source is KEEP else change.source
+            build = change.build
+            if build is KEEP:
+                build = None if isinstance(source, ImageSource) else settings.build
+            runtime = settings.runtime.model_copy(update=dict(change.runtime))
+            after = ApplicationSettings(source=source, build=build, runtime=runtime)
+        case _:
+            assert_never(settings)
+    agree(after)
+    return after
 
 
 def _configured(command: Configure, state: ServiceState) -> tuple[Event, ...]:
-    source = state.source if command.source is KEEP else command.source
-    build = command.build
-    if build is KEEP:
-        build = None if isinstance(source, ImageSource) else state.build
-    buildable(source, build)
-    runtime = state.runtime.model_copy(update=dict(command.runtime))
     facts: list[Event] = []
-    if command.name not in (KEEP, state.name):
+    if command.name is not KEEP and command.name != state.name:
         facts.append(ServiceRenamed(name=command.name))
-    if source is not None and source != state.source:
-        facts.append(SourceSet(source=source))
-    if build != state.build:
-        facts.append(BuildSet(build=build))
-    if runtime != state.runtime:
-        facts.append(RuntimeSet(runtime=runtime))
-    if command.replicas not in (KEEP, state.replicas):
+    if command.settings is not None and state.settings is not None:
+        settings = changed(state.settings, command.settings)
+        if settings != state.settings:
+            facts.append(ServiceConfigured(settings=settings))
+    if command.replicas is not KEEP and command.replicas != state.replicas:
         facts.append(ServiceScaled(replicas=command.replicas))
     if command.webhook_secret is not KEEP and command.webhook_secret != state.webhook_secret:
         facts.append(WebhookSecretSet(secret=command.webhook_secret))
@@ -186,20 +208,14 @@ def evolve(state: ServiceState, event: Event) -> ServiceState:
                 project=event.project,
                 environment=event.environment,
                 name=event.name,
-                source=event.source,
-                build=event.build,
-                runtime=event.runtime,
+                settings=event.settings,
                 webhook_token=event.webhook_token,
                 webhook_hash=event.webhook_hash,
             )
         case ServiceRenamed():
             return state.model_copy(update={"name": event.name})
-        case SourceSet():
-            return state.model_copy(update={"source": event.source})
-        case BuildSet():
-            return state.model_copy(update={"build": event.build})
-        case RuntimeSet():
-            return state.model_copy(update={"runtime": event.runtime})
+        case ServiceConfigured():
+            return state.model_copy(update={"settings": event.settings})
         case ServiceScaled():
             return state.model_copy(update={"replicas": event.replicas})
         case WebhookSecretSet():

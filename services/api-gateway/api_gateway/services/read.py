@@ -81,6 +81,12 @@ def domain(host: str, route: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """What the owner said, in the form in which it is said: without the inner structure."""
+    return {**{name: said for name, said in settings.items() if name != "runtime"},
+            **settings.get("runtime", {})}  # fmt: skip
+
+
 async def domains_of(
     gateway: Gateway, services: list[str]
 ) -> defaultdict[str, list[dict[str, Any]]]:
@@ -111,13 +117,10 @@ def shown(
     serving = observed.get("serving")
     return {
         "id": document["_id"],
-        "kind": "application",
         "name": state["name"],
         "project": state["project"],
         "environment": state["environment"],
-        "source": state["source"],
-        "build": state["build"],
-        **state["runtime"],
+        **_settings(state["settings"]),
         "replicas": state["replicas"],
         "status": service_status(state, serving=bool(serving)),
         "live_deployment": serving["deployment"] if serving else None,

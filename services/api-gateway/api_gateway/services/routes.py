@@ -1,10 +1,12 @@
 """Services over HTTP."""
 
 import secrets
+from typing import Annotated
 
+from fastapi import Query
 from fastapi.responses import Response
 from slipway import sealing
-from slipway.contracts.values import Runtime, Sealed
+from slipway.contracts.values import Kind, Sealed, Settings
 from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import NotFound
@@ -12,16 +14,18 @@ from slipway.readmodel.model import Document
 
 from api_gateway import names
 from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, page
+from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, place
 from api_gateway.http.context import Ctx, Gate, hashed
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Deleting, Listed, given
 from api_gateway.projects.domain import ENVIRONMENT, alive
+from api_gateway.projects.tree import ServiceStatus, Wanted
 from api_gateway.roles import may
 from api_gateway.services import domain, read, schema
 from api_gateway.services.domain import SERVICE
 
 router = feature("services")
+Filter = Annotated[str | None, Query(max_length=100)]
 
 
 async def show(
@@ -45,19 +49,15 @@ async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: C
         return await show(gateway, ctx, await _document(gateway, ctx, service), 201)
     alive("environment", parent.phase)
     gateway.precondition(ctx, head)
-    allow_private = gateway.settings.allow_private_sources
-    source = schema.source_of(body.source, allow_private=allow_private)
-    build, runtime = schema.build_of(body.build), Runtime(**schema.runtime_of(body))
-    domain.buildable(source, build)
-    schema.not_too_large(source, build, runtime)
+    settings = schema.settings_of(body, allow_private=gateway.settings.allow_private_sources)
+    domain.agree(settings)
+    schema.not_too_large(settings)
     token = secrets.token_urlsafe(24)
     command = domain.Create(
         project=parent.project,
         environment=id_,
         name=body.name,
-        source=source,
-        build=build,
-        runtime=runtime,
+        settings=settings,
         webhook_token=_seal(gateway, token, f"service/{service}/webhook"),
         webhook_hash=hashed(token),
     )
@@ -71,17 +71,43 @@ async def _document(gateway: Gateway, ctx: RequestContext, id_: str) -> Document
     return await owned(gateway, ctx, "service", id_, "service")
 
 
+async def _page(
+    gateway: Gateway, ctx: RequestContext, wanted: Wanted, limit: int, cursor: str | None
+) -> Response:
+    tree = await gateway.trees.of(ctx.organization)
+    places, next_ = tree.services(wanted, place(cursor), limit)
+    documents = await gateway.documents.get_many("service", places)
+    found = [documents[id_] for id_ in places if id_ in documents]
+    items = await read.services(gateway, found, hook=may(ctx.role, "write"))
+    return answer(ctx, listed(items, next_))
+
+
 @router.get("/v1/environments/{id}/services", response_model=Listed[read.Service])
-async def list_services(
+async def list_environment_services(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
+    """Oldest first."""
     tree = await gateway.trees.of(ctx.organization)
     if tree.environment(id_) is None:
         raise NotFound("there is no such environment")
-    where = {"state.environment": id_, "state.phase": ["active", "deleting"]}
-    found = await page(gateway, "service", where, cursor, limit)
-    items = await read.services(gateway, found.items, hook=may(ctx.role, "write"))
-    return answer(ctx, listed(items, found.next))
+    return await _page(gateway, ctx, Wanted(environment=id_), limit, cursor)
+
+
+@router.get("/v1/services", response_model=Listed[read.Service])
+async def list_services(
+    gateway: Gate,
+    ctx: Ctx,
+    project: Filter = None,
+    environment: Filter = None,
+    kind: Kind | None = None,
+    name: Filter = None,
+    status: ServiceStatus | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Of the whole organization, oldest first; those that fit each filter which is given."""
+    wanted = Wanted(project, environment, kind, name, status)
+    return await _page(gateway, ctx, wanted, limit, cursor)
 
 
 @router.get("/v1/services/{id}", response_model=read.Service)
@@ -93,27 +119,25 @@ async def get_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 async def change_service(id_: Id, body: schema.ChangedService, gateway: Gate, ctx: Ctx) -> Response:
     """`replicas` act at once, everything else with the next deployment."""
     state, _ = await gateway.begin(ctx, SERVICE, ours(id_, "service"))
-    command = _changes(gateway, id_, body)
+    command = _changes(gateway, id_, body, state.settings)
     after = SERVICE.fold(SERVICE.decide(command, state), state)
-    schema.not_too_large(after.source, after.build, after.runtime)
+    schema.not_too_large(after.settings)
     place = (state.environment, state.name, after.name)
     async with names.moved(gateway, ctx, *place, SERVICE, id_):
         outcome = await gateway.handle(ctx, SERVICE, id_, command)
     return await show(gateway, ctx, outcome.document)
 
 
-def _changes(gateway: Gateway, id_: str, body: schema.ChangedService) -> domain.Configure:
-    """Of the fields that were sent; null takes away what may be absent."""
+def _changes(
+    gateway: Gateway, id_: str, body: schema.ChangedService, settings: Settings | None
+) -> domain.Configure:
     changes = given(body, "name", "replicas")
-    if body.source is not None:
-        allow_private = gateway.settings.allow_private_sources
-        changes["source"] = schema.source_of(body.source, allow_private=allow_private)
-    if "build" in body.model_fields_set:
-        changes["build"] = schema.build_of(body.build)
     if "webhook_secret" in body.model_fields_set:
         place, secret = f"service/{id_}/webhook-secret", body.webhook_secret
         changes["webhook_secret"] = _seal(gateway, secret, place) if secret else None
-    return domain.Configure(**changes, runtime=schema.runtime_of(body))
+    allow_private = gateway.settings.allow_private_sources
+    change = schema.change_of(body, settings, allow_private=allow_private)
+    return domain.Configure(**changes, settings=change)
 
 
 @router.delete("/v1/services/{id}", status_code=202, response_model=Deleting)

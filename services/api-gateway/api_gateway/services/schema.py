@@ -3,24 +3,27 @@
 import ipaddress
 import re
 import shlex
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, assert_never, get_args
 from urllib.parse import urlsplit
 
-import orjson
 from pydantic import Field, StringConstraints, field_validator, model_validator
 from slipway.contracts.values import (
+    ApplicationSettings,
     Build,
     DockerfileBuild,
     GitSource,
     HealthCheck,
     ImageSource,
+    Kind,
     Runtime,
+    Settings,
     Source,
     StaticBuild,
 )
 from slipway.kernel.errors import Invalid
 
-from api_gateway.http.schema import PRINTABLE, Body, Text, given
+from api_gateway.http.schema import PRINTABLE, Body, Text, given, of_kind
+from api_gateway.services.domain import ApplicationChange
 
 _BRANCH = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?")
@@ -132,8 +135,12 @@ class Health(Body):
         return self
 
 
-type AnySource = Annotated[Git | Image, Field(discriminator="kind")]
-type AnyBuild = Annotated[Dockerfile | Static, Field(discriminator="kind")]
+type AnySource = Annotated[
+    Git | Image, Field(discriminator="kind"), of_kind("source", "git", "image")
+]
+type AnyBuild = Annotated[
+    Dockerfile | Static, Field(discriminator="kind"), of_kind("build", "dockerfile", "static")
+]
 type Size = Annotated[int, Field(ge=_SMALLEST, le=_LARGEST)] | Annotated[str, Field(max_length=20)]
 
 
@@ -166,13 +173,19 @@ class RuntimeFields(Body):
         return (shlex.split(value) or None) if isinstance(value, str) else value
 
 
-class NewService(RuntimeFields):
+class NewApplication(RuntimeFields):
+    kind: Literal["application"]
     name: Label
     source: AnySource
     build: AnyBuild | None = None
 
 
+KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
+NewService = Annotated[NewApplication, of_kind("service", *KINDS)]
+
+
 class ChangedService(RuntimeFields):
+    kind: Kind | None = None
     name: Label | None = None
     source: AnySource | None = None
     build: AnyBuild | None = None
@@ -234,10 +247,39 @@ def runtime_of(body: RuntimeFields) -> dict[str, Any]:
     return changed
 
 
-def not_too_large(source: Source | None, build: Build | None, runtime: Runtime) -> None:
+def settings_of(body: NewApplication, *, allow_private: bool) -> Settings:
     """Raises Invalid."""
-    parts = [part.model_dump() if part else None for part in (source, build, runtime)]
-    if (size := len(orjson.dumps(parts))) > LARGEST:
+    match body:
+        case NewApplication():
+            settings = ApplicationSettings(
+                source=source_of(body.source, allow_private=allow_private),
+                build=build_of(body.build),
+                runtime=Runtime(**runtime_of(body)),
+            )
+        case _:
+            assert_never(body)
+    return settings
+
+
+def change_of(
+    body: ChangedService, settings: Settings | None, *, allow_private: bool
+) -> ApplicationChange:
+    """Of the fields that were sent; null takes away what may be absent. Raises Invalid."""
+    if body.kind is not None and settings is not None and body.kind != settings.kind:
+        raise Invalid(f"it is of kind {settings.kind}, which never changes", pointer="/kind")
+    changes: dict[str, Any] = {}
+    if body.source is not None:
+        changes["source"] = source_of(body.source, allow_private=allow_private)
+    if "build" in body.model_fields_set:
+        changes["build"] = build_of(body.build)
+    return ApplicationChange(**changes, runtime=runtime_of(body))
+
+
+def not_too_large(settings: Settings | None) -> None:
+    """Raises Invalid."""
+    if settings is None:
+        return
+    if (size := len(settings.model_dump_json())) > LARGEST:
         raise Invalid(
             f"source, build and command have {size} bytes together, {LARGEST} at most",
             hint="put long commands and arguments into a file of the repository",

@@ -64,7 +64,7 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     if push is None:
         return _ignored(f"a {event[:50]} event of this kind starts nothing")
     service = await living(gateway, organization, id_)
-    source = service.state.source
+    source = service.specification.settings.source
     if not isinstance(source, GitSource) or push.branch != source.branch:
         return _ignored(f"the service follows another branch than {push.branch[:200]}")
     ctx = RequestContext(

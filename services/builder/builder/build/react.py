@@ -71,7 +71,7 @@ class Builds:
         requested = commit.events[0]
         if not isinstance(requested, DeploymentRequested):
             return
-        builds = requested.image is None and requested.specification.source.kind == "git"
+        builds = requested.image is None and requested.specification.settings.source.kind == "git"
         organization = commit.subject.organization
         async with self._slots.taken(organization) if builds else contextlib.nullcontext():
             await self._one(commit, requested)
@@ -89,6 +89,7 @@ class Builds:
         attempt = last.attempt + 1 if isinstance(last, BuildStarted) else 1
         started = BuildStarted(
             service=requested.service,
+            kind=requested.kind,
             environment=requested.environment,
             attempt=attempt,
             deadline=iso(self._clock.now() + timedelta(seconds=requested.limits.build)),
@@ -132,6 +133,7 @@ class Builds:
             await log.close()
             succeeded = BuildSucceeded(
                 service=requested.service,
+                kind=requested.kind,
                 environment=requested.environment,
                 image=image,
                 commit=work.commit,
@@ -187,6 +189,7 @@ class Builds:
         await log.close()
         event = BuildFailed(
             service=requested.service,
+            kind=requested.kind,
             environment=requested.environment,
             failure=failure,
             commit=work.commit if work else None,
@@ -200,6 +203,7 @@ class Builds:
     ) -> None:  # fmt: skip
         event = BuildCancelled(
             service=requested.service,
+            kind=requested.kind,
             environment=requested.environment,
             steps=work.steps if work else (),
         )

@@ -66,7 +66,7 @@ class Work:
             if self.requested.image is not None:
                 self.commit = self.requested.commit
                 return await self._again(self.requested.image)
-            source = self.requested.specification.source
+            source = self.requested.specification.settings.source
             if isinstance(source, ImageSource):
                 return await self._resolve(source.image)
             return await self._build(source)
@@ -124,7 +124,7 @@ class Work:
         await self._clone(source)
         self.built = True
         root = self._inside(self.folder / "source", source.path)
-        wanted = self.requested.specification.build or DockerfileBuild()
+        wanted = self.requested.specification.settings.build or DockerfileBuild()
         if isinstance(wanted, StaticBuild):
             return await self._static(root, wanted)
         return await self._dockerfile(root, wanted)

@@ -280,7 +280,7 @@ class Rollouts:
         if not isinstance(built, BuildSucceeded):
             raise RuntimeError(f"{deployment} is queued without an image")
         specification = requested.specification
-        runtime = specification.runtime
+        runtime = specification.settings.runtime
         release = Release(
             deployment=deployment,
             sequence=step.pending.sequence,

@@ -13,8 +13,8 @@ _NANO = 1_000_000_000
 
 def port_of(specification: Specification, exposed: Sequence[int]) -> int | None:
     """The wanted port, else the only one that the image exposes."""
-    if specification.runtime.port is not None:
-        return specification.runtime.port
+    if specification.settings.runtime.port is not None:
+        return specification.settings.runtime.port
     return exposed[0] if len(exposed) == 1 else None
 
 
@@ -35,7 +35,7 @@ def service(
 ) -> dict[str, Any]:
     """The body for the engine's `POST /services/create`. `image_config` is the image's own
     `Config`; `start_interval`: the engine knows it (API 1.44)."""
-    runtime = specification.runtime
+    runtime = specification.settings.runtime
     marks = {
         labels.INSTANCE: instance,
         labels.ORGANIZATION: organization,
