@@ -23,6 +23,7 @@ from slipway.readmodel.projector import Projector
 
 from api_gateway.ahead import Ahead
 from api_gateway.credentials import Credentials
+from api_gateway.deployments.open import OpenDeployments
 from api_gateway.projections import SHOWN, document_of, key_of, plain
 from api_gateway.projects.tree import Trees
 from api_gateway.settings import GatewaySettings
@@ -101,6 +102,7 @@ class Gateway:
     ahead: Ahead = field(init=False)
     credentials: Credentials = field(init=False)
     trees: Trees = field(init=False)
+    open_deployments: OpenDeployments = field(init=False)
     _cache: OrderedDict[Subject, _Entry] = field(default_factory=OrderedDict)
     _rebuilds: dict[str, str] = field(default_factory=dict)
 
@@ -108,6 +110,7 @@ class Gateway:
         self.documents = self.projector.known = self.ahead = Ahead(self.documents)
         self.credentials = Credentials(self.documents, self.projector)
         self.trees = Trees(self.documents, self.projector)
+        self.open_deployments = OpenDeployments(self.store, self.documents, self.projector)
         self.projector.listeners += [self.credentials.changed, self.trees.changed]
 
     async def _entry(self, subject: Subject, decider: Decider[Any, Any, Any]) -> _Entry:

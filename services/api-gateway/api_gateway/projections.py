@@ -148,10 +148,9 @@ class Timeline(Projection):
                 data.get("deployment") != key or not _ENDS.isdisjoint(marks)
             ):
                 continue  # of another deployment, or of what became of it later
-            marks[event] = at
-            if event == BuildStarted.type:
-                found["deadline"] = data["deadline"]
-            elif event == BuildSucceeded.type:
+            if event != BuildStarted.type or event not in marks:
+                marks[event] = at  # of the first start: another attempt does not begin anew
+            if event == BuildSucceeded.type:
                 found["image"], found["built"] = data["image"], data["built"]
             elif event in _FAILURES:
                 found["failure"] = data["failure"]

@@ -24,6 +24,11 @@ class Limits(Value):
     rollout: float = 600.0
     route: float = 180.0
 
+    @property
+    def whole(self) -> float:
+        """From the request to the end, whatever happens in between."""
+        return self.queue + self.build + self.rollout + self.route
+
 
 class DeploymentRequested(Event):
     """The sequence of this event orders a service's deployments. With `image` nothing is built:

@@ -72,6 +72,11 @@ class Projector:
             return False
         return True
 
+    async def held(self) -> int:
+        """Up to where what is stored holds the log, at least. Raises Away."""
+        live = await self._documents.live()
+        return await self._documents.checkpoint(live[0]) if live else 0
+
     def ask_rebuild(self) -> None:
         if self.progress.status != "running":
             self.progress = Progress(status="running")

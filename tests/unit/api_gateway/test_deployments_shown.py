@@ -1,10 +1,9 @@
-"""How a deployment is shown, and when its holder is called silent."""
+"""How a deployment is shown."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from api_gateway.deployments.react import overdue
 from api_gateway.deployments.read import Deployment, deployment, status, steps
 from api_gateway.projections import Timeline
 from slipway.contracts import deployment as facts
@@ -177,24 +176,12 @@ def test_one_that_was_just_requested_is_shown_without_a_timeline():
     assert [step.name for step in shown.steps] == ["queue"]
 
 
-LIMITS = Limits(queue=60, build=100, rollout=200, route=50)
-
-
-@pytest.mark.parametrize(
-    ("commits", "since", "allowed", "blamed"),
-    [
-        ((), 0, 60, "builder"),
-        ((STARTED,), 2, 130, "builder"),
-        ((STARTED, BUILT), 12, 340, "deployer"),
-        ((STARTED, BUILT, ROLLING), 13, 280, "deployer"),
-        ((STARTED, BUILT, ROLLING, READY), 15, 110, "proxy-sync"),
-    ],
-)
-def test_who_is_silent_for_too_long_is_named(
-    commits: tuple[Commit, ...], since: float, allowed: float, blamed: str
-):
-    document = shown_document(limits=LIMITS.model_dump(mode="json"))
-    timeline = folded(*commits) if commits else {"marks": {}, "steps": []}
-    late = AT + timedelta(seconds=since + allowed)
-    assert overdue(document, timeline, late) is None
-    assert overdue(document, timeline, late + timedelta(seconds=1)) == blamed
+def test_another_attempt_does_not_begin_anew():
+    again = commit(
+        "build", "d1", 9,
+        BuildStarted(
+            kind="application", service="a1", environment="e1", attempt=2, deadline=at(100)
+        ),
+    )  # fmt: skip
+    first = folded(STARTED)["marks"]["build.started"]
+    assert folded(STARTED, again)["marks"]["build.started"] == first

@@ -3,17 +3,20 @@
 It alone writes ends. Builder, deployer and proxy-sync go on by themselves while it is away.
 """
 
-import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from slipway.contracts.build import BuildCancelled, BuildFailed
+from slipway.contracts.build import BuildCancelled, BuildFailed, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested, Limits
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import (
     RolloutCancelled,
+    RolloutEvent,
     RolloutFailed,
     RolloutRemoved,
+    RolloutState,
     RolloutSucceeded,
     RolloutSuperseded,
 )
@@ -21,7 +24,6 @@ from slipway.contracts.values import Failure
 from slipway.eventstore.store import Commit
 from slipway.kernel import ids
 from slipway.kernel.envelope import Actor, Subject
-from slipway.readmodel.model import Away
 from slipway.runtime import failpoints
 from slipway.runtime.logging import logger
 
@@ -33,11 +35,13 @@ from api_gateway.deployments.domain import (
     StopReason,
     Succeed,
 )
+from api_gateway.deployments.open import Open
 from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.http.answers import everything
 
 failpoints.register("api-gateway.deployment.before_end", "api-gateway.deployment.after_end")
 _SILENT = timedelta(seconds=60)
+_SLACK = 30.0
+"""Seconds beyond a holder's own deadline."""
 
 
 async def _handle(
@@ -73,8 +77,6 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
             await _end(gateway, commit, id_, Stopped(otherwise="cancelled"))
         case RolloutSucceeded() if event.deployment and event.state.serving:
             release = event.state.serving
-            # Who sees that it is live and asks for a restart means this one, not the former.
-            await gateway.projector.wait_for(commit.sequence, 2.0)
             await _end(gateway, commit, event.deployment, Succeed(release.image, release.commit))
         case RolloutFailed() if event.deployment:
             await _end(gateway, commit, event.deployment, Fail(event.failure))
@@ -90,95 +92,119 @@ async def _begun(gateway: Gateway, organization: str, id_: str) -> bool:
     return await gateway.store.head(Subject(organization, "build", id_)) is not None
 
 
-async def _open_of(gateway: Gateway, service: str) -> list[dict[str, Any]]:
-    where = {"state.service": service, "state.phase": "open"}
-    return await everything(gateway, "deployment", where)
-
-
 async def _supersede_earlier(
     gateway: Gateway, commit: Commit, requested: DeploymentRequested
 ) -> None:
     """A push takes the place of those that wait; a rollback, start or restart of all earlier."""
-    await gateway.views_hold(commit)
     ctx = gateway.service_context(commit)
-    for document in await _open_of(gateway, requested.service):
-        if document["first"] >= commit.sequence:
+    for earlier in await gateway.open_deployments.of(requested.service):
+        if earlier.sequence >= commit.sequence:
             continue
-        begun = await _begun(gateway, document["org"], document["_id"])
+        begun = await _begun(gateway, earlier.organization, earlier.id)
         if begun and not requested.stops_earlier:
             continue
         stop = RequestStop("superseded")
-        await _handle(gateway, ctx, document["org"], document["_id"], stop, "supersede")
+        await _handle(gateway, ctx, earlier.organization, earlier.id, stop, "supersede")
 
 
 async def stop_all(
     gateway: Gateway, cause: Commit, service: str, reason: StopReason = "cancelled"
 ) -> None:
     """Every open deployment of a service is asked to stop."""
-    await gateway.views_hold(cause)
     ctx = gateway.service_context(cause, "stop")
-    for document in await _open_of(gateway, service):
-        organization, id_ = document["org"], document["_id"]
-        await _handle(gateway, ctx, organization, id_, RequestStop(reason), "stop")
+    for found in await gateway.open_deployments.of(service):
+        stop = RequestStop(reason)
+        await _handle(gateway, ctx, found.organization, found.id, stop, "stop")
 
 
-def overdue(document: dict[str, Any], timeline: dict[str, Any], now: datetime) -> str | None:
-    """The service that a deployment has waited for too long, or None. The holders keep their own
-    deadlines; this is for a holder that is silent."""
-    marks = timeline["marks"]
-    limits = Limits.model_validate(document["state"]["limits"])
-    since = marks.get("deployment.requested", document["created_at"])
-    allowed, service = limits.queue, "builder"
-    if "build.started" in marks:
-        since, allowed = marks["build.started"], limits.build + 30
-    if "build.succeeded" in marks:
-        since, service = marks["build.succeeded"], "deployer"
-        allowed = limits.queue + limits.rollout + limits.route + 30
-    if "rollout.started" in marks:
-        since, allowed = marks["rollout.started"], limits.rollout + limits.route + 30
-    if "rollout.ready" in marks:
-        since, service = marks["rollout.ready"], "proxy-sync"
-        allowed = limits.route + 60
-    late = now - datetime.fromisoformat(since) > timedelta(seconds=allowed)
-    return service if late else None
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a deployment has come, as the log has it. `build` are the commits of its build."""
+
+    id: str
+    requested_at: datetime
+    limits: Limits
+    build: Sequence[Commit]
+    rollout: RolloutState
+
+
+def overdue(progress: Progress, now: datetime) -> str | None:
+    """The part of the platform that a deployment has waited for too long, or None. Whoever holds
+    the work keeps its own deadline; this is for one that is silent. The whole has a deadline too,
+    which no attempt and no restart renews. What has an outcome is only about to end."""
+    limits, rollout = progress.limits, progress.rollout
+    began, allowed, holder = progress.requested_at, limits.queue, "builder"
+    if progress.build:
+        began, allowed = progress.build[0].meta.at, limits.build + _SLACK
+        match progress.build[-1].events[-1]:
+            case BuildFailed() | BuildCancelled():
+                return None
+            case BuildSucceeded():
+                began, holder = progress.build[-1].meta.at, "deployer"
+                allowed = limits.queue + limits.rollout + limits.route + _SLACK
+            case _:
+                pass
+    if rollout.serving is not None and rollout.serving.deployment == progress.id:
+        return None
+    if rollout.wanted is not None and rollout.wanted.deployment == progress.id and rollout.deadline:
+        holder = "proxy-sync" if rollout.ready else "deployer"
+        began, allowed = datetime.fromisoformat(rollout.deadline), 2 * _SLACK
+    due = began + timedelta(seconds=allowed)
+    last = progress.requested_at + timedelta(seconds=limits.whole + 2 * _SLACK)
+    return holder if now > min(due, last) else None
+
+
+async def _progress(gateway: Gateway, found: Open, requested: Commit, limits: Limits) -> Progress:
+    build = await gateway.store.load(Subject(found.organization, "build", found.id))
+    head = await gateway.store.head(Subject(found.organization, "rollout", found.service))
+    last = head.events[-1] if head else None
+    state = last.state if isinstance(last, RolloutEvent) else RolloutState()
+    return Progress(found.id, requested.meta.at, limits, build, state)
 
 
 async def watch_deadlines(gateway: Gateway) -> None:
-    """For ever: judged only once everything appended so far is folded."""
+    """For ever."""
     while True:
         await gateway.clock.sleep(5.0)
-        try:
-            if await gateway.projector.wait_for(await gateway.store.last_sequence(), 2.0):
-                await _judge(gateway)
-        except Away:
-            continue
-        except Exception:
-            logger().exception("deadlines could not be judged; trying again")
-            await asyncio.sleep(5)
+        for found in await _all_open(gateway):
+            try:
+                await _judge(gateway, found)
+            except Exception:  # the next one's time is over all the same
+                logger().exception("a deadline could not be judged", deployment=found.id)
 
 
-async def _judge(gateway: Gateway) -> None:
+async def _all_open(gateway: Gateway) -> list[Open]:
+    try:
+        return await gateway.open_deployments.everywhere()
+    except Exception:
+        logger().exception("deadlines could not be judged; trying again")
+        return []
+
+
+async def _judge(gateway: Gateway, found: Open) -> None:
+    commits = await gateway.store.load(Subject(found.organization, "deployment", found.id))
+    requested = commits[0].events[0]
+    if not isinstance(requested, DeploymentRequested):
+        raise TypeError(f"{found.id} does not begin with a request")
     now = gateway.clock.now()
-    documents = await everything(gateway, "deployment", {"state.phase": "open"})
-    timelines = await gateway.documents.get_many("timeline", [d["_id"] for d in documents])
-    for document in documents:
-        timeline = timelines.get(document["_id"])
-        if timeline is None or (service := overdue(document, timeline, now)) is None:
-            continue
-        id_ = document["_id"]
-        ctx = RequestContext(
-            id=ids.derived("deadline", id_),
-            actor=Actor("service", "api-gateway"),
-            at=now,
-            organization=document["org"],
+    progress = await _progress(gateway, found, commits[0], requested.limits)
+    if (holder := overdue(progress, now)) is None:
+        return
+    ctx = RequestContext(
+        id=ids.derived("deadline", found.id),
+        actor=Actor("service", "api-gateway"),
+        at=now,
+        organization=found.organization,
+    )
+    asked = next(
+        (c.meta.at for c in commits if isinstance(c.events[0], DeploymentStopRequested)), None
+    )
+    if asked is None:
+        await _handle(gateway, ctx, ctx.organization, found.id, RequestStop("expired"), "expire")
+    elif now - asked > _SILENT:
+        failure = Failure(
+            reason="expired",
+            detail=f"the {holder} did not answer in the time the deployment was given",
+            hint=f"look whether {holder} runs and what its log says, then deploy again",
         )
-        asked = timeline["marks"].get("deployment.stop_requested")
-        if asked is None:
-            await _handle(gateway, ctx, ctx.organization, id_, RequestStop("expired"), "expire")
-        elif now - datetime.fromisoformat(asked) > _SILENT:
-            failure = Failure(
-                reason="expired",
-                detail=f"the {service} did not answer in the time the deployment was given",
-                hint=f"look whether the service {service} runs and what its log says",
-            )
-            await _handle(gateway, ctx, ctx.organization, id_, Stopped(failure, "expired"), "end")
+        await _handle(gateway, ctx, ctx.organization, found.id, Stopped(failure, "expired"), "end")

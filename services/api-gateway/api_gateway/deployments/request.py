@@ -4,9 +4,10 @@ import asyncio
 from dataclasses import dataclass
 
 from slipway.contracts.deployment import Trigger
+from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.values import BuiltImage, GitCommit, ScopedVariables, Specification
 from slipway.kernel import ids
-from slipway.kernel.envelope import Head
+from slipway.kernel.envelope import Head, Subject
 from slipway.kernel.errors import Invalid, NotFound, Refused
 from slipway.readmodel.model import Document
 
@@ -122,11 +123,12 @@ async def newest_image(gateway: Gateway, service: str) -> tuple[BuiltImage, GitC
             raise NothingToRunAgain("nothing was built yet", hint="deploy with a build first")
 
 
-async def last_live(gateway: Gateway, service: str) -> Document:
+async def last_live(gateway: Gateway, organization: str, service: str) -> Document:
     """The deployment that serves, or served last. Raises NothingToRunAgain."""
-    rollout = await gateway.documents.get("rollout", service)
-    serving = rollout["state"]["serving"] if rollout else None
-    document = await gateway.documents.get("deployment", serving["deployment"]) if serving else None
+    head = await gateway.store.head(Subject(organization, "rollout", service))
+    last = head.events[-1] if head else None
+    serving = last.state.serving if isinstance(last, RolloutEvent) else None
+    document = await gateway.documents.get("deployment", serving.deployment) if serving else None
     if document is None:
         raise NothingToRunAgain("no deployment of it was ever live", hint="deploy it first")
     return document

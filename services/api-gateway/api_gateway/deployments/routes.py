@@ -133,7 +133,7 @@ async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigg
         return await _accepted(gateway, ctx, made)
     service = await living(gateway, ctx.organization, ours(id_, "service"))
     gateway.precondition(ctx, service.head)
-    document = await last_live(gateway, id_)
+    document = await last_live(gateway, ctx.organization, id_)
     image = await image_of(gateway, document)
     wanted = Specification.model_validate(document["state"]["specification"])
     return await _make(gateway, ctx, service, trigger, image, wanted)

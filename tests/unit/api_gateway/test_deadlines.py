@@ -1,0 +1,155 @@
+"""Which deployments are open, and when their holder is called silent."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from api_gateway.deployments.open import OpenDeployments
+from api_gateway.deployments.react import Progress, overdue
+from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
+from slipway.contracts.deployment import (
+    DeploymentCancelled,
+    DeploymentRequested,
+    DeploymentSucceeded,
+    Limits,
+    Trigger,
+)
+from slipway.contracts.event import Event
+from slipway.contracts.rollout import Release, RolloutState
+from slipway.contracts.values import (
+    ApplicationSettings,
+    BuiltImage,
+    Failure,
+    ImageSource,
+    Specification,
+)
+from slipway.eventstore.memory import MemoryStore
+from slipway.eventstore.store import Commit
+from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
+from slipway.readmodel.model import Away, Page
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+IMAGE = BuiltImage(reference="sha256:1")
+HERE: dict[str, Any] = {"kind": "application", "service": "s1", "environment": "e1"}
+LIMITS = Limits(queue=60, build=100, rollout=200, route=50)
+
+
+async def append(store: MemoryStore, category: str, id_: str, event: Event, after: int) -> Commit:
+    subject = Subject("o1", category, id_)
+    head = await store.head(subject)
+    meta = Meta(
+        f"{id_}-{category}-{after}-{event.type}",
+        AT + timedelta(seconds=after),
+        Actor("service", "t"),
+        "c",
+    )
+    return await store.append(subject, head.head if head else NOTHING, [event], meta)
+
+
+def started(attempt: int = 1) -> BuildStarted:
+    return BuildStarted(**HERE, attempt=attempt, deadline="2026-01-02T04:00:00Z")
+
+
+def release(deployment: str) -> Release:
+    return Release(deployment=deployment, sequence=1, service="x", image=IMAGE, specification="")
+
+
+def rolling(until: float, *, ready: bool = False, deployment: str = "d1") -> RolloutState:
+    deadline = (AT + timedelta(seconds=until)).isoformat()
+    return RolloutState(wanted=release(deployment), ready=ready, deadline=deadline)
+
+
+BUILT = BuildSucceeded(**HERE, image=IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("build", "rollout", "due", "blamed"),
+    [
+        ((), RolloutState(), 60, "builder"),
+        (((2, started()),), RolloutState(), 2 + 130, "builder"),
+        (((2, started()), (50, started(2))), RolloutState(), 2 + 130, "builder"),
+        (((2, started()), (12, BUILT)), RolloutState(), 12 + 340, "deployer"),
+        (((2, started()), (12, BUILT)), rolling(230), 230 + 60, "deployer"),
+        (((2, started()), (12, BUILT)), rolling(70, ready=True), 70 + 60, "proxy-sync"),
+        (((2, started()), (12, BUILT)), rolling(70, deployment="d0"), 12 + 340, "deployer"),
+        # Whatever the phases say: 60 + 100 + 200 + 50, and a minute.
+        (((90, started()), (400, BUILT)), rolling(9000), 470, "deployer"),
+    ],
+)
+async def test_who_is_silent_for_too_long_is_named(
+    build: tuple[tuple[int, Event], ...], rollout: RolloutState, due: float, blamed: str
+):
+    store = MemoryStore()
+    commits = [await append(store, "build", "d1", event, after) for after, event in build]
+    progress = Progress("d1", AT, LIMITS, commits, rollout)
+    late = AT + timedelta(seconds=due)
+    assert overdue(progress, late) is None
+    assert overdue(progress, late + timedelta(seconds=1)) == blamed
+
+
+async def test_what_has_an_outcome_is_not_overdue():
+    store = MemoryStore()
+    failure = Failure(reason="r", detail="d")
+    failed = await append(store, "build", "d1", BuildFailed(**HERE, failure=failure), 5)
+    much_later = AT + timedelta(days=1)
+    assert overdue(Progress("d1", AT, LIMITS, [failed], RolloutState()), much_later) is None
+    built = await append(store, "build", "d2", BUILT, 5)
+    serving = RolloutState(serving=release("d2"))
+    assert overdue(Progress("d2", AT, LIMITS, [built], serving), much_later) is None
+
+
+class Views:
+    """The read models as far as open deployments are looked up in them."""
+
+    def __init__(self, held: int, *ids: str, away: bool = False) -> None:
+        self._held, self._ids, self._away = held, ids, away
+
+    async def held(self) -> int:
+        if self._away:
+            raise Away("away")
+        return self._held
+
+    async def find(self, _collection: str, _where: Any, **_: Any) -> Page:
+        documents = [
+            {"_id": id_, "org": "o1", "first": 1, "state": {"service": "s1"}} for id_ in self._ids
+        ]
+        return Page(documents, None)
+
+
+async def request(store: MemoryStore, id_: str, service: str = "s1") -> Commit:
+    settings = ApplicationSettings(source=ImageSource(image="nginx"))
+    event = DeploymentRequested(
+        project="p1", environment="e1", service=service, kind="application",
+        specification=Specification(name="web", settings=settings), trigger=Trigger(kind="manual"),
+    )  # fmt: skip
+    return await append(store, "deployment", id_, event, 0)
+
+
+def open_deployments(store: MemoryStore, views: Views) -> OpenDeployments:
+    return OpenDeployments(store, views, views)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("views", [Views(0), Views(0, away=True)], ids=["empty", "away"])
+async def test_open_is_what_has_not_ended_in_the_order_of_requests(views: Views):
+    store = MemoryStore()
+    found = open_deployments(store, views)
+    for id_ in ("d2", "d1", "d3"):
+        await request(store, id_)
+    await request(store, "d4", "s2")
+    assert [one.id for one in await found.of("s1")] == ["d2", "d1", "d3"]
+    ended = DeploymentCancelled(service="s1", kind="application")
+    await append(store, "deployment", "d1", ended, 1)
+    assert [one.id for one in await found.of("s1")] == ["d2", "d3"]
+    assert [one.id for one in await found.everywhere()] == ["d2", "d3", "d4"]
+    assert await found.of("s3") == []
+
+
+async def test_it_begins_with_what_the_views_hold():
+    store = MemoryStore()
+    first = await request(store, "d1")
+    await request(store, "d2")
+    found = open_deployments(store, Views(first.sequence, "d1"))
+    assert [one.id for one in await found.of("s1")] == ["d1", "d2"]
+    live = DeploymentSucceeded(service="s1", kind="application", image=IMAGE)
+    await append(store, "deployment", "d1", live, 1)
+    assert [one.id for one in await found.of("s1")] == ["d2"]
