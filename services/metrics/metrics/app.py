@@ -8,7 +8,7 @@ from slipway.eventstore.store import Commit
 from slipway.eventstore.stream import Inbox, Stream
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.process import until
-from slipway.runtime.reactor import Reactor
+from slipway.runtime.reactor import Reactor, dead_letter
 
 from metrics.adapters.engine import Engine
 from metrics.adapters.event_log import EventLog
@@ -60,7 +60,14 @@ async def main(stopping: asyncio.Event) -> None:
             logs.run(),
             sampling.run(),
             anchors.run(),
-            Reactor(connection.store, "metrics", key, nothing).run(),
+            Reactor(
+                connection.store,
+                "metrics",
+                key,
+                nothing,
+                dead=dead_letter,
+                letters=connection.dead_letters,
+            ).run(),
         )
     finally:
         await engine.close()

@@ -9,6 +9,7 @@ TELEMETRY = "TELEMETRY"
 OBJECTS = "OBJECTS"
 KEYS = "KEYS"
 LEASES = "LEASES"
+DEAD = "DEAD"
 
 APPENDS: dict[str, tuple[str, ...]] = {
     "api-gateway": (
@@ -55,7 +56,7 @@ DURABLES: tuple[Durable, ...] = (
 )  # fmt: skip
 
 BESIDE: dict[str, tuple[str, ...]] = {
-    "api-gateway": ("key.*",),
+    "api-gateway": ("key.*", "dead.>"),
     "builder": ("obj.buildlogs.>", "lease.builder"),
     "deployer": ("lease.deployer",),
     "proxy-sync": ("lease.proxy-sync",),

@@ -19,6 +19,7 @@ from slipway.contracts import streams
 from slipway.contracts.event import Event
 from slipway.eventstore import codec
 from slipway.eventstore.beside import StreamKeys, StreamLease, StreamLogs, StreamObjects
+from slipway.eventstore.dead_letters import StreamDeadLetters
 from slipway.eventstore.reaction import JetStreamReaction
 from slipway.eventstore.store import Commit, Conflict, Damaged, OutcomeUnknown
 from slipway.eventstore.stream import (
@@ -31,6 +32,7 @@ from slipway.eventstore.stream import (
 )
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Head, Meta, Subject
+from slipway.runtime.clock import SystemClock
 from slipway.runtime.logging import logger
 
 
@@ -151,6 +153,7 @@ class Connection:
         self.logs = StreamLogs(self._stream(streams.LOGS))
         self.build_logs = StreamObjects(self._stream(streams.OBJECTS), "buildlogs")
         self.keys = StreamKeys(self._stream(streams.KEYS))
+        self.dead_letters = StreamDeadLetters(self._stream(streams.DEAD), SystemClock())
 
     def _stream(self, name: str) -> Stream:
         return Stream(self._client, self._inbox, name)
