@@ -52,7 +52,6 @@ DURABLES: tuple[Durable, ...] = (
     Durable("proxy-sync", "proxy-sync", (
         "rollout", "host", "network", "service", "environment",
     )),
-    Durable("metrics", "metrics", ("rollout",)),
 )  # fmt: skip
 
 BESIDE: dict[str, tuple[str, ...]] = {
