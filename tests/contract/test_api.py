@@ -25,13 +25,19 @@ from fastapi.routing import APIRoute
 from pydantic import SecretStr, TypeAdapter
 from slipway import sealing
 from slipway.contracts.rollout import NetworkRemoved, RolloutRemoved, RolloutState
-from slipway.eventstore.memory import MemoryKeys, MemoryLogs, MemoryObjects, MemoryStore
+from slipway.eventstore.memory import (
+    MemoryDeadLetters,
+    MemoryKeys,
+    MemoryLogs,
+    MemoryObjects,
+    MemoryStore,
+)
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 from slipway.readmodel.memory import MemoryDocuments
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
-from slipway.runtime.reactor import Reactor
+from slipway.runtime.reactor import Reactor, dead_letter
 
 PASSWORD = "correct horse battery"
 
@@ -128,7 +134,16 @@ async def bare() -> AsyncIterator[Platform]:
 
     running = [
         asyncio.create_task(projector.run()),
-        asyncio.create_task(Reactor(store, "api-gateway", key, react).run()),
+        asyncio.create_task(
+            Reactor(
+                store,
+                "api-gateway",
+                key,
+                react,
+                dead=dead_letter,
+                letters=MemoryDeadLetters(SystemClock()),
+            ).run()
+        ),
     ]
     transport = httpx2.ASGITransport(app=build(gateway), client=("10.0.0.9", 1))
     async with httpx2.AsyncClient(transport=transport, base_url="http://slipway.test") as http:

@@ -42,12 +42,12 @@ from slipway.contracts.values import (
     Sealed,
     Specification,
 )
-from slipway.eventstore.memory import MemoryLease
+from slipway.eventstore.memory import MemoryDeadLetters, MemoryLease
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 from slipway.kernel.ids import derived
 from slipway.runtime.engine import EngineAway, EngineRefused
-from slipway.runtime.reactor import Reactor
+from slipway.runtime.reactor import Reactor, dead_letter
 from slipway.sealing import Opener, generate, wrap
 
 from tests.simulation.world import INSTANCE, Away, Behaviour, Life, Refuses, Seen, Swarm, World
@@ -102,7 +102,15 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
     async with asyncio.TaskGroup() as group:
         group.create_task(rollouts.run())
         group.create_task(networks.run())
-        group.create_task(Reactor(store, "deployer", key, reaction(rollouts, networks)).run())
+        reactor = Reactor(
+            store,
+            "deployer",
+            key,
+            reaction(rollouts, networks),
+            dead=dead_letter,
+            letters=MemoryDeadLetters(world.clock),
+        )
+        group.create_task(reactor.run())
 
 
 async def edge(world: World, settle: float = 1.0, drain: float = 0.0) -> None:

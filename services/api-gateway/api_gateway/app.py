@@ -11,7 +11,7 @@ from slipway.readmodel.mongo import MongoDocuments
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.process import until
-from slipway.runtime.reactor import Reactor
+from slipway.runtime.reactor import Reactor, dead_letter
 
 from api_gateway.deployments import react as deployments
 from api_gateway.gateway import Gateway
@@ -76,7 +76,14 @@ async def main(stopping: asyncio.Event) -> None:
         await until(
             stopping,
             projector.run(),
-            Reactor(connection.store, "api-gateway", key, react).run(),
+            Reactor(
+                connection.store,
+                "api-gateway",
+                key,
+                react,
+                dead=dead_letter,
+                letters=connection.dead_letters,
+            ).run(),
             deployments.watch_deadlines(gateway),
         )
     finally:

@@ -6,7 +6,7 @@ from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.process import until
-from slipway.runtime.reactor import Reactor
+from slipway.runtime.reactor import Reactor, dead_letter
 from slipway.sealing import Opener
 
 from builder.adapters.engine import Engine
@@ -37,8 +37,23 @@ async def main(stopping: asyncio.Event) -> None:
         await until(
             stopping,
             # What waits for a slot must not keep the rest from being looked at.
-            Reactor(connection.store, "builder", key, builds.react, parallel=5000).run(),
-            Reactor(connection.store, "builder-control", each, builds.stop).run(),
+            Reactor(
+                connection.store,
+                "builder",
+                key,
+                builds.react,
+                dead=dead_letter,
+                letters=connection.dead_letters,
+                parallel=5000,
+            ).run(),
+            Reactor(
+                connection.store,
+                "builder-control",
+                each,
+                builds.stop,
+                dead=dead_letter,
+                letters=connection.dead_letters,
+            ).run(),
         )
     finally:
         await engine.close()

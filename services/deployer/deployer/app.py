@@ -14,7 +14,7 @@ from slipway.eventstore.store import Commit
 from slipway.kernel.clock import Clock
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.process import until
-from slipway.runtime.reactor import Handle, Reactor
+from slipway.runtime.reactor import Handle, Reactor, dead_letter
 from slipway.sealing import Opener
 
 from deployer.adapters.engine import Engine
@@ -87,10 +87,18 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
     networks = Networks(store, engine, clock, lease, settings.instance)
     try:
         await lease.acquire()
+        reactor = Reactor(
+            store,
+            "deployer",
+            key,
+            reaction(rollouts, networks),
+            dead=dead_letter,
+            letters=connection.dead_letters,
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(rollouts.run())
             group.create_task(networks.run())
-            group.create_task(Reactor(store, "deployer", key, reaction(rollouts, networks)).run())
+            group.create_task(reactor.run())
     finally:
         await lease.release()
         await connection.close()

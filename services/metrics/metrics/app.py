@@ -4,11 +4,9 @@ import asyncio
 
 from slipway.contracts import streams
 from slipway.eventstore.jetstream import connect
-from slipway.eventstore.store import Commit
 from slipway.eventstore.stream import Inbox, Stream
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.process import until
-from slipway.runtime.reactor import Reactor
 
 from metrics.adapters.engine import Engine
 from metrics.adapters.event_log import EventLog
@@ -20,15 +18,6 @@ from metrics.logs.ledger import Ledger
 from metrics.logs.react import Logs
 from metrics.sampling.react import Sampling
 from metrics.settings import MetricsSettings
-
-
-def key(_commit: Commit) -> str | None:
-    """Nothing of a rollout concerns metrics: the engine says which containers there are."""
-    return None
-
-
-async def nothing(_commit: Commit) -> None:
-    pass
 
 
 async def main(stopping: asyncio.Event) -> None:
@@ -55,13 +44,7 @@ async def main(stopping: asyncio.Event) -> None:
         settings.anchor_seconds,
     )
     try:
-        await until(
-            stopping,
-            logs.run(),
-            sampling.run(),
-            anchors.run(),
-            Reactor(connection.store, "metrics", key, nothing).run(),
-        )
+        await until(stopping, logs.run(), sampling.run(), anchors.run())
     finally:
         await engine.close()
         await connection.close()

@@ -14,7 +14,7 @@ from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.process import until
-from slipway.runtime.reactor import Reactor
+from slipway.runtime.reactor import Reactor, dead_letter
 
 from proxy_sync.adapters.engine import Engine
 from proxy_sync.adapters.traefik import Traefik
@@ -68,7 +68,14 @@ async def main(stopping: asyncio.Event) -> None:
             stopping,
             edge.run(),
             routes.run(),
-            Reactor(store, "proxy-sync", key, react).run(),
+            Reactor(
+                store,
+                "proxy-sync",
+                key,
+                react,
+                dead=dead_letter,
+                letters=connection.dead_letters,
+            ).run(),
         )
     finally:
         await lease.release()

@@ -19,6 +19,7 @@ _READ = (
     streams.KEYS,
     streams.LEASES,
     streams.TELEMETRY,
+    streams.DEAD,
 )
 _SECRET_READERS = {"api-gateway", "builder", "deployer"}
 
@@ -40,13 +41,14 @@ def publishes(service: str) -> list[str]:
                 f"$JS.API.CONSUMER.MSG.NEXT.{name}",
                 f"$JS.API.CONSUMER.INFO.{name}",
                 f"$JS.ACK.{name}.>",
+                f"dead.{durable.name}.*",
             ]
     return allowed
 
 
 def subscribes(service: str) -> list[str]:
     """Its own inboxes, and the wake-ups of what it follows."""
-    return [f"_INBOX_{service}.>", "evt.>", "log.>"]
+    return [f"_INBOX_{service}.>", "evt.>", "log.>", "dead.>"]
 
 
 def render(passwords: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ TELEMETRY = "TELEMETRY"
 OBJECTS = "OBJECTS"
 KEYS = "KEYS"
 LEASES = "LEASES"
+DEAD = "DEAD"
 
 APPENDS: dict[str, tuple[str, ...]] = {
     "api-gateway": (
@@ -51,11 +52,10 @@ DURABLES: tuple[Durable, ...] = (
     Durable("proxy-sync", "proxy-sync", (
         "rollout", "host", "network", "service", "environment",
     )),
-    Durable("metrics", "metrics", ("rollout",)),
 )  # fmt: skip
 
 BESIDE: dict[str, tuple[str, ...]] = {
-    "api-gateway": ("key.*",),
+    "api-gateway": ("key.*", "dead.>"),
     "builder": ("obj.buildlogs.>", "lease.builder"),
     "deployer": ("lease.deployer",),
     "proxy-sync": ("lease.proxy-sync",),

@@ -98,7 +98,7 @@ class StreamLease:
 
     async def acquire(self) -> None:
         said = False
-        while not await self._take():
+        while not await self._take():  # another's lease is no error: it is waited for
             if not said:
                 logger(lease=self._subject).info("waiting: another holds the lease")
                 said = True

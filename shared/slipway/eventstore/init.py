@@ -69,6 +69,14 @@ def stream_settings() -> list[dict[str, Any]]:
             deny_delete=True,
             **base,
         ),
+        # A letter is asked for again, or has been read, long before.
+        dict(
+            name=streams.DEAD,
+            subjects=["dead.>"],
+            max_msgs_per_subject=1,
+            max_age=90 * DAY,
+            **base,
+        ),
         dict(name=streams.LEASES, subjects=["lease.*"], max_msgs_per_subject=1, **base),
     ]
 

@@ -7,18 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from nats.aio.client import Client
-from tenacity import (
-    AsyncRetrying,
-    RetryError,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from slipway.contracts import streams
 from slipway.contracts.event import Event
 from slipway.eventstore import codec
 from slipway.eventstore.beside import StreamKeys, StreamLease, StreamLogs, StreamObjects
+from slipway.eventstore.dead_letters import StreamDeadLetters
 from slipway.eventstore.reaction import JetStreamReaction
 from slipway.eventstore.store import Commit, Conflict, Damaged, OutcomeUnknown
 from slipway.eventstore.stream import (
@@ -31,6 +25,8 @@ from slipway.eventstore.stream import (
 )
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Head, Meta, Subject
+from slipway.runtime import retry
+from slipway.runtime.clock import SystemClock
 from slipway.runtime.logging import logger
 
 
@@ -48,16 +44,11 @@ class JetStreamStore:
     ) -> Commit:
         data = codec.to_bytes(expected, events, meta)
         try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(Silent),
-                stop=stop_after_attempt(5),
-                wait=wait_random_exponential(multiplier=0.2, max=2.0),
-            ):
-                with attempt:
-                    return await self._append_once(subject, expected, data, meta)
-        except RetryError as error:
+            return await retry.APPEND.run(
+                lambda: self._append_once(subject, expected, data, meta), Silent
+            )
+        except Silent as error:
             raise OutcomeUnknown(meta.commit) from error
-        raise AssertionError  # the loop returns or raises
 
     async def _append_once(
         self, subject: Subject, expected: Head, data: bytes, meta: Meta
@@ -151,6 +142,7 @@ class Connection:
         self.logs = StreamLogs(self._stream(streams.LOGS))
         self.build_logs = StreamObjects(self._stream(streams.OBJECTS), "buildlogs")
         self.keys = StreamKeys(self._stream(streams.KEYS))
+        self.dead_letters = StreamDeadLetters(self._stream(streams.DEAD), SystemClock())
 
     def _stream(self, name: str) -> Stream:
         return Stream(self._client, self._inbox, name)

@@ -1,15 +1,18 @@
-"""The event store, logs, objects, keys and leases in memory, for tests and the simulator."""
+"""The event store and what stands beside it in memory, for tests and the simulator."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Literal
 
 from slipway.contracts.event import Event
 from slipway.contracts.logs import LogLine
 from slipway.contracts.streams import DURABLES
 from slipway.eventstore import codec
+from slipway.eventstore.dead_letters import Changed, DeadLetter
 from slipway.eventstore.store import Commit, Conflict, Delivery, OutcomeUnknown
+from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Head, Meta, Subject
 
 type Fault = Literal["conflict", "unknown_before", "unknown_after"]
@@ -204,3 +207,37 @@ class MemoryLease:
 
     async def release(self) -> None:
         pass
+
+
+class MemoryDeadLetters:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._letters: list[DeadLetter] = []
+        self._grew = asyncio.Condition()
+
+    async def list(self) -> list[DeadLetter]:
+        last = {(letter.durable, letter.sequence): letter for letter in self._letters}
+        return sorted(last.values(), key=lambda letter: letter.revision)
+
+    async def put(self, letter: DeadLetter) -> DeadLetter:
+        async with self._grew:
+            mine = (letter.durable, letter.sequence)
+            there = [x for x in self._letters if (x.durable, x.sequence) == mine]
+            if letter.revision != (there[-1].revision if there else 0):
+                raise Changed(f"{mine} is not at revision {letter.revision}")
+            at = self._clock.now().isoformat(timespec="seconds")
+            self._letters.append(replace(letter, at=at, revision=len(self._letters) + 1))
+            self._grew.notify_all()
+            return self._letters[-1]
+
+    async def follow(self, durable: str) -> AsyncGenerator[DeadLetter]:
+        seen = 0
+        while True:
+            new, seen = self._letters[seen:], len(self._letters)
+            kept = {(letter.durable, letter.sequence): letter for letter in new}
+            for letter in kept.values():
+                if letter.durable == durable:
+                    yield letter
+            async with self._grew:
+                if len(self._letters) == seen:
+                    await self._grew.wait()

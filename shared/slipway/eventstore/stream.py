@@ -257,7 +257,8 @@ class Stream:
             self._client.taken.pop(subscription._id, None)  # noqa: SLF001
 
     async def _patiently(self, after: int, pattern: str) -> AsyncIterator[Message]:
-        """A server that is away is waited for: a follower never ends by itself."""
+        """A server that is away is waited for: a follower never ends by itself. What was read
+        until then is handed on, so it is no retry: the next reading begins behind it."""
         try:
             async for message in self.read(after, None, pattern):
                 yield message

@@ -7,6 +7,7 @@ from slipway.eventstore.store import Commit, Conflict, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 from slipway.kernel.ids import commit_id
+from slipway.runtime import retry
 
 
 class Appender:
@@ -30,25 +31,23 @@ class Appender:
     ) -> Commit | None:
         """Decide on the aggregate's head and append; on a conflict decide again. Nothing decided:
         None. `step` and `attempt` make the commit's id together with `cause`."""
-        commit = commit_id(cause, str(subject), step, attempt)
-        while True:
-            head = await self._store.head(subject)
-            if head is not None and head.meta.commit == commit:
-                return head
-            events = decide(head)
-            if not events:
-                return None
-            meta = Meta(
-                commit=commit,
-                at=self._clock.now(),
-                actor=self._actor,
-                correlation=correlation,
-                cause=cause,
-                traceparent=traceparent,
-            )
-            try:
-                return await self._store.append(
-                    subject, head.head if head else NOTHING, events, meta
-                )
-            except Conflict:
-                continue
+        meta = Meta(
+            commit=commit_id(cause, str(subject), step, attempt),
+            at=self._clock.now(),
+            actor=self._actor,
+            correlation=correlation,
+            cause=cause,
+            traceparent=traceparent,
+        )
+        return await retry.CONFLICT.run(lambda: self._once(subject, decide, meta), Conflict)
+
+    async def _once(
+        self, subject: Subject, decide: Callable[[Commit | None], Sequence[Event]], meta: Meta
+    ) -> Commit | None:
+        head = await self._store.head(subject)
+        if head is not None and head.meta.commit == meta.commit:
+            return head
+        events = decide(head)
+        if not events:
+            return None
+        return await self._store.append(subject, head.head if head else NOTHING, events, meta)

@@ -1,10 +1,14 @@
 """The reaction loop: deliveries in, serial by key, parallel across keys, settled afterwards."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
+from slipway.eventstore.dead_letters import Changed, DeadLetter, DeadLetters
 from slipway.eventstore.store import Commit, Delivery, EventStore
+from slipway.runtime import retry
 from slipway.runtime.logging import logger
 
 type KeyOf = Callable[[Commit], str | None]
@@ -12,7 +16,16 @@ type Handle = Callable[[Commit], Awaitable[None]]
 type Dead = Callable[[Commit, Exception], Awaitable[None]]
 
 _HEARTBEAT = 10.0
-_ATTEMPTS = 8
+_LONGEST_ERROR = 1000
+
+
+class NoFact(Exception):
+    """Raised by a `dead` which has no fact to write for this commit."""
+
+
+async def dead_letter(_commit: Commit, _error: Exception) -> None:
+    """The `dead` of a reaction whose failure no event tells: the commit becomes a dead letter."""
+    raise NoFact
 
 
 class Reactor:
@@ -21,9 +34,15 @@ class Reactor:
     `key` names the unit of serial work (a service's id); None means not interested, and is
     acknowledged at once. Deliveries of one key are handled one after another in the order they
     came, different keys side by side, at most `parallel` at a time. A delivery is acknowledged
-    after `handle` returned, which has appended its outcome by then. An error delays it (1, 2, 4 …
-    at most 30 s) and after eight times calls `dead`, which writes the `failed` fact; without
-    `dead` it is logged and goes on being tried, so that nothing is lost in silence.
+    after `handle` returned, which has appended its outcome by then.
+
+    No delivery is tried for ever. After the errors of `retry.REACTION`, `dead(commit, error)`
+    appends the fact that says so (`build.failed`, ...), under a commit id derived from the commit,
+    as it may be called again. What has no such fact passes `dead_letter`, or raises NoFact for
+    some commits. Where it raised NoFact, or failed as often as `retry.OUTCOME` says, a dead letter
+    is put into `letters`. A letter that is asked for again is handled once more in the same way,
+    behind what waits under its key; that is noticed by following the letters from their beginning,
+    so a death forgets none.
     """
 
     def __init__(
@@ -33,14 +52,16 @@ class Reactor:
         key: KeyOf,
         handle: Handle,
         *,
+        dead: Dead,
+        letters: DeadLetters,
         parallel: int = 64,
-        dead: Dead | None = None,
     ) -> None:
         self._store = store
         self._durable = durable
         self._key = key
         self._handle = handle
         self._dead = dead
+        self._letters = letters
         self._slots = asyncio.Semaphore(parallel)
         self._queues: dict[str, deque[Delivery]] = {}
         self._log = logger(durable=durable)
@@ -51,15 +72,47 @@ class Reactor:
             self._store.reaction(self._durable) as reaction,
             asyncio.TaskGroup() as group,
         ):
+            group.create_task(self._asked_again(group), name=f"{self._durable}:letters")
             async for delivery in reaction.deliveries():
-                key = self._key(delivery.commit)
+                key = self._key_of(delivery.commit)
                 if key is None:
-                    await delivery.done()
-                elif key in self._queues:
-                    self._queues[key].append(delivery)
+                    await self._settle(delivery)
                 else:
-                    self._queues[key] = deque([delivery])
-                    group.create_task(self._work(key), name=f"{self._durable}:{key}")
+                    self._take(group, key, delivery)
+
+    def _key_of(self, commit: Commit) -> str | None:
+        """A commit that `key` can't read is its handler's to fail at: there it is counted."""
+        try:
+            return self._key(commit)
+        except Exception:
+            self._log.exception("no key", subject=str(commit.subject), sequence=commit.sequence)
+            return str(commit.subject)
+
+    def _take(self, group: asyncio.TaskGroup, key: str, delivery: Delivery) -> None:
+        if key in self._queues:
+            self._queues[key].append(delivery)
+        else:
+            self._queues[key] = deque([delivery])
+            group.create_task(self._work(key), name=f"{self._durable}:{key}")
+
+    async def _asked_again(self, group: asyncio.TaskGroup) -> None:
+        async for letter in self._letters.follow(self._durable):
+            if letter.state == "again":
+                commit = await self._commit_of(letter)
+                if commit is not None:
+                    key = self._key_of(commit) or str(commit.subject)
+                    self._take(group, key, Delivery(commit, 1, _Letter(self._letters, letter)))
+
+    async def _commit_of(self, letter: DeadLetter) -> Commit | None:
+        try:
+            commit = await retry.OUTCOME.run(lambda: self._store.at(letter.sequence))
+            if commit is not None:
+                return commit
+            error = "the log has no commit at this sequence"
+        except Exception as problem:
+            error = _clipped(problem)
+        await self._put(replace(letter, state="dead", error=error))
+        return None
 
     async def _work(self, key: str) -> None:
         queue = self._queues[key]
@@ -74,29 +127,120 @@ class Reactor:
             del self._queues[key]
 
     async def _one(self, delivery: Delivery) -> None:
-        attempt = 0
-        while True:
-            try:
-                await self._handle(delivery.commit)
-                break
-            except Exception as error:
-                attempt += 1
-                self._log.exception(
-                    "reaction failed",
-                    subject=str(delivery.commit.subject),
-                    sequence=delivery.commit.sequence,
-                    attempt=attempt,
-                )
-                if attempt >= _ATTEMPTS and self._dead is not None:
-                    await self._dead(delivery.commit, error)
-                    break
-                await asyncio.sleep(min(30.0, 2.0 ** (attempt - 1)))
-        await delivery.done()
+        commit = delivery.commit
+        failed = 0
 
-    @staticmethod
-    async def _keep_alive(queue: deque[Delivery]) -> None:
+        async def handle() -> None:
+            try:
+                await self._handle(commit)
+            except Exception:
+                # While the log is away nothing can be handled: however long, it is one error.
+                await retry.CONNECT.run(self._store.last_sequence)
+                raise
+
+        def said(attempt: int, error: BaseException) -> None:
+            nonlocal failed
+            failed = attempt
+            self._say("reaction failed", commit, attempt, error)
+
+        try:
+            await retry.REACTION.run(handle, said=said)
+        except Exception as error:
+            if not await self._told(commit, error):
+                await self._bury(delivery, error, failed)
+                return
+        await self._settle(delivery)
+
+    async def _told(self, commit: Commit, error: Exception) -> bool:
+        """Whether a fact says that it was given up."""
+
+        async def tell() -> bool:
+            try:
+                await self._dead(commit, error)
+            except NoFact:
+                return False
+            return True
+
+        def said(attempt: int, problem: BaseException) -> None:
+            self._say("giving up failed", commit, attempt, problem)
+
+        try:
+            return await retry.OUTCOME.run(tell, said=said)
+        except Exception:
+            return False
+
+    async def _bury(self, delivery: Delivery, error: Exception, failed: int) -> None:
+        """Into the dead letters; the delivery is over when it is there."""
+        commit = delivery.commit
+        letter = (
+            delivery.settle.letter
+            if isinstance(delivery.settle, _Letter)
+            else DeadLetter(self._durable, commit.sequence, str(commit.subject), "", 0)
+        )
+        said, attempts = _clipped(error), letter.attempts + failed
+        if await self._put(replace(letter, state="dead", error=said, attempts=attempts)):
+            self._log.error("dead letter", subject=letter.subject, sequence=letter.sequence)
+            if not isinstance(delivery.settle, _Letter):
+                await self._settle(delivery)
+
+    async def _put(self, letter: DeadLetter) -> bool:
+        """False where that is not possible: not acknowledged, it comes again, or at the next
+        start. A letter that is there already says the same."""
+        try:
+            await retry.OUTCOME.run(lambda: _written(self._letters, letter))
+        except Exception:
+            self._log.exception("no dead letter can be written", sequence=letter.sequence)
+            return False
+        return True
+
+    async def _settle(self, delivery: Delivery) -> None:
+        """What can't be acknowledged comes again, and must not end what is done for others."""
+        try:
+            await delivery.done()
+        except Exception:
+            self._log.exception("not acknowledged", sequence=delivery.commit.sequence)
+
+    def _say(self, what: str, commit: Commit, attempt: int, error: BaseException) -> None:
+        self._log.error(
+            what,
+            subject=str(commit.subject),
+            sequence=commit.sequence,
+            attempt=attempt,
+            exc_info=error,
+        )
+
+    async def _keep_alive(self, queue: deque[Delivery]) -> None:
         """Waiting work is kept alive here: the server must not hand it to anybody else."""
         while True:
             await asyncio.sleep(_HEARTBEAT)
             for delivery in tuple(queue):
-                await delivery.working()
+                try:
+                    await delivery.working()
+                except Exception:
+                    self._log.exception("not kept alive", sequence=delivery.commit.sequence)
+
+
+class _Letter:
+    """Settles a dead letter that is handled once more."""
+
+    def __init__(self, letters: DeadLetters, letter: DeadLetter) -> None:
+        self._letters, self.letter = letters, letter
+
+    async def ack(self) -> None:
+        await _written(self._letters, replace(self.letter, state="done"))
+
+    async def nak(self, delay: float) -> None:
+        raise AssertionError("a reactor does not hand back")
+
+    async def in_progress(self) -> None:
+        pass
+
+
+async def _written(letters: DeadLetters, letter: DeadLetter) -> None:
+    with contextlib.suppress(Changed):  # another life of this service was here
+        await letters.put(letter)
+
+
+def _clipped(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]} …"

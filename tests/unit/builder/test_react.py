@@ -34,9 +34,9 @@ from slipway.contracts.values import (
     Step,
     Variable,
 )
-from slipway.eventstore.memory import MemoryLogs, MemoryObjects
+from slipway.eventstore.memory import MemoryDeadLetters, MemoryLogs, MemoryObjects
 from slipway.eventstore.store import Commit, EventStore
-from slipway.runtime.reactor import Reactor
+from slipway.runtime.reactor import Reactor, dead_letter
 from slipway.sealing import Opener, place, seal
 
 from tests.simulation.platform import MASTER, ORGANIZATION, PAIR, end, fact, wrapped_key
@@ -145,10 +145,13 @@ async def service(yard: Yard, life: Life) -> None:
     store: EventStore = Seen(yard.world, life)
     builds = yard.builds(life, store)
     async with asyncio.TaskGroup() as group:
-        group.create_task(Reactor(store, "builder", key, builds.react).run())
-        group.create_task(
-            Reactor(store, "builder-control", lambda c: c.subject.id, builds.stop).run()
-        )
+        for durable, name, handle in (
+            ("builder", key, builds.react),
+            ("builder-control", lambda commit: commit.subject.id, builds.stop),
+        ):
+            letters = MemoryDeadLetters(yard.world.clock)
+            reactor = Reactor(store, durable, name, handle, dead=dead_letter, letters=letters)
+            group.create_task(reactor.run())
 
 
 @asynccontextmanager

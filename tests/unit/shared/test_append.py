@@ -7,8 +7,8 @@ import pytest
 from slipway.contracts.build import BuildCancelled
 from slipway.contracts.event import Event
 from slipway.contracts.project import ProjectCreated, ProjectRenamed
-from slipway.eventstore.store import Commit, OutcomeUnknown
-from slipway.kernel.envelope import Subject
+from slipway.eventstore.store import Commit, Conflict, OutcomeUnknown
+from slipway.kernel.envelope import Head, Meta, Subject
 from slipway.runtime.append import Appender
 
 from tests.simulation.world import World, virtual
@@ -131,3 +131,20 @@ async def test_a_repeat_after_others_is_the_deciders_to_refuse():
         await append(world, "other", cause=str(world.clock.now()))
         await asyncio.sleep(300)
     assert [event.type for event in world.events("project", "p1")].count("build.cancelled") == 1
+
+
+@virtual
+async def test_a_conflict_without_end_is_told():
+    class Stubborn(World):
+        tries = 0
+
+        async def append(
+            self, subject: Subject, expected: Head, events: Sequence[Event], meta: Meta
+        ) -> Commit:
+            self.tries += 1
+            raise Conflict(subject, expected.sequence, 99)
+
+    world = Stubborn()
+    with pytest.raises(Conflict):
+        await append(world, "A")
+    assert world.tries == 20

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from slipway.contracts.project import ProjectRenamed
-from slipway.eventstore.memory import MemoryReaction
+from slipway.eventstore.dead_letters import DeadLetter, DeadLetters, ask_again
+from slipway.eventstore.memory import MemoryDeadLetters, MemoryReaction
 from slipway.eventstore.store import Commit, Delivery
-from slipway.runtime.reactor import Reactor
+from slipway.runtime.reactor import NoFact, Reactor, dead_letter
 
 from tests.simulation.platform import end, fact
 from tests.simulation.world import World, virtual
@@ -20,6 +21,7 @@ class Day:
 
     def __init__(self) -> None:
         self.world = World(latency=0.0)
+        self.letters = MemoryDeadLetters(self.world.clock)
         self.did: list[str] = []
 
     def note(self, what: str) -> None:
@@ -35,10 +37,19 @@ class Day:
         handle: Handle,
         *,
         key: Callable[[Commit], str | None] = lambda commit: commit.subject.id,
-        dead: Callable[[Commit, Exception], Awaitable[None]] | None = None,
+        dead: Callable[[Commit, Exception], Awaitable[None]] = dead_letter,
+        letters: DeadLetters | None = None,
         parallel: int = 64,
     ) -> AsyncIterator[None]:
-        reactor = Reactor(self.world, "builder", key, handle, dead=dead, parallel=parallel)
+        reactor = Reactor(
+            self.world,
+            "builder",
+            key,
+            handle,
+            dead=dead,
+            letters=letters or self.letters,
+            parallel=parallel,
+        )
         task = asyncio.create_task(reactor.run())
         try:
             yield
@@ -132,38 +143,278 @@ async def test_an_error_is_tried_again_later_and_later_and_holds_back_its_key():
     assert len(day.world._acknowledged["builder"]) == 2
 
 
+async def never(_: Commit) -> None:
+    raise RuntimeError("never")
+
+
+def acknowledged(day: Day) -> set[int]:
+    return day.world._acknowledged["builder"]
+
+
 @virtual
-async def test_after_eight_errors_it_is_given_up_where_somebody_says_so():
+async def test_after_eight_errors_a_fact_says_so():
     day = Day()
 
     async def handle(commit: Commit) -> None:
         day.note(text(commit))
-        raise RuntimeError("never")
+        await never(commit)
 
     async def dead(commit: Commit, error: Exception) -> None:
-        day.did.append(f"dead {text(commit)}: {error}")
+        day.note(f"dead {text(commit)}: {error}")
 
     await day.say("x", "bad")
     async with day.reactor(handle, dead=dead):
         await asyncio.sleep(500)
     assert len(day.did) == 9
-    assert day.did[-1] == "dead bad: never"
-    assert len(day.world._acknowledged["builder"]) == 1
+    assert day.did[-1] == "91 dead bad: never"
+    assert len(acknowledged(day)) == 1
+    assert await day.letters.list() == []
 
 
 @virtual
-async def test_nobody_says_so_it_is_tried_for_ever():
+async def test_without_a_fact_it_becomes_a_dead_letter_and_its_key_goes_on():
     day = Day()
 
     async def handle(commit: Commit) -> None:
+        if text(commit) == "bad":
+            raise RuntimeError("x" * 5000 + "\ud800")
         day.note(text(commit))
-        raise RuntimeError("never")
+
+    bad = await day.say("x", "bad")
+    await day.say("x", "next")
+    async with day.reactor(handle):
+        await asyncio.sleep(100)
+    (letter,) = await day.letters.list()
+    assert (letter.durable, letter.sequence) == ("builder", bad.sequence)
+    assert (letter.subject, letter.attempts, letter.state) == (str(bad.subject), 8, "dead")
+    assert letter.at == "2026-01-01T00:01:31+00:00"
+    assert letter.error.startswith("RuntimeError: xxx")
+    assert len(letter.error.encode()) < 1100
+    assert day.did == ["91 next"]
+    assert len(acknowledged(day)) == 2
+
+
+@virtual
+async def test_where_telling_fails_too_it_becomes_a_dead_letter():
+    day, told = Day(), 0
+
+    async def dead(_: Commit, error: Exception) -> None:
+        nonlocal told
+        told += 1
+        raise ValueError("too large") from error
+
+    await day.say("x", "bad")
+    async with day.reactor(never, dead=dead):
+        await asyncio.sleep(600)
+    (letter,) = await day.letters.list()
+    assert (told, letter.error) == (6, "RuntimeError: never")
+    assert len(acknowledged(day)) == 1
+
+
+@virtual
+async def test_what_has_a_fact_for_some_commits_says_for_which():
+    day = Day()
+
+    async def dead(commit: Commit, _: Exception) -> None:
+        if text(commit) == "other":
+            raise NoFact
+        day.note(f"dead {text(commit)}")
+
+    await day.say("x", "mine")
+    other = await day.say("y", "other")
+    async with day.reactor(never, dead=dead):
+        await asyncio.sleep(600)
+    assert day.did == ["91 dead mine"]
+    assert [letter.sequence for letter in await day.letters.list()] == [other.sequence]
+
+
+@virtual
+async def test_what_nothing_can_be_said_of_comes_again():
+    """Neither fact nor letter: it is not acknowledged, and what waits behind it goes on."""
+
+    class Full(MemoryDeadLetters):
+        async def put(self, letter: DeadLetter) -> DeadLetter:
+            raise RuntimeError("no space")
+
+    day = Day()
+
+    async def handle(commit: Commit) -> None:
+        if text(commit) == "bad":
+            raise RuntimeError("never")
+        day.note(text(commit))
+
+    await day.say("x", "bad")
+    good = await day.say("x", "good")
+    async with day.reactor(handle, letters=Full(day.world.clock)):
+        await asyncio.sleep(300)
+    assert day.did == ["122 good"]
+    assert acknowledged(day) == {good.sequence}
+
+
+@virtual
+async def test_a_letter_asked_for_again_is_handled_in_its_keys_order():
+    day, mended = Day(), False
+
+    async def handle(commit: Commit) -> None:
+        if text(commit) == "bad" and not mended:
+            raise RuntimeError("not yet")
+        day.note(text(commit))
+        await asyncio.sleep(5)
 
     await day.say("x", "bad")
     async with day.reactor(handle):
-        await asyncio.sleep(600)
-    assert len(day.did) > 20
-    assert day.world._acknowledged["builder"] == set()
+        await asyncio.sleep(100)
+        mended = True
+        await day.say("x", "next")
+        await asyncio.sleep(1)
+        await ask_again(day.letters, (await day.letters.list())[0])
+        await asyncio.sleep(100)
+    assert day.did == ["100 next", "105 bad"]
+    (letter,) = await day.letters.list()
+    assert letter.state == "done"
+
+
+@virtual
+async def test_a_letter_that_fails_again_is_dead_again_and_counts_on():
+    day = Day()
+    await day.say("x", "bad")
+    async with day.reactor(never):
+        await asyncio.sleep(100)
+        await ask_again(day.letters, (await day.letters.list())[0])
+        await asyncio.sleep(100)
+        (letter,) = await day.letters.list()
+        assert (letter.state, letter.attempts) == ("dead", 16)
+        await ask_again(day.letters, letter)
+        await asyncio.sleep(100)
+    (letter,) = await day.letters.list()
+    assert (letter.state, letter.attempts) == ("dead", 24)
+
+
+@virtual
+async def test_a_letter_that_now_has_a_fact_is_done():
+    day = Day()
+
+    async def dead(commit: Commit, _: Exception) -> None:
+        day.note(f"dead {text(commit)}")
+
+    await day.say("x", "bad")
+    async with day.reactor(never):
+        await asyncio.sleep(100)
+    await ask_again(day.letters, (await day.letters.list())[0])
+    async with day.reactor(never, dead=dead):
+        await asyncio.sleep(100)
+    assert day.did == ["191 dead bad"]
+    assert (await day.letters.list())[0].state == "done"
+
+
+@virtual
+async def test_a_death_forgets_no_letter_that_was_asked_for():
+    day = Day()
+
+    async def slow(commit: Commit) -> None:
+        day.note(text(commit))
+        await asyncio.sleep(5)
+
+    await day.say("x", "bad")
+    async with day.reactor(never):
+        await asyncio.sleep(100)
+    await ask_again(day.letters, (await day.letters.list())[0])
+    for _ in range(2):  # asked for while nobody was there; and dies in the midst of it
+        async with day.reactor(slow):
+            await asyncio.sleep(3)
+    async with day.reactor(slow):
+        await asyncio.sleep(10)
+    async with day.reactor(slow):
+        await asyncio.sleep(10)
+    assert day.did == ["100 bad", "103 bad", "106 bad"]
+    assert (await day.letters.list())[0].state == "done"
+
+
+@virtual
+async def test_a_letter_of_what_the_log_does_not_have_is_dead_again():
+    day = Day()
+    stored = await day.letters.put(DeadLetter("builder", 7, "evt.org.deployment.x", "", 8))
+    await ask_again(day.letters, stored)
+    async with day.reactor(never):
+        await asyncio.sleep(1)
+    (letter,) = await day.letters.list()
+    assert (letter.state, letter.error) == ("dead", "the log has no commit at this sequence")
+
+
+@virtual
+async def test_a_log_that_is_away_counts_as_one_error():
+    day, away = Day(), False
+
+    class Away(World):
+        async def last_sequence(self) -> int:
+            if away:
+                raise RuntimeError("away")
+            return await super().last_sequence()
+
+    day.world = Away(latency=0.0)
+
+    async def handle(commit: Commit) -> None:
+        if away:
+            raise RuntimeError("away")
+        day.note(text(commit))
+
+    await day.say("x", "one")
+    away = True
+    async with day.reactor(handle):
+        await asyncio.sleep(3600)
+        away = False
+        await asyncio.sleep(20)
+    assert [what.split()[1] for what in day.did] == ["one"]
+    assert await day.letters.list() == []
+
+
+@virtual
+async def test_no_trouble_of_one_ends_the_others():
+    """A key that can't be read, and a settling that fails."""
+
+    def key(commit: Commit) -> str | None:
+        if text(commit) == "bad":
+            raise ValueError("unreadable")
+        return commit.subject.id
+
+    class Settle:
+        async def ack(self) -> None:
+            raise ConnectionError("closed")
+
+        async def nak(self, delay: float) -> None:
+            raise ConnectionError("closed")
+
+        in_progress = ack
+
+    class Refusing(MemoryReaction):
+        async def deliveries(self) -> AsyncIterator[Delivery]:
+            async for delivery in super().deliveries():
+                settle = Settle() if text(delivery.commit) == "lost" else delivery.settle
+                yield Delivery(delivery.commit, 1, settle)
+
+    class Store(World):
+        @asynccontextmanager
+        async def reaction(self, durable: str) -> AsyncIterator[MemoryReaction]:
+            async with super().reaction(durable) as there:
+                yield Refusing(self, there._filters, there._acknowledged)
+
+    day = Day()
+    day.world = Store(latency=0.0)
+
+    async def handle(commit: Commit) -> None:
+        if text(commit) == "bad":
+            raise RuntimeError("never")
+        await asyncio.sleep(15)
+        day.note(text(commit))
+
+    for id_, said in (("x", "bad"), ("y", "lost"), ("z", "good")):
+        await day.say(id_, said)
+    async with day.reactor(handle, key=key):
+        await asyncio.sleep(100)
+        await day.say("z", "later")
+        await asyncio.sleep(100)
+    assert day.did == ["15 lost", "15 good", "115 later"]
+    assert [letter.sequence for letter in await day.letters.list()] == [1]
 
 
 @virtual

@@ -18,13 +18,12 @@ from slipway.eventstore.stream import Silent
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import INSTALLATION, Subject
 from slipway.kernel.ids import derived
+from slipway.runtime import retry
 from slipway.runtime.append import Appender
 from slipway.runtime.clock import iso
 from slipway.runtime.logging import logger
 
 from metrics.anchors.chain import Anchor, Chain, Damage, Entry, parse, shortened
-
-_AGAIN_SECONDS = 30.0
 
 
 class Log(Protocol):
@@ -124,13 +123,10 @@ class Anchors:
             return [] if head else [AlertRaised(what="log-damaged", detail=text)]
 
         subject = Subject(INSTALLATION, "alert", about)
-        while True:
-            try:
-                await self._appender.append(
-                    subject, "raised", decide, cause=about, correlation=about
-                )
-                break
-            except Exception as error:
-                self._log.warning("the alert is not appended yet", error=repr(error))
-                await asyncio.sleep(_AGAIN_SECONDS)
+        await retry.CONNECT.run(
+            lambda: self._appender.append(
+                subject, "raised", decide, cause=about, correlation=about
+            ),
+            said=lambda _, error: self._log.warning("no alert yet", error=repr(error)),
+        )
         await asyncio.Event().wait()

@@ -17,13 +17,13 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 from slipway.contracts.logs import LogLine, run_subject
 from slipway.eventstore.stream import Silent
+from slipway.runtime import retry
 from slipway.runtime.logging import logger
 
 from metrics.container import Container
 from metrics.logs.position import Position, stored
 
 _SAVE_SECONDS = 1.0
-_LONGEST_PAUSE = 5.0
 
 
 class Batches(Protocol):
@@ -66,22 +66,20 @@ class Ledger:
     async def recover(self) -> None:
         """The file, and what was stored after it."""
         floor, saved = self._saved()
-        while True:
+
+        async def fold() -> None:
             marks, last, count = dict(saved), floor, 0
-            try:
-                async for sequence, lines in self._batches.batches(floor):
-                    count, last = count + 1, sequence
-                    for step in {line.step for line in lines}:
-                        mark = marks.get(step, Mark(0, Position()))
-                        if sequence > mark.sequence:
-                            mine = [line for line in lines if line.step == step]
-                            marks[step] = Mark(sequence, stored(mark.position, mine))
-            except Silent:
-                await asyncio.sleep(0.5)
-                continue
+            async for sequence, lines in self._batches.batches(floor):
+                count, last = count + 1, sequence
+                for step in {line.step for line in lines}:
+                    mark = marks.get(step, Mark(0, Position()))
+                    if sequence > mark.sequence:
+                        mine = [line for line in lines if line.step == step]
+                        marks[step] = Mark(sequence, stored(mark.position, mine))
             self._marks, self._acknowledged = marks, last
             self._log.info("log positions", containers=len(marks), floor=floor, batches=count)
-            return
+
+        await retry.CONNECT.run(fold, Silent)
 
     def _saved(self) -> tuple[int, dict[str, Mark]]:
         data = self._file.load()
@@ -107,19 +105,19 @@ class Ledger:
         above = self._flying.setdefault(container.step, self._acknowledged)
         text = f"{container.id} {position} {len(lines)}"
         id_ = hashlib.sha256(text.encode()).hexdigest()
-        sequence: int | None = None
-        pause = 0.1
-        while sequence is None:
-            try:
-                if pause > 0.1:
-                    sequence = await self._batches.find(subject, lines, above)
-                if sequence is None:
-                    sequence = await self._batches.append(subject, lines, id_)
-            except Exception as error:
-                if not isinstance(error, Silent):  # of which the connection itself tells
-                    self._log.warning("a batch of lines waits", subject=subject, error=repr(error))
-                await asyncio.sleep(pause)
-                pause = min(_LONGEST_PAUSE, 2 * pause)
+        sent = False
+
+        async def send() -> int:
+            nonlocal sent
+            there = await self._batches.find(subject, lines, above) if sent else None
+            sent = True
+            return await self._batches.append(subject, lines, id_) if there is None else there
+
+        def said(_attempt: int, error: BaseException) -> None:
+            if not isinstance(error, Silent):  # of which the connection itself tells
+                self._log.warning("a batch of lines waits", subject=subject, error=repr(error))
+
+        sequence = await retry.CONNECT.run(send, said=said)
         # Not above: the stream was made anew, and counts from the beginning.
         self._acknowledged = max(self._acknowledged, sequence) if sequence > above else sequence
         self._marks[container.step] = Mark(sequence, position)

@@ -4,6 +4,7 @@ have missed, at a start or while it was away, a look at all containers finds."""
 import asyncio
 import contextlib
 
+from slipway.runtime import retry
 from slipway.runtime.engine import EngineAway, EngineRefused
 from slipway.runtime.logging import logger
 
@@ -13,8 +14,7 @@ from metrics.logs.ledger import Ledger
 from metrics.logs.reader import Reader
 
 _FINALS = 8
-_AGAIN_SECONDS = 30.0
-_LONGEST_PAUSE = 10.0
+_HEAR_AGAIN_SECONDS = 0.5
 
 
 class Logs:
@@ -41,24 +41,30 @@ class Logs:
             self._ledger.save()
 
     async def _listen(self) -> None:
-        pause = 0.5
-        while True:
-            try:
-                async with contextlib.aclosing(self._engine.started()) as started:
-                    async for container in started:
-                        if container is None:
-                            await self._look()
-                            if pause > 0.5:
-                                self._log.info("the engine is back")
-                            pause = 0.5
-                        else:
-                            self._finished.discard(container.id)
-                            self._follow(container)
-            except (EngineAway, EngineRefused) as error:
-                if pause == 0.5:
-                    self._log.warning("the engine is away", error=str(error))
-                await asyncio.sleep(pause)
-                pause = min(_LONGEST_PAUSE, 2 * pause)
+        while True:  # no retry of what failed: each time it was heard, and that has ended
+            await retry.CONNECT.run(self._hear, EngineAway, EngineRefused, said=self._away)
+            await asyncio.sleep(_HEAR_AGAIN_SECONDS)
+
+    def _away(self, attempt: int, error: BaseException) -> None:
+        if attempt == 1:
+            self._log.warning("the engine is away", error=str(error))
+
+    async def _hear(self) -> None:
+        """Returns when the engine had answered and is away then; raises when it did not answer."""
+        heard = False
+        try:
+            async with contextlib.aclosing(self._engine.started()) as started:
+                async for container in started:
+                    if container is None:
+                        await self._look()
+                        heard = True
+                        self._log.info("the engine is heard")
+                    else:
+                        self._finished.discard(container.id)
+                        self._follow(container)
+        except (EngineAway, EngineRefused):
+            if not heard:
+                raise
 
     async def _look_regularly(self) -> None:
         while True:
@@ -82,16 +88,22 @@ class Logs:
 
     async def _read(self, container: Container) -> None:
         """What goes wrong with one container's log must not stop the others'."""
+
+        async def read() -> None:
+            await Reader(self._engine, self._ledger, container, self._most, self._finals).run()
+
+        def said(attempt: int, error: BaseException) -> None:
+            self._log.error(
+                "reading a log failed",
+                container=container.id[:12],
+                attempt=attempt,
+                exc_info=error,
+            )
+
         try:
-            while True:
-                reader = Reader(self._engine, self._ledger, container, self._most, self._finals)
-                try:
-                    await reader.run()
-                except Exception:
-                    self._log.exception("reading a log failed", container=container.id[:12])
-                    await asyncio.sleep(_AGAIN_SECONDS)
-                else:
-                    self._finished.add(container.id)
-                    return
+            # Given up, one that has ended is not looked at again; one that runs is, by `_look`.
+            with contextlib.suppress(Exception):
+                await retry.REACTION.run(read, said=said)
+            self._finished.add(container.id)
         finally:
             del self._followed[container.id]

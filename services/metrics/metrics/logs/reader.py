@@ -78,6 +78,8 @@ class Reader:
             raise
 
     async def _until_read(self) -> None:
+        """A loop of its own, as a reading that breaks off is no failure where it brought lines:
+        the pause grows only while none come."""
         pause = 0.1
         while True:
             before = self._batch.position
