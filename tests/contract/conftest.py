@@ -5,7 +5,9 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import nats
 import pytest
@@ -44,15 +46,24 @@ class NatsServer:
         wait_for_port(int(self.url.rpartition(":")[2]))
 
 
+@contextmanager
+def nats_of_its_own(folder: Path) -> Iterator[NatsServer]:
+    """With the streams and permissions that init makes."""
+    passwords = {user: secrets.token_hex(16) for user in USERS}
+    container, url = start_nats(LABEL, folder, render(passwords))
+    try:
+        server = NatsServer(container, url, passwords)
+        wait_for_port(int(url.rpartition(":")[2]))
+        asyncio.run(_init(server))
+        yield server
+    finally:
+        remove(container)
+
+
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    passwords = {user: secrets.token_hex(16) for user in USERS}
-    container, url = start_nats(LABEL, tmp_path_factory.mktemp("nats"), render(passwords))
-    server = NatsServer(container, url, passwords)
-    wait_for_port(int(url.rpartition(":")[2]))
-    asyncio.run(_init(server))
-    yield server
-    remove(container)
+    with nats_of_its_own(tmp_path_factory.mktemp("nats")) as server:
+        yield server
 
 
 async def _init(server: NatsServer) -> None:

@@ -21,6 +21,7 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 
 from slipway.contracts import streams
+from slipway.eventstore.former import FORMER, FormerFormat
 
 DAY = 86400.0
 
@@ -81,8 +82,18 @@ def stream_settings() -> list[dict[str, Any]]:
     ]
 
 
+async def _refuse_former(js: JetStreamContext) -> None:
+    try:
+        found = await js.stream_info(streams.EVENTS, subjects_filter=FORMER)
+    except NotFoundError:
+        return
+    if found.state.subjects:
+        raise FormerFormat
+
+
 async def make(js: JetStreamContext) -> list[str]:
-    """What was made or changed, a line each."""
+    """What was made or changed, a line each. Raises FormerFormat."""
+    await _refuse_former(js)
     done = []
     for settings in stream_settings():
         name, config = settings["name"], StreamConfig(**settings)
@@ -125,6 +136,8 @@ async def main(url: str, password: str) -> None:
     try:
         for line in await make(client.jetstream(timeout=10)):
             sys.stdout.write(line + "\n")
+    except FormerFormat as error:
+        sys.exit(f"{error}\n{error.hint}")
     finally:
         await client.close()
 

@@ -13,6 +13,7 @@ from slipway.contracts.event import Event
 from slipway.eventstore import codec
 from slipway.eventstore.beside import StreamKeys, StreamLease, StreamLogs, StreamObjects
 from slipway.eventstore.dead_letters import StreamDeadLetters
+from slipway.eventstore.former import FormerFormat, refuse_former
 from slipway.eventstore.reaction import JetStreamReaction
 from slipway.eventstore.store import Commit, Conflict, Damaged, OutcomeUnknown
 from slipway.eventstore.stream import (
@@ -164,7 +165,7 @@ class Connection:
 
 
 async def connect(url: str, user: str, password: str) -> Connection:
-    """Waits until the server answers, and reconnects for ever after."""
+    """Waits until the server answers, and reconnects for ever after. Raises FormerFormat."""
     log = logger(url=url, user=user)
 
     async def error(problem: Exception) -> None:
@@ -194,4 +195,9 @@ async def connect(url: str, user: str, password: str) -> Connection:
     )
     inbox = Inbox(client)
     await inbox.open()
+    try:
+        await refuse_former(Stream(client, inbox, streams.EVENTS))
+    except FormerFormat:
+        await client.close()
+        raise
     return Connection(client, inbox)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from slipway.eventstore.former import FormerFormat
 from slipway.runtime.logging import configure, logger
 
 
@@ -13,7 +14,8 @@ def serve(
     service: str, main: Callable[[asyncio.Event], Awaitable[None]], level: str = "INFO"
 ) -> None:
     """Run `main(stopping)`; `stopping` is set by SIGTERM or SIGINT, and `main` returns when it
-    has drained. An exception ends the process with its trace: Swarm starts it again."""
+    has drained. An exception ends the process with its trace: Swarm starts it again. A log that it
+    can't read is said once; then it does nothing until it is stopped."""
     configure(service, level)
 
     async def run() -> None:
@@ -22,7 +24,11 @@ def serve(
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stopping.set)
         logger().info("started")
-        await main(stopping)
+        try:
+            await main(stopping)
+        except FormerFormat as error:
+            logger().error(str(error), hint=error.hint)
+            await stopping.wait()
         logger().info("stopped")
 
     uvloop.run(run())
