@@ -357,7 +357,8 @@ async def test_deploying_starts_what_was_stopped(platform: Platform):
 async def pages(platform: Platform, path: str, limit: int) -> list[dict[str, Any]]:
     seen, cursor = [], ""
     while True:
-        page = await platform.ok("GET", f"{path}?limit={limit}{cursor}")
+        joined = "&" if "?" in path else "?"
+        page = await platform.ok("GET", f"{path}{joined}limit={limit}{cursor}")
         assert len(page["items"]) <= limit
         seen += page["items"]
         if page["next"] is None:
