@@ -23,19 +23,27 @@ async def _environment(platform: Platform) -> str:
 @pytest.mark.parametrize(
     ("body", "pointer", "detail"),
     [
-        ({}, "/kind", "has to say what kind of service it is: application"),
-        ({"kind": "database"}, "/kind", "is not a kind of service here: application"),
-        ({"kind": None}, "/kind", "is not a kind of service here: application"),
-        ({"kind": ["application"]}, "/kind", "is not a kind of service here: application"),
+        ({}, "/kind", "has to say what kind of service it is; there are: application"),
+        (
+            {"kind": "database"},
+            "/kind",
+            "names no kind of service that there is; there are: application",
+        ),
+        ({"kind": None}, "/kind", "names no kind of service that there is; there are: application"),
+        (
+            {"kind": ["application"]},
+            "/kind",
+            "names no kind of service that there is; there are: application",
+        ),
         (
             {"kind": "application", "source": {"url": "https://a.example/a.git"}},
             "/source/kind",
-            "has to say what kind of source it is: git, image",
+            "has to say what kind of source it is; there are: git, image",
         ),
         (
             {"kind": "application", "source": IMAGE, "build": {"kind": "magic"}},
             "/build/kind",
-            "is not a kind of build here: dockerfile, static",
+            "names no kind of build that there is; there are: dockerfile, static",
         ),
     ],
 )

@@ -68,8 +68,11 @@ def test_unions_do_not_show_in_pointers(change: Any, expected: str):
 @pytest.mark.parametrize(
     ("change", "detail"),
     [
-        ({"kind": "database"}, "is not a kind of service here: application"),
-        ({"source": {"url": GIT["url"]}}, "has to say what kind of source it is: git, image"),
+        ({"kind": "database"}, "names no kind of service that there is; there are: application"),
+        (
+            {"source": {"url": GIT["url"]}},
+            "has to say what kind of source it is; there are: git, image",
+        ),
     ],
 )
 def test_a_kind_that_is_wrong_is_told_with_those_that_are(change: Any, detail: str):
@@ -81,7 +84,7 @@ def test_a_kind_that_is_wrong_is_told_with_those_that_are(change: Any, detail: s
 def test_a_missing_kind_is_told_in_plain_words():
     with pytest.raises(ValidationError) as raised:
         TypeAdapter(NewService).validate_python({"name": "web"})
-    said = "has to say what kind of service it is: application"
+    said = "has to say what kind of service it is; there are: application"
     assert [error["msg"] for error in raised.value.errors()] == [said]
 
 

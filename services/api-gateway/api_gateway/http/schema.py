@@ -52,8 +52,8 @@ def of_kind(what: str, *kinds: str) -> BeforeValidator:
         if "kind" not in value:
             problem = f"has to say what kind of {what} it is"
         else:
-            problem = f"is not a kind of {what} here"
-        raise PydanticCustomError(UNKNOWN_KIND, f"{problem}: {', '.join(kinds)}")
+            problem = f"names no kind of {what} that there is"
+        raise PydanticCustomError(UNKNOWN_KIND, f"{problem}; there are: {', '.join(kinds)}")
 
     return BeforeValidator(check)
 
