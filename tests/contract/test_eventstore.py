@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 import nats
@@ -48,11 +49,34 @@ async def admin(nats_server: NatsServer) -> AsyncIterator[Connection]:
     await connection.close()
 
 
+@asynccontextmanager
+async def ids_are_known_for(admin: Connection, seconds: float) -> AsyncIterator[None]:
+    js = admin.client.jetstream()
+    config = (await js.stream_info(streams.EVENTS)).config
+    await js.update_stream(config.evolve(duplicate_window=seconds))
+    try:
+        yield
+    finally:
+        await js.update_stream(config)
+
+
 @pytest.mark.engine
 class TestJetStream(StoreSuite):
     @pytest.fixture
-    def store(self, admin: Connection) -> JetStreamStore:
-        return admin.store
+    async def store(self, admin: Connection) -> AsyncIterator[JetStreamStore]:
+        async with ids_are_known_for(admin, 0.3):
+            yield admin.store
+
+    async def forget(self) -> None:
+        await asyncio.sleep(0.6)
+
+    async def test_the_server_itself_forgets_a_commit(self, store: JetStreamStore):
+        """Or the suite would show nothing of repeats that come late."""
+        at, once = subject(), meta()
+        first = await store.append(at, NOTHING, [created()], once)
+        await self.forget()
+        again = await store.append(at, first.head, [created()], once, since=first.sequence)
+        assert await store.load(at) == [first, again]
 
     async def test_what_was_acknowledged_survives_a_kill(
         self, store: JetStreamStore, nats_server: NatsServer
