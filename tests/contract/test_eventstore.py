@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from typing import Any
 
 import nats
 import nats.errors
@@ -19,7 +20,8 @@ from slipway.eventstore.dead_letters import DeadLetters
 from slipway.eventstore.jetstream import Connection, JetStreamStore, connect
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryStore
 from slipway.eventstore.store import OutcomeUnknown
-from slipway.kernel.envelope import NOTHING
+from slipway.eventstore.stream import Inbox, Message
+from slipway.kernel.envelope import NOTHING, Head, Subject
 from slipway.runtime.clock import SystemClock
 from slipway.testing.dead_letters_suite import DeadLettersSuite, letter
 from slipway.testing.store_suite import StoreSuite, created, meta, subject
@@ -77,6 +79,36 @@ class TestJetStream(StoreSuite):
         await self.forget()
         again = await store.append(at, first.head, [created()], once, since=first.sequence)
         assert await store.load(at) == [first, again]
+
+    async def test_heads_cost_as_many_messages_as_there_are_aggregates(
+        self, store: JetStreamStore, admin: Connection, monkeypatch: pytest.MonkeyPatch
+    ):
+        """2,600 with four commits each; some so large that the server cuts its answers."""
+        organization, count = f"org-{uuid.uuid4().hex[:8]}", 2600
+        subjects = [Subject(organization, "project", f"{n:06}") for n in range(count)]
+        for version in range(1, 5):
+            for number, at in enumerate(subjects):
+                large = version == 4 and number % 26 == 0
+                name = "x" * (300_000 if large else 10)
+                data = codec.to_bytes(Head(1, version - 1, ""), [created(name)], meta())
+                if number % 100 == 99:  # acknowledged, and so are those before it
+                    await admin.client.jetstream().publish(str(at), data)
+                else:
+                    await admin.client.publish(str(at), data)
+        answered = 0
+        ask = Inbox.ask
+
+        async def counting(self: Inbox, *given: Any) -> list[Message]:
+            nonlocal answered
+            answers = await ask(self, *given)
+            answered += len(answers)
+            return answers
+
+        monkeypatch.setattr(Inbox, "ask", counting)
+        heads = await store.heads(organization, "project")
+        assert {head.subject for head in heads} == set(subjects)
+        assert {head.version for head in heads} == {4}
+        assert count <= answered < 1.5 * count
 
     async def test_what_was_acknowledged_survives_a_kill(
         self, store: JetStreamStore, nats_server: NatsServer
