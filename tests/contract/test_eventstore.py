@@ -3,7 +3,9 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
+from typing import Any
 
 import nats
 import nats.errors
@@ -18,7 +20,8 @@ from slipway.eventstore.dead_letters import DeadLetters
 from slipway.eventstore.jetstream import Connection, JetStreamStore, connect
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryStore
 from slipway.eventstore.store import OutcomeUnknown
-from slipway.kernel.envelope import NOTHING
+from slipway.eventstore.stream import Inbox, Message
+from slipway.kernel.envelope import NOTHING, Head, Subject
 from slipway.runtime.clock import SystemClock
 from slipway.testing.dead_letters_suite import DeadLettersSuite, letter
 from slipway.testing.store_suite import StoreSuite, created, meta, subject
@@ -48,11 +51,64 @@ async def admin(nats_server: NatsServer) -> AsyncIterator[Connection]:
     await connection.close()
 
 
+@asynccontextmanager
+async def ids_are_known_for(admin: Connection, seconds: float) -> AsyncIterator[None]:
+    js = admin.client.jetstream()
+    config = (await js.stream_info(streams.EVENTS)).config
+    await js.update_stream(config.evolve(duplicate_window=seconds))
+    try:
+        yield
+    finally:
+        await js.update_stream(config)
+
+
 @pytest.mark.engine
 class TestJetStream(StoreSuite):
     @pytest.fixture
-    def store(self, admin: Connection) -> JetStreamStore:
-        return admin.store
+    async def store(self, admin: Connection) -> AsyncIterator[JetStreamStore]:
+        async with ids_are_known_for(admin, 0.3):
+            yield admin.store
+
+    async def forget(self) -> None:
+        await asyncio.sleep(0.6)
+
+    async def test_the_server_itself_forgets_a_commit(self, store: JetStreamStore):
+        """Or the suite would show nothing of repeats that come late."""
+        at, once = subject(), meta()
+        first = await store.append(at, NOTHING, [created()], once)
+        await self.forget()
+        again = await store.append(at, first.head, [created()], once, since=first.sequence)
+        assert await store.load(at) == [first, again]
+
+    async def test_heads_cost_as_many_messages_as_there_are_aggregates(
+        self, store: JetStreamStore, admin: Connection, monkeypatch: pytest.MonkeyPatch
+    ):
+        """2,600 with four commits each; some so large that the server cuts its answers."""
+        organization, count = f"org-{uuid.uuid4().hex[:8]}", 2600
+        subjects = [Subject(organization, "project", f"{n:06}") for n in range(count)]
+        for version in range(1, 5):
+            for number, at in enumerate(subjects):
+                large = version == 4 and number % 26 == 0
+                name = "x" * (300_000 if large else 10)
+                data = codec.to_bytes(Head(1, version - 1, ""), [created(name)], meta())
+                if number % 100 == 99:  # acknowledged, and so are those before it
+                    await admin.client.jetstream().publish(str(at), data)
+                else:
+                    await admin.client.publish(str(at), data)
+        answered = 0
+        ask = Inbox.ask
+
+        async def counting(self: Inbox, *given: Any) -> list[Message]:
+            nonlocal answered
+            answers = await ask(self, *given)
+            answered += len(answers)
+            return answers
+
+        monkeypatch.setattr(Inbox, "ask", counting)
+        heads = await store.heads(organization, "project")
+        assert {head.subject for head in heads} == set(subjects)
+        assert {head.version for head in heads} == {4}
+        assert count <= answered < 1.5 * count
 
     async def test_what_was_acknowledged_survives_a_kill(
         self, store: JetStreamStore, nats_server: NatsServer

@@ -17,9 +17,8 @@ from typing import Any
 import structlog
 from slipway.contracts import labels
 from slipway.contracts.event import Event
-from slipway.eventstore import codec
 from slipway.eventstore.memory import MemoryStore
-from slipway.eventstore.store import Commit, Conflict, EventStore
+from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.envelope import Head, Meta, Subject
 
 structlog.configure(
@@ -95,9 +94,9 @@ def virtual[**P](test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, No
 
 
 class World(MemoryStore):
-    """The log. A repeat of a commit is known behind what was expected, and for two minutes; later
-    it is a new commit, as with JetStream. Every call takes `latency` seconds, or as many as
-    `chance` says."""
+    """The log. A repeat of a commit is known above what the caller said to know, and for two
+    minutes; later and below that it is a new commit, as with JetStream. Every call takes `latency`
+    seconds, or as many as `chance` says."""
 
     REMEMBERED = timedelta(minutes=2)
 
@@ -111,26 +110,20 @@ class World(MemoryStore):
         await asyncio.sleep(self._chance.expovariate(50) if self._chance else self.latency)
 
     async def append(
-        self, subject: Subject, expected: Head, events: Sequence[Event], meta: Meta
+        self,
+        subject: Subject,
+        expected: Head,
+        events: Sequence[Event],
+        meta: Meta,
+        *,
+        since: int = 0,
     ) -> Commit:
         await self._wait()
-        mine = [commit for commit in self._log if commit.subject == subject]
-        old = next((commit for commit in mine if commit.meta.commit == meta.commit), None)
-        forgotten = (
-            old is not None
-            and old.sequence <= expected.sequence
-            and self.clock.now() - old.meta.at > self.REMEMBERED
-        )
-        if not forgotten:
-            return await super().append(subject, expected, events, meta)
-        if mine[-1].sequence != expected.sequence:
-            raise Conflict(subject, expected.sequence, mine[-1].sequence)
-        data = codec.to_bytes(expected, events, meta)
-        commit = codec.from_bytes(str(subject), len(self._log) + 1, data)
-        async with self._grew:
-            self._log.append(commit)
-            self._grew.notify_all()
-        return commit
+        return await super().append(subject, expected, events, meta, since=since)
+
+    def forgotten(self, commit: Commit, expected: Head, since: int) -> bool:
+        seen = commit.sequence > min(since, expected.sequence)
+        return not seen and self.clock.now() - commit.meta.at > self.REMEMBERED
 
     async def load(self, subject: Subject, after: int = 0) -> list[Commit]:
         await self._wait()
@@ -203,11 +196,18 @@ class Seen:
         self.read, self.follow, self.reaction = store.read, store.follow, store.reaction
 
     async def append(
-        self, subject: Subject, expected: Head, events: Sequence[Event], meta: Meta
+        self,
+        subject: Subject,
+        expected: Head,
+        events: Sequence[Event],
+        meta: Meta,
+        *,
+        since: int = 0,
     ) -> Commit:
-        return await self._life.effect(
-            events[-1].type, lambda: self._store.append(subject, expected, events, meta)
-        )
+        async def append() -> Commit:
+            return await self._store.append(subject, expected, events, meta, since=since)
+
+        return await self._life.effect(events[-1].type, append)
 
 
 # -- the engine -----------------------------------------------------------------------------------

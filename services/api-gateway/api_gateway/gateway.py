@@ -221,8 +221,10 @@ class Gateway:
             correlation=ctx.id,
             request=ctx.request,
         )
+        # `requests` has every commit until there are more than it remembers.
+        since = entry.head.sequence if entry.head.version <= _REMEMBERED else 0
         try:
-            commit = await self.store.append(subject, entry.head, events, meta)
+            commit = await self.store.append(subject, entry.head, events, meta, since=since)
         except Conflict:
             return None
         except TooLarge as error:
@@ -234,6 +236,7 @@ class Gateway:
             ) from error
         if commit.prev == entry.head.hash and commit.version == entry.head.version + 1:
             return self._keep(subject, entry.followed_by([commit], decider))
+        self._same_body(ctx, commit.meta.request)
         return await self._entry(subject, decider)  # an earlier try of this commit
 
     @staticmethod

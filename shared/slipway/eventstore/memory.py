@@ -38,13 +38,19 @@ class MemoryStore:
         """What happens to the next appends, first to last."""
 
     async def append(
-        self, subject: Subject, expected: Head, events: Sequence[Event], meta: Meta
+        self,
+        subject: Subject,
+        expected: Head,
+        events: Sequence[Event],
+        meta: Meta,
+        *,
+        since: int = 0,
     ) -> Commit:
         data = codec.to_bytes(expected, events, meta)
         fault = self.faults.pop(0) if self.faults else None
         mine = [commit for commit in self._log if commit.subject == subject]
         for commit in mine:
-            if commit.meta.commit == meta.commit:
+            if commit.meta.commit == meta.commit and not self.forgotten(commit, expected, since):
                 return commit
         last = mine[-1].sequence if mine else 0
         if fault == "conflict" or last != expected.sequence:
@@ -58,6 +64,11 @@ class MemoryStore:
         if fault == "unknown_after":
             raise OutcomeUnknown(meta.commit)
         return commit
+
+    def forgotten(self, _commit: Commit, _expected: Head, _since: int) -> bool:
+        """Whether the store has forgotten a commit's id: never here; in the simulator a while
+        after, where the caller said that it knows."""
+        return False
 
     async def load(self, subject: Subject, after: int = 0) -> list[Commit]:
         return [c for c in self._log if c.subject == subject and c.sequence > after]

@@ -34,11 +34,21 @@ class Damaged(Exception):
 
 class EventStore(Protocol):
     async def append(
-        self, subject: Subject, expected: Head, events: Sequence[Event], meta: Meta
+        self,
+        subject: Subject,
+        expected: Head,
+        events: Sequence[Event],
+        meta: Meta,
+        *,
+        since: int = 0,
     ) -> Commit:
         """Append one commit behind `expected` (NOTHING for a new aggregate) and return it as
-        stored. Appending the same `meta.commit` again returns the stored one, whatever
-        `expected` is. Raises Conflict, OutcomeUnknown, TooLarge."""
+        stored. Appending the same `meta.commit` again appends nothing and returns the stored one,
+        whatever `expected` is and however much later. Raises Conflict, OutcomeUnknown, TooLarge.
+
+        `since`: the caller knows that no commit of this id stands at or below that sequence: it
+        has looked, or the commit's cause stands there. What is left up to `expected` is read
+        first; above it the log itself refuses."""
         ...
 
     async def load(self, subject: Subject, after: int = 0) -> list[Commit]:

@@ -15,6 +15,8 @@ from nats.errors import TimeoutError as NatsTimeout
 from nats.js.errors import APIError
 
 WRONG_LAST_SEQUENCE = 10071
+_PAGE = 1000
+"""Subjects of which the last messages are asked for at once; the server takes 1,024."""
 _LOOKS = (0.005, 0.002, 0.004, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Seconds from one look for what was announced to the next."""
 
@@ -39,6 +41,10 @@ class WrongLastSequence(Exception):
 
 class Silent(Exception):
     """No answer in time: what was asked may have happened or not."""
+
+
+class TooMany(Exception):
+    """More than 1,024 subjects match what was asked for the last messages of."""
 
 
 class DirectClient(Client):
@@ -87,6 +93,8 @@ class _Asked:
                 self.over.set_result(None)
         elif headers[9:12] in (b"204", b"404"):
             self.over.set_result(None)
+        elif headers[9:12] == b"413":
+            self.over.set_exception(TooMany)
         else:
             self.over.set_exception(Silent(headers[9:100].decode(errors="replace").strip()))
 
@@ -143,6 +151,7 @@ class Stream:
         self._js = client.jetstream(timeout=5.0)
         self._inbox = inbox
         self._direct = f"$JS.API.DIRECT.GET.{name}"
+        self._info = f"$JS.API.STREAM.INFO.{name}"
         self.name = name
 
     async def publish(
@@ -184,18 +193,45 @@ class Stream:
         return answers[0] if answers else None
 
     async def lasts(self, pattern: str) -> list[Message]:
-        """The last message of every subject that matches, in pages of 1,000 sequences."""
-        found: dict[str, Message] = {}
-        body: dict[str, Any] = {"multi_last": [pattern], "batch": 1000}
+        """The last message of every subject that matches; nothing else is read."""
         try:
-            answers = await self._inbox.ask(self._direct, body)
-        except Silent:  # more than 1,024 subjects: read them all
-            answers = None
-        if answers is not None and len(answers) < 1000:
+            answers = await self._lasts([pattern])
+        except TooMany:
+            answers = []
+        if answers and answers[-1].left == 0:
             return answers
-        async for message in self.read(0, None, pattern):
-            found[message.subject] = message
-        return list(found.values())
+        names = sorted(await self.subjects(pattern))
+        found: list[Message] = []
+        for first in range(0, len(names), _PAGE):
+            page = set(names[first : first + _PAGE])
+            while page:  # the server ends an answer at some size
+                answers = await self._lasts(sorted(page))
+                if not answers:
+                    raise Silent(f"no last message of {min(page)}")
+                found += answers
+                page -= {message.subject for message in answers}
+        return found
+
+    async def _lasts(self, patterns: list[str]) -> list[Message]:
+        return await self._inbox.ask(self._direct, {"multi_last": patterns, "batch": _PAGE})
+
+    async def subjects(self, pattern: str) -> list[str]:
+        """Every subject that matches and has a message, in pages as large as the server gives
+        them (100,000 subjects). Raises Silent."""
+        found: list[str] = []
+        while True:
+            body = json.dumps({"subjects_filter": pattern, "offset": len(found)}).encode()
+            try:
+                answer = await self._client.request(self._info, body, timeout=5.0)
+            except (NatsTimeout, NoRespondersError, ConnectionError) as error:
+                raise Silent(self._info) from error
+            info = json.loads(answer.data)
+            if "error" in info:
+                raise Silent(info["error"]["description"])
+            page = info["state"].get("subjects") or {}
+            found += page
+            if not page or len(found) >= info["total"]:
+                return found
 
     async def read(self, after: int, until: int | None, pattern: str) -> AsyncIterator[Message]:
         """Messages above `after`, up to `until` or the present end; the next batch is asked for

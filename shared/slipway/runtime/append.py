@@ -27,10 +27,13 @@ class Appender:
         cause: str,
         correlation: str,
         attempt: int = 0,
+        since: int = 0,
         traceparent: str | None = None,
     ) -> Commit | None:
         """Decide on the aggregate's head and append; on a conflict decide again. Nothing decided:
-        None. `step` and `attempt` make the commit's id together with `cause`."""
+        None. `step` and `attempt` make the commit's id together with `cause`. The same id again
+        appends nothing, whenever that is: the aggregate is looked through above `since`, the
+        sequence of the cause, which is nothing most often; without it, from its beginning."""
         meta = Meta(
             commit=commit_id(cause, str(subject), step, attempt),
             at=self._clock.now(),
@@ -39,10 +42,14 @@ class Appender:
             cause=cause,
             traceparent=traceparent,
         )
-        return await retry.CONFLICT.run(lambda: self._once(subject, decide, meta), Conflict)
+        return await retry.CONFLICT.run(lambda: self._once(subject, decide, meta, since), Conflict)
 
     async def _once(
-        self, subject: Subject, decide: Callable[[Commit | None], Sequence[Event]], meta: Meta
+        self,
+        subject: Subject,
+        decide: Callable[[Commit | None], Sequence[Event]],
+        meta: Meta,
+        since: int,
     ) -> Commit | None:
         head = await self._store.head(subject)
         if head is not None and head.meta.commit == meta.commit:
@@ -50,4 +57,5 @@ class Appender:
         events = decide(head)
         if not events:
             return None
-        return await self._store.append(subject, head.head if head else NOTHING, events, meta)
+        expected = head.head if head else NOTHING
+        return await self._store.append(subject, expected, events, meta, since=since)

@@ -29,6 +29,9 @@ def created(name: str = "Shop") -> ProjectCreated:
 
 
 class StoreSuite:
+    async def forget(self) -> None:
+        """Wait until the store no longer knows the ids of its last commits by itself."""
+
     async def test_what_is_appended_is_read_again(self, store: EventStore):
         at = subject()
         events = (created(), ProjectRenamed(name="Shop 2"))
@@ -81,6 +84,39 @@ class StoreSuite:
         await store.append(at, first.head, [ProjectRenamed(name="B")], meta())
         assert await store.append(at, NOTHING, [created()], once) == first
         assert len(await store.load(at)) == 2
+
+    @pytest.mark.parametrize("forgotten", [False, True])
+    @pytest.mark.parametrize("others", [0, 1, 3])
+    async def test_a_repeat_with_a_fresh_head_appends_nothing(
+        self, store: EventStore, others: int, forgotten: bool
+    ):
+        """A retry long after, by one who has read the aggregate again."""
+        at, once = subject(), meta()
+        head = (await store.append(at, NOTHING, [created()], meta())).head
+        first = await store.append(at, head, [ProjectRenamed(name="A")], once)
+        head = first.head
+        for _ in range(others):
+            head = (await store.append(at, head, [ProjectRenamed(name="B")], meta())).head
+        if forgotten:
+            await self.forget()
+        for _ in range(2):
+            assert await store.append(at, head, [ProjectRenamed(name="A")], once) == first
+        assert len(await store.load(at)) == 2 + others
+
+    async def test_what_is_looked_for_is_above_what_the_caller_knows(self, store: EventStore):
+        at, once = subject(), meta()
+        cause = await store.append(at, NOTHING, [created()], meta())
+        first = await store.append(at, cause.head, [ProjectRenamed(name="A")], once)
+        last = await store.append(at, first.head, [ProjectRenamed(name="B")], meta())
+        await self.forget()
+        again = await store.append(
+            at, last.head, [ProjectRenamed(name="A")], once, since=cause.sequence
+        )
+        assert again == first
+        new = await store.append(
+            at, last.head, [ProjectRenamed(name="C")], meta(), since=last.sequence
+        )
+        assert await store.load(at) == [cause, first, last, new]
 
     async def test_an_id_used_elsewhere_is_no_success(self, store: EventStore):
         once = meta()

@@ -22,7 +22,8 @@ from api_gateway.settings import GatewaySettings
 from slipway.contracts.rollout import Release, RolloutState, RolloutSucceeded
 from slipway.contracts.values import BuiltImage
 from slipway.eventstore.memory import MemoryKeys, MemoryLogs, MemoryObjects, MemoryStore
-from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
+from slipway.eventstore.store import Commit
+from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject
 from slipway.kernel.errors import PreconditionFailed, Unavailable
 from slipway.readmodel import cursor as cursors
 from slipway.readmodel.memory import MemoryDocuments
@@ -60,6 +61,13 @@ class Documents(MemoryDocuments):
         await super().put(collection, documents)
 
 
+class Forgetful(MemoryStore):
+    """What stands below what is expected is only found where it is looked for."""
+
+    def forgotten(self, commit: Commit, expected: Head, since: int) -> bool:
+        return commit.sequence <= min(since, expected.sequence)
+
+
 @pytest.fixture
 async def documents() -> Documents:
     documents = Documents()
@@ -71,7 +79,7 @@ async def documents() -> Documents:
 @pytest.fixture
 def gateway(documents: Documents) -> Gateway:
     """Without a projector that runs: what is seen is what the gateway itself shows."""
-    store = MemoryStore()
+    store = Forgetful()
     return Gateway(
         store=store,
         documents=documents,
@@ -116,6 +124,25 @@ async def test_a_repeated_request_is_carried_out_once(gateway: Gateway):
     with pytest.raises(KeyReused):
         await project(gateway, context(gateway, "k1", "other body"), id_)
     assert await gateway.store.last_sequence() == 1
+
+
+@pytest.mark.parametrize("others", [3, 201])
+async def test_a_repeat_behind_many_others_is_carried_out_once(gateway: Gateway, others: int):
+    """More than are remembered here, long after the log's server forgot it."""
+    id_ = str(uuid4())
+    await project(gateway, context(gateway), id_)
+
+    async def rename(ctx: RequestContext, name: str) -> Any:
+        return await gateway.handle(ctx, PROJECT, id_, domain.Rename(name))
+
+    await rename(context(gateway, "k1", "body"), "A")
+    for number in range(others):
+        await rename(context(gateway), f"n{number}")
+    again = await rename(context(gateway, "k1", "body"), "A")
+    assert again.state.name == f"n{others - 1}"
+    with pytest.raises(KeyReused):
+        await rename(context(gateway, "k1", "other body"), "B")
+    assert await gateway.store.last_sequence() == 2 + others
 
 
 async def test_who_loses_a_race_decides_again(gateway: Gateway):

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from slipway.contracts.build import BuildCancelled
 from slipway.contracts.event import Event
 from slipway.contracts.project import ProjectCreated, ProjectRenamed
 from slipway.eventstore.store import Commit, Conflict, OutcomeUnknown
 from slipway.kernel.envelope import Head, Meta, Subject
 from slipway.runtime.append import Appender
 
+from tests.simulation.platform import fact
 from tests.simulation.world import World, virtual
 
 SUBJECT = Subject("org", "project", "p1")
@@ -117,20 +117,42 @@ async def test_an_unknown_outcome_is_the_callers_and_may_be_repeated(fault: str)
     assert renames(world) == ["A"]
 
 
+@pytest.mark.parametrize("since", [0, 1])
 @virtual
-async def test_a_repeat_after_others_is_the_deciders_to_refuse():
-    """The server forgets ids after two minutes: the fold has to know what was done."""
+async def test_a_repeat_long_after_and_behind_others_is_once(since: int):
+    """The server forgets ids after two minutes, and decides by what the deliverer says."""
     world = World()
-
-    def once(head: Commit | None) -> Sequence[Event]:
-        return () if head else (BuildCancelled(kind="application", service="a", environment="e"),)
-
+    cause = await fact(world, "deployment", "d1", ProjectRenamed(name="cause"))
+    assert cause.sequence == 1
     appender = Appender(world, world.clock, "tester")
-    for _ in range(2):
-        await appender.append(SUBJECT, "s", once, cause="c", correlation="c")
+    events = (ProjectRenamed(name="A"),)
+    for _ in range(3):
+        await appender.append(
+            SUBJECT,
+            "s",
+            lambda _: events,
+            cause=cause.meta.commit,
+            correlation="c",
+            since=since,
+        )
         await append(world, "other", cause=str(world.clock.now()))
         await asyncio.sleep(300)
-    assert [event.type for event in world.events("project", "p1")].count("build.cancelled") == 1
+    assert renames(world) == ["A", "other", "other", "other"]
+
+
+@virtual
+async def test_what_is_said_to_be_known_is_not_looked_for():
+    """The simulator's log forgets as the server does."""
+    world = World()
+    first = await append(world, "A")
+    assert first is not None
+    meta = first.meta
+    for after in (0, 300):
+        await asyncio.sleep(after)
+        head = (await world.load(SUBJECT))[-1].head
+        events = (ProjectRenamed(name="A"),)
+        await world.append(SUBJECT, head, events, meta, since=head.sequence)
+    assert renames(world) == ["A", "A"]
 
 
 @virtual
@@ -139,7 +161,13 @@ async def test_a_conflict_without_end_is_told():
         tries = 0
 
         async def append(
-            self, subject: Subject, expected: Head, events: Sequence[Event], meta: Meta
+            self,
+            subject: Subject,
+            expected: Head,
+            events: Sequence[Event],
+            meta: Meta,
+            *,
+            since: int = 0,
         ) -> Commit:
             self.tries += 1
             raise Conflict(subject, expected.sequence, 99)

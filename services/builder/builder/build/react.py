@@ -225,5 +225,5 @@ class Builds:
 
         await self._appender.append(
             subject, step, decide, cause=commit.meta.commit, correlation=commit.subject.id,
-            traceparent=commit.meta.traceparent,
+            since=commit.sequence, traceparent=commit.meta.traceparent,
         )  # fmt: skip

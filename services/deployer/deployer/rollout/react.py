@@ -112,7 +112,12 @@ class Rollouts:
             return () if state is None else (RolloutQueued(deployment=deployment, state=state),)
 
         await self._appender.append(
-            subject, "queued", decide, cause=commit.meta.commit, correlation=deployment
+            subject,
+            "queued",
+            decide,
+            cause=commit.meta.commit,
+            correlation=deployment,
+            since=commit.sequence,
         )
 
     async def _rolled_out_before(self, subject: Subject, requested: Commit) -> bool:
@@ -379,5 +384,10 @@ class Rollouts:
             return (event,) if (now.sequence if now else 0) == planned else ()
 
         await self._appender.append(
-            subject, step, decide, cause=f"{correlation}/{planned}", correlation=correlation
+            subject,
+            step,
+            decide,
+            cause=f"{correlation}/{planned}",
+            correlation=correlation,
+            since=planned,
         )

@@ -379,7 +379,12 @@ class Routes:
             return (event,) if (now.sequence if now else 0) == planned else ()
 
         await self._appender.append(
-            subject, step, decide, cause=f"{correlation}/{planned}", correlation=correlation
+            subject,
+            step,
+            decide,
+            cause=f"{correlation}/{planned}",
+            correlation=correlation,
+            since=planned,
         )
 
 
