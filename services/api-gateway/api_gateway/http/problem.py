@@ -24,6 +24,13 @@ TITLES = {
 _HEADERS = {
     401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "60"}, 503: {"Retry-After": "2"},
 }  # fmt: skip
+_PLAIN = {
+    "model_attributes_type": "has to be a JSON object",
+    "model_type": "has to be a JSON object",
+    "missing": "has to be there",
+    "extra_forbidden": "is not known here",
+}
+"""Errors of a body whose own words speak of Python; by their type."""
 _SLUGS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
@@ -102,7 +109,13 @@ def install(app: FastAPI) -> None:
             return problem(Malformed.status, Malformed.slug, "the body is not valid JSON")
         if all(item["loc"][0] == "path" for item in found):
             return problem(404, "not-found", "there is nothing at this address")
-        errors = [{"pointer": place_of(item, error.body), "detail": item["msg"]} for item in found]
+        errors = [
+            {
+                "pointer": place_of(item, error.body),
+                "detail": _PLAIN.get(item["type"], item["msg"]),
+            }
+            for item in found
+        ]
         named = ", ".join(sorted({item["pointer"] or "the body" for item in errors}))
         return problem(422, "invalid", f"not valid: {named}"[:1000], errors=errors[:100])
 
