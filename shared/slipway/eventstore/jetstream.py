@@ -11,9 +11,12 @@ from nats.aio.client import Client
 from slipway.contracts import streams
 from slipway.contracts.event import Event
 from slipway.eventstore import codec
-from slipway.eventstore.beside import StreamKeys, StreamLease, StreamLogs, StreamObjects
 from slipway.eventstore.dead_letters import StreamDeadLetters
 from slipway.eventstore.former import FormerFormat, refuse_former
+from slipway.eventstore.keys import StreamKeys
+from slipway.eventstore.lease import StreamLease
+from slipway.eventstore.log_store import StreamLogs
+from slipway.eventstore.objects import StreamObjects
 from slipway.eventstore.reaction import JetStreamReaction
 from slipway.eventstore.store import Commit, Conflict, Damaged, OutcomeUnknown
 from slipway.eventstore.stream import (
@@ -169,8 +172,8 @@ class Connection:
     def _stream(self, name: str) -> Stream:
         return Stream(self._client, self._inbox, name)
 
-    def lease(self, name: str, holder: str, clock: Clock) -> StreamLease:
-        return StreamLease(self._stream(streams.LEASES), name, holder, clock)
+    def lease(self, name: str, holder: str, clock: Clock, ttl: float = 10.0) -> StreamLease:
+        return StreamLease(self._stream(streams.LEASES), name, holder, clock, ttl)
 
     @property
     def client(self) -> DirectClient:
