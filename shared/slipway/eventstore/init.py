@@ -107,9 +107,9 @@ async def make(js: JetStreamContext) -> list[str]:
         if any(getattr(there, field) != value for field, value in settings.items()):
             await js.update_stream(config)
             done.append(f"stream {name} changed")
-    there = {info.name: info.config for info in await js.consumers_info(streams.EVENTS)}
+    consumers = {info.name: info.config for info in await js.consumers_info(streams.EVENTS)}
     for durable in streams.DURABLES:
-        former = there.get(durable.name)
+        former = consumers.get(durable.name)
         if former is not None and _filters(former) == sorted(durable.filters):
             continue
         await js.add_consumer(
