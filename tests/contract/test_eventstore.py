@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import nats
 import nats.errors
@@ -15,11 +15,11 @@ from slipway.contracts import streams
 from slipway.contracts.logs import LogLine
 from slipway.contracts.permissions import SERVICES
 from slipway.eventstore import codec
-from slipway.eventstore.beside import StreamLease
 from slipway.eventstore.dead_letters import DeadLetters
+from slipway.eventstore.init import make
 from slipway.eventstore.jetstream import Connection, JetStreamStore, connect
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryStore
-from slipway.eventstore.store import OutcomeUnknown
+from slipway.eventstore.store import Commit, OutcomeUnknown
 from slipway.eventstore.stream import Inbox, Message
 from slipway.kernel.envelope import NOTHING, Head, Subject
 from slipway.runtime.clock import SystemClock
@@ -49,6 +49,37 @@ async def admin(nats_server: NatsServer) -> AsyncIterator[Connection]:
     connection = await connect(nats_server.url, "admin", nats_server.passwords["admin"])
     yield connection
     await connection.close()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("start", "seen"), [("all", 2), ("new", 1)])
+async def test_a_durable_begins_where_its_feature_says(
+    admin: Connection, monkeypatch: pytest.MonkeyPatch, start: Literal["all", "new"], seen: int
+):
+    """And stays where it is when what it follows changes."""
+    name, js = f"t{uuid.uuid4().hex[:6]}", admin.client.jetstream()
+    category = f"c{uuid.uuid4().hex[:6]}"
+
+    async def follows(*categories: str) -> list[str]:
+        durable = streams.Durable(name, "builder", categories, start)
+        monkeypatch.setattr(streams, "DURABLES", (durable,))
+        return await make(js)
+
+    async def append() -> Commit:
+        return await admin.store.append(subject("o", category), NOTHING, [created()], meta())
+
+    commits = [await append()]
+    assert await follows(category) == [f"consumer {name} made"]
+    commits.append(await append())
+    assert await follows(category, "other") == [f"consumer {name} changed"]
+    assert await follows("other", category) == []
+    async with admin.store.reaction(name) as reaction, asyncio.timeout(10):
+        deliveries = reaction.deliveries()
+        for commit in commits[-seen:]:
+            delivery = await anext(deliveries)
+            assert delivery.commit == commit
+            await delivery.done()
+    await js.delete_consumer(streams.EVENTS, name)
 
 
 @asynccontextmanager
@@ -159,12 +190,7 @@ class TestStreamDeadLetters(DeadLettersSuite):
 async def test_a_lease_has_one_holder(admin: Connection):
     clock, name = SystemClock(), f"t{uuid.uuid4().hex[:6]}"
 
-    def lease(holder: str) -> StreamLease:
-        lease = admin.lease(name, holder, clock)
-        lease._ttl = 2.0
-        return lease
-
-    one, two = lease("one"), lease("two")
+    one, two = (admin.lease(name, holder, clock, ttl=2.0) for holder in ("one", "two"))
     await one.acquire()
     assert one.held
     waiting = asyncio.create_task(two.acquire())
@@ -241,6 +267,11 @@ async def test_a_service_may_only_what_the_table_says(service: str, nats_server:
             await js.publish(name, data, timeout=5)
         else:
             forbidden.append(name)
+    forbidden += [
+        f"lease.{name}"
+        for name in ("projector", "builder", "deployer", "proxy-sync")
+        if f"lease.{name}" not in streams.BESIDE[service]
+    ]
     for name in forbidden:
         await client.publish(name, b"{}", reply=client.new_inbox())
     await client.flush()

@@ -75,7 +75,10 @@ def forbidden(name: str) -> list[str]:
         found.append(f"$JS.API.CONSUMER.DURABLE.CREATE.{where}")
         if durable.service != name:
             found += [f"$JS.API.CONSUMER.MSG.NEXT.{where}", f"$JS.ACK.{where}.1.1.1.1.1"]
-    found += [f"lease.{other}" for other in streams.APPENDS if other != name]
+            if name != "api-gateway":  # which asks for them again
+                found.append(f"dead.{durable.name}.1")
+    found += [f"lease.{other}" for other in (*streams.APPENDS, "projector")]
+    found = [subject for subject in found if subject not in streams.BESIDE.get(name, ())]
     found += [f"_INBOX_{other}.x" for other in streams.APPENDS if other != name]
     if name != "api-gateway":
         found.append("key.o")

@@ -11,7 +11,9 @@ from typing import Any
 
 from slipway.contracts.event import Event
 from slipway.contracts.organization import Role
-from slipway.eventstore.logs import Keys, LogStore, Objects
+from slipway.eventstore.keys import Keys
+from slipway.eventstore.log_store import LogStore
+from slipway.eventstore.objects import Objects
 from slipway.eventstore.store import Commit, Conflict, EventStore, OutcomeUnknown, TooLarge
 from slipway.kernel import ids
 from slipway.kernel.clock import Clock

@@ -4,7 +4,6 @@ import asyncio
 
 from slipway.contracts import streams
 from slipway.eventstore.jetstream import connect
-from slipway.eventstore.stream import Inbox, Stream
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.process import until
 
@@ -27,10 +26,8 @@ async def main(stopping: asyncio.Event) -> None:
     connection = await connect(
         settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
     )
-    inbox = Inbox(connection.client)
-    await inbox.open()
-    lines = RunLogs(Stream(connection.client, inbox, streams.LOGS))
-    events = EventLog(Stream(connection.client, inbox, streams.EVENTS))
+    lines = RunLogs(connection.stream(streams.LOGS))
+    events = EventLog(connection.stream(streams.EVENTS))
     engine = Engine(settings.instance)
     ledger = Ledger(lines, StateFile(settings.anchors / "log-positions.json"))
     logs = Logs(engine, ledger, settings.log_lines_per_second, settings.reconcile_seconds)

@@ -2,6 +2,7 @@
 server's permissions are rendered."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 EVENTS = "EVENTS"
 LOGS = "LOGS"
@@ -35,6 +36,9 @@ class Durable:
     name: str
     service: str
     categories: tuple[str, ...]
+    start: Literal["all", "new"]
+    """Where it begins when init makes it: at the log's beginning, or behind its end, for what
+    should not be told or done for years that are over."""
 
     @property
     def filters(self) -> list[str]:
@@ -45,18 +49,20 @@ DURABLES: tuple[Durable, ...] = (
     Durable("api-gateway", "api-gateway", (
         "deployment", "build", "rollout", "route", "network",
         "service", "environment", "project",
-    )),
-    Durable("builder", "builder", ("deployment",)),
-    Durable("builder-control", "builder", ("deployment",)),
-    Durable("deployer", "deployer", ("deployment", "build", "route", "service", "environment")),
+    ), "all"),
+    Durable("builder", "builder", ("deployment",), "all"),
+    Durable("builder-control", "builder", ("deployment",), "all"),
+    Durable("deployer", "deployer", (
+        "deployment", "build", "route", "service", "environment",
+    ), "all"),
     Durable("proxy-sync", "proxy-sync", (
         "rollout", "host", "network", "service", "environment",
-    )),
+    ), "all"),
 )  # fmt: skip
 
 BESIDE: dict[str, tuple[str, ...]] = {
-    "api-gateway": ("key.*", "dead.>"),
-    "builder": ("obj.buildlogs.>", "lease.builder"),
+    "api-gateway": ("key.*", "dead.>", "lease.projector"),
+    "builder": ("obj.buildlogs.>",),
     "deployer": ("lease.deployer",),
     "proxy-sync": ("lease.proxy-sync",),
     "metrics": ("met.>",),

@@ -24,6 +24,7 @@ from slipway.contracts import streams
 from slipway.eventstore.former import FORMER, FormerFormat
 
 DAY = 86400.0
+_STARTS = {"all": DeliverPolicy.ALL, "new": DeliverPolicy.NEW}
 
 
 def stream_settings() -> list[dict[str, Any]]:
@@ -106,29 +107,31 @@ async def make(js: JetStreamContext) -> list[str]:
         if any(getattr(there, field) != value for field, value in settings.items()):
             await js.update_stream(config)
             done.append(f"stream {name} changed")
+    consumers = {info.name: info.config for info in await js.consumers_info(streams.EVENTS)}
     for durable in streams.DURABLES:
-        try:
-            info = await js.consumer_info(streams.EVENTS, durable.name)
-            if sorted(info.config.filter_subjects or []) == sorted(durable.filters) or (
-                [info.config.filter_subject] == durable.filters
-            ):
-                continue
-        except NotFoundError:
-            pass
+        former = consumers.get(durable.name)
+        if former is not None and _filters(former) == sorted(durable.filters):
+            continue
         await js.add_consumer(
             streams.EVENTS,
             ConsumerConfig(
                 durable_name=durable.name,
                 filter_subjects=durable.filters,
-                deliver_policy=DeliverPolicy.ALL,
+                # Where it began can't be changed, and is over.
+                deliver_policy=former.deliver_policy if former else _STARTS[durable.start],
                 ack_policy=AckPolicy.EXPLICIT,
                 ack_wait=30,
                 max_ack_pending=10_000,
                 max_deliver=-1,
             ),
         )
-        done.append(f"consumer {durable.name} made")
+        done.append(f"consumer {durable.name} {'changed' if former else 'made'}")
     return done
+
+
+def _filters(config: ConsumerConfig) -> list[str]:
+    one = [config.filter_subject] if config.filter_subject else []
+    return sorted(config.filter_subjects or one)
 
 
 async def main(url: str, password: str) -> None:

@@ -11,13 +11,16 @@ from nats.aio.client import Client
 from slipway.contracts import streams
 from slipway.contracts.event import Event
 from slipway.eventstore import codec
-from slipway.eventstore.beside import StreamKeys, StreamLease, StreamLogs, StreamObjects
+from slipway.eventstore.client import DirectClient
 from slipway.eventstore.dead_letters import StreamDeadLetters
 from slipway.eventstore.former import FormerFormat, refuse_former
+from slipway.eventstore.keys import StreamKeys
+from slipway.eventstore.lease import StreamLease
+from slipway.eventstore.log_store import StreamLogs
+from slipway.eventstore.objects import StreamObjects
 from slipway.eventstore.reaction import JetStreamReaction
 from slipway.eventstore.store import Commit, Conflict, Damaged, OutcomeUnknown
 from slipway.eventstore.stream import (
-    DirectClient,
     Inbox,
     Message,
     Silent,
@@ -160,17 +163,18 @@ class Connection:
     def __init__(self, client: DirectClient, inbox: Inbox) -> None:
         self._client = client
         self._inbox = inbox
-        self.store = JetStreamStore(client, self._stream(streams.EVENTS))
-        self.logs = StreamLogs(self._stream(streams.LOGS))
-        self.build_logs = StreamObjects(self._stream(streams.OBJECTS), "buildlogs")
-        self.keys = StreamKeys(self._stream(streams.KEYS))
-        self.dead_letters = StreamDeadLetters(self._stream(streams.DEAD), SystemClock())
+        self.store = JetStreamStore(client, self.stream(streams.EVENTS))
+        self.logs = StreamLogs(self.stream(streams.LOGS))
+        self.build_logs = StreamObjects(self.stream(streams.OBJECTS), "buildlogs")
+        self.keys = StreamKeys(self.stream(streams.KEYS))
+        self.dead_letters = StreamDeadLetters(self.stream(streams.DEAD), SystemClock())
 
-    def _stream(self, name: str) -> Stream:
+    def stream(self, name: str) -> Stream:
+        """One as it stands, for what reads or writes more of it than the store tells."""
         return Stream(self._client, self._inbox, name)
 
-    def lease(self, name: str, holder: str, clock: Clock) -> StreamLease:
-        return StreamLease(self._stream(streams.LEASES), name, holder, clock)
+    def lease(self, name: str, holder: str, clock: Clock, ttl: float = 10.0) -> StreamLease:
+        return StreamLease(self.stream(streams.LEASES), name, holder, clock, ttl)
 
     @property
     def client(self) -> DirectClient:

@@ -5,14 +5,15 @@ up to `batch` messages and an end marker (status 204, or 404 when there is nothi
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from nats.aio.client import Client
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.errors import APIError
+
+from slipway.eventstore.client import DirectClient
 
 WRONG_LAST_SEQUENCE = 10071
 _PAGE = 1000
@@ -45,35 +46,6 @@ class Silent(Exception):
 
 class TooMany(Exception):
     """More than 1,024 subjects match what was asked for the last messages of."""
-
-
-class DirectClient(Client):
-    """Hands the messages of some subscriptions over as they came. nats-py makes an object, a
-    dictionary and two queues' entries of each, and looks at every letter of every header in
-    Python: half of what reading costs. Overrides two private methods; the contract suite of the
-    event store notices when another version of nats-py has them no longer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.taken: dict[int, Callable[[bytes, bytes, bytes], None]] = {}
-
-    async def _process_msg(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
-    ) -> None:
-        taken = self.taken.get(sid)
-        if taken is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-        else:
-            taken(subject, headers, data)
-
-    @staticmethod
-    def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        found = {}
-        for line in raw.decode("utf-8", "replace").split("\r\n"):
-            name, colon, value = line.partition(":")
-            if colon:
-                found[name] = value.strip()
-        return found
 
 
 class _Asked:
@@ -109,8 +81,7 @@ class Inbox:
         self._waiting: dict[bytes, _Asked] = {}
 
     async def open(self) -> None:
-        subscription = await self._client.subscribe(f"{self._prefix}.*")
-        self._client.taken[subscription._id] = self._arrived  # noqa: SLF001
+        await self._client.take(f"{self._prefix}.*", self._arrived)
 
     def _arrived(self, subject: bytes, headers: bytes, data: bytes) -> None:
         asked = self._waiting.get(subject.rpartition(b".")[2])
@@ -268,8 +239,7 @@ class Stream:
             announced += 1
             woken.set()
 
-        subscription = await self._client.subscribe(pattern)
-        self._client.taken[subscription._id] = announce  # noqa: SLF001 - before any later answer
+        subscription = await self._client.take(pattern, announce)
         try:
             while True:
                 for delay in (0.0, *_LOOKS):
@@ -289,8 +259,7 @@ class Stream:
                 except TimeoutError:
                     continue
         finally:
-            await subscription.unsubscribe()
-            self._client.taken.pop(subscription._id, None)  # noqa: SLF001
+            await self._client.leave(subscription)
 
     async def _patiently(self, after: int, pattern: str) -> AsyncIterator[Message]:
         """A server that is away is waited for: a follower never ends by itself. What was read

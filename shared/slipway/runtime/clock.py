@@ -1,6 +1,7 @@
 """The real clock."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -8,6 +9,9 @@ from functools import lru_cache
 class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -17,7 +17,7 @@ def _redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def configure(service: str, level: str = "INFO") -> None:
+def configure(service: str, level: str) -> None:
     """Call once, at start. Standard-library loggers go the same way, from WARNING up."""
     structlog.configure(
         processors=[

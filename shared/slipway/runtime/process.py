@@ -8,15 +8,15 @@ import uvloop
 
 from slipway.eventstore.former import FormerFormat
 from slipway.runtime.logging import configure, logger
+from slipway.runtime.settings import Settings
 
 
-def serve(
-    service: str, main: Callable[[asyncio.Event], Awaitable[None]], level: str = "INFO"
-) -> None:
-    """Run `main(stopping)`; `stopping` is set by SIGTERM or SIGINT, and `main` returns when it
-    has drained. An exception ends the process with its trace: Swarm starts it again. A log that it
-    can't read is said once; then it does nothing until it is stopped."""
-    configure(service, level)
+def serve(service: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run `main(stopping)`, logging from `SLIPWAY_LOG_LEVEL` up; `stopping` is set by SIGTERM or
+    SIGINT, and `main` returns when it has drained. An exception ends the process with its trace:
+    Swarm starts it again. An event log that it can't read is said once; then it does nothing until
+    it is stopped."""
+    configure(service, Settings().log_level)
 
     async def run() -> None:
         stopping = asyncio.Event()

@@ -99,6 +99,9 @@ class Clock:
     def now(self) -> datetime:
         return AT
 
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)
 

@@ -3,9 +3,7 @@
 import asyncio
 from typing import Any
 
-import pytest
-from slipway.eventstore import beside
-from slipway.eventstore.beside import StreamLease
+from slipway.eventstore.lease import StreamLease
 from slipway.eventstore.stream import Message, Silent, Stored, WrongLastSequence
 
 from tests.simulation.world import VirtualClock, virtual
@@ -36,33 +34,26 @@ class Cut:
     """One holder's way to the stream."""
 
     def __init__(self, stream: Stream) -> None:
-        self.stream, self.away = stream, False
+        self.stream, self.away, self.dead = stream, False, False
 
-    async def last(self, subject: str) -> Message | None:
+    async def _reach(self, subject: str) -> None:
+        if self.dead:
+            await asyncio.Event().wait()
         if self.away:
             await asyncio.sleep(5)
             raise Silent(subject)
+
+    async def last(self, subject: str) -> Message | None:
+        await self._reach(subject)
         return await self.stream.last(subject)
 
     async def publish(self, subject: str, data: bytes, *, expected: int | None = None) -> Stored:
-        if self.away:
-            await asyncio.sleep(5)
-            raise Silent(subject)
+        await self._reach(subject)
         return await self.stream.publish(subject, data, expected=expected)
 
 
-@pytest.fixture(autouse=True)
-def monotonic(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Time:
-        @staticmethod
-        def monotonic() -> float:
-            return asyncio.get_running_loop().time()
-
-    monkeypatch.setattr(beside, "time", Time)
-
-
 def lease(stream: Any, holder: str) -> StreamLease:
-    return StreamLease(stream, "deployer", holder, VirtualClock())
+    return StreamLease(stream, "deployer", holder, VirtualClock(), 10.0)
 
 
 async def overlap(*leases: StreamLease, seconds: float) -> int:
@@ -103,11 +94,12 @@ async def test_the_second_waits_until_the_first_lets_go():
 
 @virtual
 async def test_the_second_takes_over_from_one_that_died():
+    """Nothing more is heard of it; it does not know that either."""
     stream = Stream()
-    one, two = lease(stream, "one"), lease(stream, "two")
+    cut = Cut(stream)
+    one, two = lease(cut, "one"), lease(stream, "two")
     await one.acquire()
-    assert one._renewing is not None
-    one._renewing.cancel()
+    cut.dead = True
     waiting = asyncio.create_task(two.acquire())
     assert await overlap(one, two, seconds=12) == 1
     assert not one.held

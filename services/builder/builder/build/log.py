@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from slipway.contracts.logs import LogLine, build_subject
-from slipway.eventstore.logs import LogStore, Objects
+from slipway.eventstore.log_store import LogStore
+from slipway.eventstore.objects import Objects
 from slipway.kernel.clock import Clock
 from slipway.runtime.clock import iso
 

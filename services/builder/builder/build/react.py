@@ -10,7 +10,8 @@ from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequ
 from slipway.contracts.event import Event
 from slipway.contracts.values import BuiltImage, Failure
 from slipway.contracts.variables import UnknownReference, merged, resolve
-from slipway.eventstore.logs import LogStore, Objects
+from slipway.eventstore.log_store import LogStore
+from slipway.eventstore.objects import Objects
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject

@@ -7,7 +7,7 @@ from slipway.contracts.event import Event
 from slipway.contracts.project import EnvironmentDeletionRequested
 from slipway.contracts.rollout import NetworkRemoved
 from slipway.contracts.route import NetworkLeft
-from slipway.eventstore.logs import Lease
+from slipway.eventstore.lease import Lease
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject

@@ -34,7 +34,7 @@ from slipway.contracts.service import (
 )
 from slipway.contracts.values import Failure
 from slipway.contracts.variables import UnknownReference, resolve
-from slipway.eventstore.logs import Lease
+from slipway.eventstore.lease import Lease
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject

@@ -22,7 +22,7 @@ from slipway.contracts.service import (
     ServiceStopped,
 )
 from slipway.contracts.values import Failure
-from slipway.eventstore.logs import Lease
+from slipway.eventstore.lease import Lease
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
