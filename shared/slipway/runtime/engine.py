@@ -1,8 +1,8 @@
 """The container engine's API. Beside the builder, which pulls images with it, this is the only
 importer of aiodocker.
 
-Whatever is asked ends in one of four ways: an answer, KeyError for what is not there, EngineRefused
-with the engine's words, EngineAway when it does not answer.
+Whatever is asked ends in one of four ways: an answer, EngineMissing for what is not there,
+EngineRefused with the engine's words, EngineAway when it does not answer.
 """
 
 import asyncio
@@ -27,6 +27,10 @@ class EngineAway(Exception):
     """The engine does not answer."""
 
 
+class EngineMissing(Exception):
+    """What was asked for is not there."""
+
+
 class EngineRefused(Exception):
     """The engine's words why not. `fault`: it failed at what it was asked for, and may not the next
     time."""
@@ -41,7 +45,7 @@ def _problem(error: Exception, path: str) -> Exception:
         return EngineAway(str(error) or type(error).__name__)
     words = str(error.message)
     if error.status == 404:
-        return KeyError(path)
+        return EngineMissing(path)
     if error.status in _AWAY or any(word in words for word in _PASSING):
         return EngineAway(words)
     return EngineRefused(words, error.status)
@@ -114,7 +118,7 @@ class EngineApi:
         try:
             async with self.stream("events", filters=json.dumps(filters)) as response:
                 yield _actors(response)
-        except (KeyError, EngineRefused, ValueError) as error:
+        except (EngineMissing, EngineRefused, ValueError) as error:
             raise EngineAway(str(error)) from error
 
 
