@@ -1,5 +1,4 @@
-"""The container engine's API. Beside the builder, which pulls images with it, this is the only
-importer of aiodocker.
+"""The container engine's API. This is the only importer of aiodocker.
 
 Whatever is asked ends in one of four ways: an answer, EngineMissing for what is not there,
 EngineRefused with the engine's words, EngineAway when it does not answer.
@@ -17,8 +16,9 @@ from aiodocker.exceptions import DockerError
 from aiohttp import ClientError, ClientResponse, UnixConnector
 
 _SOCKET = "unix:///var/run/docker.sock"
-_AWAY = (503, 900)
-"""900 is aiodocker's own, for a connection that was refused."""
+_NOT_REACHED = 900
+"""aiodocker's own, for a connection that was refused."""
+_AWAY = (503, _NOT_REACHED)
 _PASSING = ("DeadlineExceeded", "deadline exceeded", "Unavailable", "no leader")
 """A swarm that has lost its manager for a moment says so with the status of a fault."""
 
@@ -77,12 +77,26 @@ class EngineApi:
         try:
             async with (
                 asyncio.timeout(self._patience),
+                # aiodocker has public methods for some paths only, and not for all their fields.
                 self._docker._query(path, method, **sent) as response,  # noqa: SLF001
             ):
                 body = await response.read()
                 return json.loads(body) if body.strip() else None
         except (DockerError, ClientError, OSError, ValueError) as error:
             raise _problem(error, path) from error
+
+    async def pull(self, name: str) -> None:
+        """Raises EngineAway, and EngineRefused with the registry's words why not."""
+        try:
+            async for message in self._docker.images.pull(name, stream=True):
+                if "error" in message:
+                    raise EngineRefused(message["error"])
+        except DockerError as error:
+            if error.status == _NOT_REACHED:
+                raise EngineAway(str(error.message)) from error
+            raise EngineRefused(str(error.message), error.status) from error
+        except (ClientError, OSError) as error:
+            raise EngineAway(str(error) or type(error).__name__) from error
 
     @asynccontextmanager
     async def stream(self, path: str, **params: str) -> AsyncIterator[ClientResponse]:
