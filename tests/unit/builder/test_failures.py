@@ -105,6 +105,13 @@ BUILD = {
         "dockerfile-invalid",
         "line 3 of the Dockerfile can't be read: unknown instruction: RUNN",
     ),
+    "a line that BuildKit does not take": (
+        failures.build(
+            None, ["ERROR: xxx: dockerfile line greater than max allowed size of 65535"]
+        ),
+        "dockerfile-invalid",
+        "longer than 65535 bytes",
+    ),
     "a base image that is not there": (
         failures.build(
             None,

@@ -10,6 +10,7 @@ from slipway.contracts.values import Failure
 _EXIT = re.compile(r"exit code: (\d+)")
 _LINE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)", re.MULTILINE)
 _PARSE = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.IGNORECASE)
+_LINE_TOO_LONG = re.compile(r"line greater than max allowed size of (\d+)")
 _EOF = re.compile(r"unexpected eof|: eof$", re.MULTILINE)
 _HTTP = re.compile(r"returned error: (\d+)")
 _PROGRESS = re.compile(r"(remote: )?[A-Z][\w ]+: +\d+(% \(|,|$)|Cloning into ")
@@ -190,6 +191,12 @@ def build(step: tuple[str, str, list[str]] | None, text: Sequence[str]) -> Failu
             reason="dockerfile-invalid",
             detail=f"line {found[1]} of the Dockerfile can't be read: {found[2]}",
             hint="mend that line",
+        )
+    if found := _LINE_TOO_LONG.search(both):
+        return Failure(
+            reason="dockerfile-invalid",
+            detail=f"a line of the Dockerfile is longer than {found[1]} bytes",
+            hint="break that line with a backslash at its end, or put long text into a file",
         )
     if step and (code := _EXIT.search(error)):
         command = clipped(step[0].partition("] ")[2] or step[0], 1000)
