@@ -167,7 +167,7 @@ class Failure(Clipped):
     with the true figures, the last lines of output (40 at most), and the next step."""
 
     reason: Annotated[str, at_most(100)]
-    detail: Annotated[str, at_most(4000)]
+    detail: Annotated[str, at_most(3000)]
     hint: Annotated[str, at_most(4000)] = ""
     lines: Annotated[tuple[Annotated[str, at_most(2000)], ...], only(slice(-40, None))] = ()
 
