@@ -66,7 +66,7 @@ class Progress:
 
     def _vertex(self, given: dict[str, object], now: str) -> list[LogLine]:
         digest = str(given["digest"])
-        vertex = self.vertices.setdefault(digest, _Vertex(str(given.get("name", ""))))
+        vertex = self.vertices.setdefault(digest, _Vertex(str(given.get("name", ""))[:_LONGEST]))
         if given.get("started") and vertex.started is None:  # BuildKit may begin it anew
             vertex.started = _utc(str(given["started"]))
         vertex.cached = bool(given.get("cached")) or vertex.cached
