@@ -4,6 +4,7 @@ the platform goes on.
 A full disk of the engine itself is not brought about, since others use it: a step that fills a
 small file system of its own stands for it. `test_server_trouble` fills the builder's."""
 
+import socket
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from tests.e2e.api import Api
 from tests.e2e.engine import half_made
-from tests.e2e.repositories import GitServer
+from tests.e2e.repositories import GitServer, run
 from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
@@ -20,9 +21,11 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 FULL = "RUN --mount=type=tmpfs,target=/small,size=1m dd if=/dev/zero of=/small/file bs=1M count=4"
 
 
-def failed(app: Service, *reasons: str, words: tuple[str, ...], hint: str = "") -> Any:
+def failed(
+    app: Service, *reasons: str, words: tuple[str, ...], hint: str = "", seconds: float = 60
+) -> Any:
     """It failed with one of the reasons and the words in its detail; nothing is left of it."""
-    seen = app.failed(seconds=60)
+    seen = app.failed(seconds=seconds)
     error = seen["error"]
     assert error["reason"] in reasons, error
     assert [word for word in words if word not in error["detail"]] == [], error
@@ -80,6 +83,77 @@ def test_a_folder_and_a_dockerfile_that_do_not_exist(
     source = {"kind": "git", "url": repository.url, "branch": "main"}
     app.patch(source=source, build={"kind": "dockerfile", "file": "Containerfile"})
     failed(app, "dockerfile-missing", words=("Containerfile",), hint="Dockerfile")
+
+
+def test_a_host_and_a_folder_that_cannot_exist(api: Api, environment: str, git_server: GitServer):
+    url = "http://git..example/app.git"
+    app = Service(api, environment, source={"kind": "git", "url": url})
+    failed(app, "git-address-refused", words=(url,), hint="address")
+    repository = git_server.repository()
+    repository.behave("main")
+    app.patch(source={"kind": "git", "url": repository.url, "path": "x" * 300})
+    failed(app, "folder-missing", words=("x" * 300,))
+
+
+def test_a_git_server_that_says_nothing(api: Api, environment: str, git_server: GitServer):
+    """It would hold one of the slots that all share."""
+    with socket.create_server((git_server.address.partition(":")[0], 0)) as server:
+        address = "{}:{}".format(*server.getsockname())
+        url = f"http://{address}/app.git"
+        app = Service(api, environment, source={"kind": "git", "url": url})
+        failed(app, "git-silent", words=(url, "60 s"), hint="works", seconds=80)
+
+
+def test_a_variable_that_no_program_can_be_given(api: Api, environment: str, git_server: GitServer):
+    repository = git_server.repository()
+    repository.behave("main")
+    app = Service(api, environment, repository)
+    items = [
+        {"name": "PART", "value": "é" * 20_000},
+        {"name": "HUGE", "value": "${{PART}}" * 4},
+    ]
+    api.ok("PUT", f"{app.path}/variables", {"items": items})
+    failed(app, "variable-too-large", words=("HUGE", "160004 bytes"), hint="shorter")
+
+
+LONG = "x" * 60_000 + "\\\n"
+HOSTILE = {
+    "a line that BuildKit does not take": (
+        f"RUN echo {'x' * 540_000}", "dockerfile-invalid", "longer than 65535"
+    ),
+    "an instruction without an end": (
+        LONG.replace("x", "X") * 10 + " a", "dockerfile-invalid", "unknown instruction: XXX"
+    ),
+    "a command without an end": (f"RUN echo {LONG * 9}", "build-step-failed", "RUN echo xxx"),
+    "a line of output without an end": (
+        run(
+            "import sys, time\n"
+            "for _ in range(84): print('z' * 10000, end='', flush=True); time.sleep(0.02)\n"
+            "sys.exit(1)"
+        ),
+        "build-step-failed",
+        "exit code 1",
+    ),
+    "control characters": (
+        run("for _ in range(20): print(chr(1) * 16000)\nexit(1)"),
+        "build-step-failed",
+        "exit code 1",
+    ),
+    "many lines at once": (
+        run("print(('x' * 4095 + chr(10)) * 480)\nexit(1)"), "build-step-failed", "exit code 1"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_more_than_fits(api: Api, environment: str, git_server: GitServer, what: str):
+    """It is told clipped, and nothing is tried for ever."""
+    line, reason, words = HOSTILE[what]
+    repository = git_server.repository()
+    repository.behave("main", line)
+    app = Service(api, environment, repository)
+    error = failed(app, reason, words=(words,))
+    assert sum(map(len, error["lines"])) < 100_000
 
 
 def test_an_image_that_cannot_be_pulled(api: Api, environment: str):

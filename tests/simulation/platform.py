@@ -46,7 +46,7 @@ from slipway.eventstore.memory import MemoryDeadLetters, MemoryLease
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 from slipway.kernel.ids import derived
-from slipway.runtime.engine import EngineAway, EngineRefused
+from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.reactor import Reactor, dead_letter
 from slipway.sealing import Opener, generate, wrap
 
@@ -79,6 +79,8 @@ class SwarmEngine(Engine):
             raise EngineRefused(str(error)) from error
         except Away as error:
             raise EngineAway(str(error)) from error
+        except KeyError as error:  # the swarm's own dictionaries know no such id
+            raise EngineMissing(path) from error
 
     async def lines(self, container: str, count: int = 20) -> list[str]:
         return ["the last words"] if container else []

@@ -9,6 +9,7 @@ from slipway.runtime.process import until
 from slipway.runtime.reactor import Reactor, dead_letter
 from slipway.sealing import Opener
 
+from builder.adapters import shell
 from builder.adapters.engine import Engine
 from builder.build.react import Builds, key
 from builder.settings import BuilderSettings
@@ -25,6 +26,7 @@ async def main(stopping: asyncio.Event) -> None:
         connection.logs,
         connection.build_logs,
         engine,
+        shell.run,
         Opener(settings.master_private.get_secret_value(), connection.keys.get),
         SystemClock(),
         settings,
@@ -42,7 +44,7 @@ async def main(stopping: asyncio.Event) -> None:
                 "builder",
                 key,
                 builds.react,
-                dead=dead_letter,
+                dead=builds.dead,
                 letters=connection.dead_letters,
                 parallel=5000,
             ).run(),

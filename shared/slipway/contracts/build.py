@@ -1,7 +1,7 @@
 """Category build; the aggregate's id is the deployment's id. Written by the builder."""
 
 from slipway.contracts.event import Event
-from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind, Step
+from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind, Steps
 
 
 class BuildStarted(Event):
@@ -24,7 +24,7 @@ class BuildSucceeded(Event):
     environment: str
     image: BuiltImage
     commit: GitCommit | None = None
-    steps: tuple[Step, ...] = ()
+    steps: Steps = ()
     built: bool = True
     """False where an image was only resolved."""
 
@@ -37,7 +37,7 @@ class BuildFailed(Event):
     environment: str
     failure: Failure
     commit: GitCommit | None = None
-    steps: tuple[Step, ...] = ()
+    steps: Steps = ()
 
 
 class BuildCancelled(Event):
@@ -48,4 +48,4 @@ class BuildCancelled(Event):
     service: str
     kind: Kind
     environment: str
-    steps: tuple[Step, ...] = ()
+    steps: Steps = ()

@@ -1,18 +1,18 @@
 """Log lines: stream LOGS, subjects `log.<organization>.build.<deployment>` and
 `log.<organization>.run.<service>`; a message is a batch of lines (JSON list)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from slipway.contracts.event import Value
+from slipway.contracts.clipping import Clipped, at_most
 
 
-class LogLine(Value):
+class LogLine(Clipped):
     """`at` ISO 8601 UTC; `step` the build's step or the task's id; `text` without line end, with
     every secret of the deployment already replaced by `***`."""
 
     at: str
     stream: Literal["stdout", "stderr", "system"] = "stdout"
-    step: str = ""
+    step: Annotated[str, at_most(500)] = ""
     text: str
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from slipway.contracts.clipping import Clipped, at_most, only
 from slipway.contracts.event import Value
 
 
@@ -144,37 +145,41 @@ def _canonical(value: Any) -> Any:
             return value
 
 
-class GitCommit(Value):
-    hash: str
-    message: str = ""
-    author: str = ""
+class GitCommit(Clipped):
+    hash: Annotated[str, at_most(100)]
+    message: Annotated[str, at_most(2000)] = ""
+    author: Annotated[str, at_most(400)] = ""
 
 
-class BuiltImage(Value):
+class BuiltImage(Clipped):
     """What runs: `reference` is an image id (`sha256:…`) or `name@sha256:…`, never a tag.
     `node` is the swarm node that has it when no registry does; `source` the name it came by."""
 
     reference: str
     node: str | None = None
     source: str | None = None
-    ports: tuple[int, ...] = ()
-    """TCP ports which the image exposes, ascending."""
+    ports: Annotated[tuple[int, ...], only(slice(100))] = ()
+    """TCP ports which the image exposes, ascending; the first hundred of them."""
 
 
-class Failure(Value):
+class Failure(Clipped):
     """Why something ended badly: a stable `reason` (kebab case), what happened in one sentence
-    with the true figures, the last lines of output, and the next step."""
+    with the true figures, the last lines of output (40 at most), and the next step."""
 
-    reason: str
-    detail: str
-    hint: str = ""
-    lines: tuple[str, ...] = ()
+    reason: Annotated[str, at_most(100)]
+    detail: Annotated[str, at_most(3000)]
+    hint: Annotated[str, at_most(4000)] = ""
+    lines: Annotated[tuple[Annotated[str, at_most(2000)], ...], only(slice(-40, None))] = ()
 
 
-class Step(Value):
+class Step(Clipped):
     """One step of a build or rollout. ISO 8601 UTC times; `ended` None while it runs."""
 
-    name: str
-    started: str
-    ended: str | None = None
+    name: Annotated[str, at_most(500)]
+    started: Annotated[str, at_most(50)]
+    ended: Annotated[str | None, at_most(50)] = None
     cached: bool = False
+
+
+Steps = Annotated[tuple[Step, ...], only(slice(-300, None))]
+"""The last 300 where there were more."""

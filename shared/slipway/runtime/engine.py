@@ -1,8 +1,7 @@
-"""The container engine's API. Beside the builder, which pulls images with it, this is the only
-importer of aiodocker.
+"""The container engine's API. This is the only importer of aiodocker.
 
-Whatever is asked ends in one of four ways: an answer, KeyError for what is not there, EngineRefused
-with the engine's words, EngineAway when it does not answer.
+Whatever is asked ends in one of four ways: an answer, EngineMissing for what is not there,
+EngineRefused with the engine's words, EngineAway when it does not answer.
 """
 
 import asyncio
@@ -17,14 +16,19 @@ from aiodocker.exceptions import DockerError
 from aiohttp import ClientError, ClientResponse, UnixConnector
 
 _SOCKET = "unix:///var/run/docker.sock"
-_AWAY = (503, 900)
-"""900 is aiodocker's own, for a connection that was refused."""
+_NOT_REACHED = 900
+"""aiodocker's own, for a connection that was refused."""
+_AWAY = (503, _NOT_REACHED)
 _PASSING = ("DeadlineExceeded", "deadline exceeded", "Unavailable", "no leader")
 """A swarm that has lost its manager for a moment says so with the status of a fault."""
 
 
 class EngineAway(Exception):
     """The engine does not answer."""
+
+
+class EngineMissing(Exception):
+    """What was asked for is not there."""
 
 
 class EngineRefused(Exception):
@@ -41,7 +45,7 @@ def _problem(error: Exception, path: str) -> Exception:
         return EngineAway(str(error) or type(error).__name__)
     words = str(error.message)
     if error.status == 404:
-        return KeyError(path)
+        return EngineMissing(path)
     if error.status in _AWAY or any(word in words for word in _PASSING):
         return EngineAway(words)
     return EngineRefused(words, error.status)
@@ -73,12 +77,26 @@ class EngineApi:
         try:
             async with (
                 asyncio.timeout(self._patience),
+                # aiodocker has public methods for some paths only, and not for all their fields.
                 self._docker._query(path, method, **sent) as response,  # noqa: SLF001
             ):
                 body = await response.read()
                 return json.loads(body) if body.strip() else None
         except (DockerError, ClientError, OSError, ValueError) as error:
             raise _problem(error, path) from error
+
+    async def pull(self, name: str) -> None:
+        """Raises EngineAway, and EngineRefused with the registry's words why not."""
+        try:
+            async for message in self._docker.images.pull(name, stream=True):
+                if "error" in message:
+                    raise EngineRefused(message["error"])
+        except DockerError as error:
+            if error.status == _NOT_REACHED:
+                raise EngineAway(str(error.message)) from error
+            raise EngineRefused(str(error.message), error.status) from error
+        except (ClientError, OSError) as error:
+            raise EngineAway(str(error) or type(error).__name__) from error
 
     @asynccontextmanager
     async def stream(self, path: str, **params: str) -> AsyncIterator[ClientResponse]:
@@ -114,7 +132,7 @@ class EngineApi:
         try:
             async with self.stream("events", filters=json.dumps(filters)) as response:
                 yield _actors(response)
-        except (KeyError, EngineRefused, ValueError) as error:
+        except (EngineMissing, EngineRefused, ValueError) as error:
             raise EngineAway(str(error)) from error
 
 

@@ -5,7 +5,7 @@ import socket
 from typing import Any
 
 import pytest
-from builder.adapters.addresses import Refused, pin
+from builder.adapters.addresses import AddressRefused, pin
 
 CONTROL = ["10.0.1.0/24", "fd00:1::/64"]
 
@@ -61,14 +61,14 @@ NEVER = {
 @pytest.mark.parametrize("what", NEVER)
 async def test_what_is_never_cloned_from(names: dict[str, str], what: str, allow_private: bool):
     names["git.example"] = NEVER[what]
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         await pin("http://git.example/a.git", allow_private=allow_private, control=CONTROL)
 
 
 @pytest.mark.parametrize("address", ["10.0.2.7", "192.168.1.1", "172.16.0.1", "fd00:2::1"])
 async def test_private_ones_only_where_the_operator_allows(names: dict[str, str], address: str):
     names["git.example"] = address
-    with pytest.raises(Refused, match="private"):
+    with pytest.raises(AddressRefused, match="private"):
         await pin("http://git.example/a.git", allow_private=False, control=CONTROL)
     pinned = await pin("http://git.example/a.git", allow_private=True, control=CONTROL)
     assert address in pinned
@@ -78,10 +78,16 @@ async def test_of_the_control_network_only_the_own_repositories(names: dict[str,
     names["sample-git"] = "10.0.1.7"
     pinned = await pin("http://sample-git/s.git", allow_private=True, control=CONTROL)
     assert pinned == "sample-git:80:10.0.1.7"
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         await pin("http://sample-git/s.git", allow_private=False, control=CONTROL)
 
 
 async def test_a_name_that_is_not_known(names: dict[str, str]):
     with pytest.raises(OSError, match="not known"):
         await pin("https://unknown.example/a.git", allow_private=False, control=CONTROL)
+
+
+@pytest.mark.parametrize("host", ["git..example", ".example", "a" * 64 + ".example", "a:70000"])
+async def test_an_address_that_cannot_exist(host: str):
+    with pytest.raises(AddressRefused, match="can exist"):
+        await pin(f"http://{host}/a.git", allow_private=True, control=[])

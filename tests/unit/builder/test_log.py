@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from builder.build.log import BuildLog
+import orjson
+from builder.build.log import LARGEST, BuildLog
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 
@@ -18,8 +19,11 @@ class Logs(MemoryLogs):
     def __init__(self, seconds: float = 0.0) -> None:
         super().__init__()
         self.seconds = seconds
+        self.broken = False
 
     async def write(self, subject: str, lines: Sequence[LogLine]) -> None:
+        if self.broken:
+            raise ConnectionError("no answer")
         await asyncio.sleep(self.seconds)
         await super().write(subject, lines)
 
@@ -104,8 +108,76 @@ async def test_a_secret_across_the_cut_of_a_long_line_stays_hidden():
     log.add([line("x" * 3997 + "hunter2" + "y" * 100)])
     await log.close()
     (text,) = await logs.texts()
-    assert len(text) == 4000
+    assert len(text.encode()) <= 4000
     assert "hun" not in text
+
+
+@virtual
+async def test_a_burst_goes_out_in_messages_that_the_server_takes():
+    log, logs, _ = made()
+    log.add([line("\x01" * 4000) for _ in range(480)])
+    await log.close()
+    batches = [lines async for _, lines in logs.read(SUBJECT)]
+    assert sum(map(len, batches)) == 480
+    assert max(len(orjson.dumps([x.model_dump() for x in lines])) for lines in batches) < 600_000
+
+
+@virtual
+async def test_while_nothing_can_be_stored_the_memory_is_bounded_and_the_gap_is_told():
+    log, logs, archive = made(seconds=20.0)
+    for number in range(4000):
+        log.add([line(f"{number} {'x' * 3900}")])
+    await asyncio.sleep(400)
+    log.say("after")
+    await log.close()
+    texts = [text.split(" x")[0] for text in await logs.texts()]
+    kept = texts.index("after") - 1
+    assert texts[:kept] == [str(number) for number in range(kept)]
+    assert texts[kept] == (
+        f"{4000 - kept} lines are left out here: they could not be stored fast enough"
+    )
+    assert 900 < kept < 1300
+    assert [text.split(" x")[0] for text in await archived(archive)] == texts
+
+
+@virtual
+async def test_of_a_whole_build_so_much_is_kept_and_its_end_is_told_still():
+    log, logs, archive = made()
+    for _ in range(200):
+        log.add([line("x" * 3900) for _ in range(100)])
+        await asyncio.sleep(1)
+    log.say("failed: it broke")
+    await log.close()
+    *lines, limit, last = await logs.texts()
+    assert sum(map(len, lines)) < LARGEST
+    assert len(lines) > 4000
+    assert limit == "of a build's output 16 MiB are kept; the rest is left out"
+    assert last == "failed: it broke"
+    assert len(await archived(archive)) == len(lines) + 2
+
+
+@virtual
+async def test_what_could_not_be_stored_for_a_while_is_stored_later():
+    log, logs, _ = made()
+    logs.broken = True
+    log.add([line("one")])
+    await asyncio.sleep(60)
+    logs.broken = False
+    log.add([line("two")])
+    await asyncio.sleep(30)
+    assert await logs.texts() == ["one", "two"]
+
+
+@virtual
+async def test_it_is_not_waited_for_longer_than_half_a_minute():
+    log, logs, archive = made()
+    logs.broken = True
+    log.add([line("one")])
+    began = asyncio.get_running_loop().time()
+    await log.close()
+    assert asyncio.get_running_loop().time() - began < 31
+    await asyncio.sleep(100)
+    assert await archive.get("d1") is None
 
 
 @virtual

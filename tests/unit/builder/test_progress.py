@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builder.build import explain
+from builder.build import failures
 from builder.build.progress import Progress
 
 from tests.golden.cases import cases, check
@@ -23,7 +23,7 @@ def told(recorded: str) -> dict[str, Any]:
     ]
     steps = [f"{step.name}{' (cached)' if step.cached else ''}" for step in progress.steps()]
     bad = "ERROR" in recorded
-    failure = explain.build(progress.failed(), progress.text) if bad else None
+    failure = failures.build(progress.failed(), progress.text) if bad else None
     return {"lines": lines, "steps": steps, "failure": failure and failure.model_dump()}
 
 
@@ -132,3 +132,49 @@ def test_what_is_no_status_is_the_programs_own_word(row: str):
     assert progress.feed(row, NOW) == []
     assert progress.text == [row]
     assert progress.failed() is None
+
+
+# -- what is too much -----------------------------------------------------------------------------
+
+
+def test_a_line_that_never_ends_is_cut():
+    progress = Progress()
+    progress.feed(STARTED, NOW)
+    for _ in range(2000):
+        assert progress.feed(log("x" * 1000), NOW) == []
+    (line,) = progress.feed(log("\n"), NOW)
+    assert len(line.text) == 16_000
+    progress.feed(vertex(error="exit code: 1"), NOW)
+    failed = progress.failed()
+    assert failed is not None
+    assert failed[2] == [line.text]
+
+
+def test_a_step_of_any_length_is_one():
+    row = STARTED.replace("RUN make", f"RUN echo {'x' * 540_000}")
+    progress = Progress()
+    (line,) = progress.feed(row, NOW)
+    assert len(line.step) <= 500
+    (step,) = progress.steps()
+    assert len(step.name) <= 500
+    error = f"process {'x' * 540_000} did not complete successfully: exit code: 3"
+    progress.feed(row.replace('"name"', f'"error": "{error}", "name"'), NOW)
+    failure = failures.build(progress.failed(), [])
+    assert failure.detail.endswith("ended with exit code 3")
+
+
+def test_of_the_programs_own_words_the_last_are_kept():
+    progress = Progress()
+    for number in range(5000):
+        progress.feed(f"{number} {'x' * 100_000}", NOW)
+    assert [word.split()[0] for word in progress.text] == [str(n) for n in range(4900, 5000)]
+    assert sum(map(len, progress.text)) < 2_000_000
+
+
+def test_of_steps_that_are_over_no_lines_are_kept():
+    progress = Progress()
+    for number in range(100):
+        rows = (STARTED, log("x" * 900 + "\n"), DONE)
+        for row in rows:
+            progress.feed(row.replace('"v"', f'"{number}"'), NOW)
+    assert not any(vertex.lines for vertex in progress.vertices.values())

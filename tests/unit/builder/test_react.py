@@ -1,166 +1,27 @@
-"""Builds over the log in memory, in virtual time; the work itself is played."""
+"""Builds over the log in memory, in virtual time: each has one outcome, whatever dies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from builder.adapters.engine import Engine
-from builder.build import react
-from builder.build.react import Builds, key
-from builder.build.work import Failed, Work
-from builder.settings import BuilderSettings
-from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
-from slipway.contracts.deployment import (
-    DeploymentRequested,
-    DeploymentStopRequested,
-    Limits,
-    Trigger,
+from builder.build.job import BuildError, Job
+from slipway.contracts.build import BuildFailed, BuildSucceeded
+from slipway.contracts.deployment import Limits
+from slipway.contracts.values import BuiltImage, Sealed, Variable
+from slipway.eventstore.memory import MemoryObjects
+from slipway.sealing import place, seal
+
+from tests.simulation.platform import ORGANIZATION, PAIR, end
+from tests.simulation.world import Life, virtual
+from tests.unit.builder.yard import (
+    COMMIT,
+    FAILURE,
+    IMAGE,
+    PULLED,
+    STEPS,
+    Yard,
+    running,
+    service,
 )
-from slipway.contracts.logs import build_subject
-from slipway.contracts.values import (
-    ApplicationSettings,
-    BuiltImage,
-    Failure,
-    GitCommit,
-    GitSource,
-    ImageSource,
-    ScopedVariables,
-    Sealed,
-    Source,
-    Specification,
-    Step,
-    Variable,
-)
-from slipway.eventstore.memory import MemoryDeadLetters, MemoryLogs, MemoryObjects
-from slipway.eventstore.store import Commit, EventStore
-from slipway.runtime.reactor import Reactor, dead_letter
-from slipway.sealing import Opener, place, seal
-
-from tests.simulation.platform import MASTER, ORGANIZATION, PAIR, end, fact, wrapped_key
-from tests.simulation.world import INSTANCE, Life, Seen, World, virtual
-
-IMAGE = BuiltImage(reference="sha256:1", node="node1")
-COMMIT = GitCommit(hash="abc", message="One", author="Ada")
-STEPS = (Step(name="clone", started="a", ended="b"),)
-FAILURE = Failure(reason="build-failed", detail="it broke", hint="mend it")
-GIT, PULLED = GitSource(url="https://git.example/a.git"), ImageSource(image="web:1")
-
-type Play = Callable[[Work], Awaitable[BuiltImage]]
-
-
-@dataclass
-class Yard:
-    """The log, what the builder writes beside it, and what its work does."""
-
-    world: World = field(default_factory=World)
-    logs: MemoryLogs = field(default_factory=MemoryLogs)
-    archive: MemoryObjects = field(default_factory=MemoryObjects)
-    works: list[Work] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-    seconds: float = 5.0
-    play: Play | None = None
-
-    async def work(self, work: Work) -> BuiltImage:
-        self.works.append(work)
-        work.log.say("working")
-        try:
-            if self.play is not None:
-                return await self.play(work)
-            await asyncio.sleep(self.seconds)
-            work.commit, work.steps, work.built = COMMIT, STEPS, True
-            return IMAGE
-        finally:
-            self.ended.append(work.deployment)
-
-    async def request(
-        self,
-        deployment: str,
-        *,
-        service: str = "a1",
-        source: Source = GIT,
-        limits: Limits | None = None,
-        variables: tuple[Variable, ...] = (),
-    ) -> Commit:
-        scoped = ScopedVariables(scope="service", items=variables)
-        event = DeploymentRequested(
-            kind="application", project="p", environment="e", service=service,
-            trigger=Trigger(kind="manual"),
-            specification=Specification(
-                name="web", settings=ApplicationSettings(source=source), variables=(scoped,)
-            ),
-            limits=limits or Limits(),
-        )  # fmt: skip
-        return await fact(self.world, "deployment", deployment, event)
-
-    async def stop(self, deployment: str) -> Commit:
-        event = DeploymentStopRequested(kind="application", service="a1", reason="cancelled")
-        return await fact(self.world, "deployment", deployment, event)
-
-    def told(self, deployment: str = "d1") -> list[str]:
-        return [
-            f"started {event.attempt}"
-            if isinstance(event, BuildStarted)
-            else event.type.removeprefix("build.")
-            for event in self.world.events("build", deployment)
-        ]
-
-    def outcomes(self, deployment: str = "d1") -> list[str]:
-        return [word for word in self.told(deployment) if not word.startswith("started")]
-
-    async def outcome(self, deployment: str = "d1", seconds: float = 60) -> Any:
-        await self.world.until(lambda: self.outcomes(deployment), seconds)
-        return self.world.events("build", deployment)[-1]
-
-    async def said(self, deployment: str = "d1") -> list[str]:
-        subject = build_subject(ORGANIZATION, deployment)
-        return [line.text async for _, lines in self.logs.read(subject) for line in lines]
-
-    def builds(self, life: Life, store: EventStore | None = None) -> Builds:
-        settings = BuilderSettings(instance=INSTANCE, builds_at_once=2)
-        opener = Opener(MASTER.private, wrapped_key)
-        engine: Any = Engine.__new__(Engine)  # never asked: the work is played
-        return Builds(
-            store or Seen(self.world, life), self.logs, self.archive, engine, opener,
-            self.world.clock, settings,
-        )  # fmt: skip
-
-
-@pytest.fixture
-def yard(monkeypatch: pytest.MonkeyPatch) -> Yard:
-    yard = Yard()
-
-    class Played(Work):
-        async def run(self) -> BuiltImage:
-            return await yard.work(self)
-
-    monkeypatch.setattr(react, "Work", Played)
-    return yard
-
-
-async def service(yard: Yard, life: Life) -> None:
-    """One life of the builder, wired as its `app.py` does."""
-    store: EventStore = Seen(yard.world, life)
-    builds = yard.builds(life, store)
-    async with asyncio.TaskGroup() as group:
-        for durable, name, handle in (
-            ("builder", key, builds.react),
-            ("builder-control", lambda commit: commit.subject.id, builds.stop),
-        ):
-            letters = MemoryDeadLetters(yard.world.clock)
-            reactor = Reactor(store, durable, name, handle, dead=dead_letter, letters=letters)
-            group.create_task(reactor.run())
-
-
-@asynccontextmanager
-async def running(yard: Yard) -> AsyncIterator[None]:
-    task = asyncio.create_task(service(yard, Life()))
-    try:
-        yield
-    finally:
-        await end(task)
 
 
 @virtual
@@ -240,9 +101,9 @@ async def test_a_stop_that_comes_too_late_changes_nothing(yard: Yard):
 
 @virtual
 async def test_a_failure_is_told_with_what_was_reached(yard: Yard):
-    async def play(work: Work) -> BuiltImage:
-        work.commit, work.steps = COMMIT, STEPS
-        raise Failed(FAILURE)
+    async def play(work: Job) -> BuiltImage:
+        work.commit, work.done = COMMIT, STEPS
+        raise BuildError(FAILURE)
 
     yard.play = play
     async with running(yard):
@@ -281,7 +142,7 @@ async def test_secrets_are_hidden_in_what_it_says(yard: Yard):
     at = place(ORGANIZATION, "service", "KEY")
     sealed = seal(PAIR.public, ORGANIZATION, "hunter2", at)
 
-    async def play(work: Work) -> BuiltImage:
+    async def play(work: Job) -> BuiltImage:
         work.log.say(f"KEY is {work.variables['KEY']}, URL is {work.variables['URL']}")
         assert work.secret_names == {"KEY"}
         return IMAGE
@@ -321,7 +182,7 @@ async def test_builds_of_one_service_are_one_after_another(yard: Yard):
 
 @virtual
 async def test_an_unexpected_error_is_tried_again(yard: Yard):
-    async def play(work: Work) -> BuiltImage:
+    async def play(work: Job) -> BuiltImage:
         if len(yard.works) == 1:
             raise RuntimeError("nobody thought of that")
         return IMAGE
@@ -344,7 +205,7 @@ async def test_after_a_death_it_is_built_again(yard: Yard):
     async with running(yard):
         await yard.outcome()
     assert yard.told() == ["started 1", "started 2", "succeeded"]
-    assert "the builder was restarted; this is attempt 2" in await yard.said()
+    assert "the build was interrupted; this is attempt 2" in await yard.said()
 
 
 @virtual
@@ -366,7 +227,7 @@ async def test_an_older_attempt_can_say_nothing_more(yard: Yard, older_is_first:
     """The first builder was only paused, and comes back while the second builds."""
     gates = [asyncio.Event(), asyncio.Event()]
 
-    async def play(work: Work) -> BuiltImage:
+    async def play(work: Job) -> BuiltImage:
         attempt = len(yard.works)
         await gates[attempt - 1].wait()
         return IMAGE.model_copy(update={"reference": f"sha256:{attempt}"})

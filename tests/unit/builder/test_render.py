@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from builder.build import render
-from slipway.contracts.values import DockerfileBuild, StaticBuild
+from slipway.contracts.values import StaticBuild
 
 from tests.golden.cases import cases, check
 
@@ -13,13 +13,12 @@ from tests.golden.cases import cases, check
 def rendered(given: dict[str, Any]) -> Any:
     match given.pop("what"):
         case "buildx":
-            build = DockerfileBuild.model_validate(given.pop("build", {}))
             given["secrets"] = [tuple(pair) for pair in given.get("secrets", [])]
             usual = {
                 "file": "/build/source/Dockerfile", "context": "/build/source",
                 "tag": "slipway/app:d1", "iidfile": "/build/image-id", "labels": {}, "args": {},
             }  # fmt: skip
-            return render.buildx(build, **{**usual, **given})
+            return render.buildx(**{**usual, **given})
         case "clone":
             return render.clone(given["url"], given["branch"], "/build/source", given["pinned"])
         case "branches":
@@ -53,7 +52,7 @@ def test_what_a_dockerfile_declares(dockerfile: str, names: set[str]):
 
 def test_no_value_of_a_secret_stands_in_an_argument_list():
     argv = render.buildx(
-        DockerfileBuild(), file="f", context="c", tag="t", iidfile="i", labels={}, args={},
+        file="f", context="c", tag="t", iidfile="i", labels={}, args={},
         secrets=[("KEY", "SLIPWAY_BUILD_0")],
     )  # fmt: skip
     assert "id=KEY,env=SLIPWAY_BUILD_0" in argv

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -47,6 +48,44 @@ async def test_only_what_is_given_is_in_its_environment(monkeypatch: pytest.Monk
 async def test_a_program_that_is_not_there():
     with pytest.raises(FileNotFoundError):
         await shell.run(["/no/such/program"])
+
+
+async def test_of_a_long_output_the_beginning_and_the_end_are_kept():
+    code = "print('begin'); print('x' * 4096 * 1024 * 16); print('end')"
+    _, output = await shell.run([PYTHON, "-c", code])
+    assert output.startswith("begin\nxxx")
+    assert output.endswith("xxx\nend")
+    assert "bytes are left out here" in output
+    assert len(output) < 200_000
+
+
+async def test_of_a_long_line_the_beginning_is_handed_over():
+    lines: list[str] = []
+    code = "print('x' * 9_000_000); print('after')"
+    await shell.run([PYTHON, "-c", code], on_line=lines.append)
+    assert [len(line) for line in lines] == [shell.LONGEST_LINE, 5]
+
+
+async def test_endless_output_takes_no_memory():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    code = "import os\nfor _ in range(9000): os.write(1, b'\\x01' * 65536)"
+    await shell.run([PYTHON, "-c", code])
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 20_000, f"{grown} KiB for 590 MB of output"
+
+
+@pytest.mark.parametrize("first", ["", "print('hello', flush=True);"])
+async def test_one_that_says_nothing_is_ended(first: str):
+    began = time.monotonic()
+    with pytest.raises(shell.ProgramSilent):
+        await shell.run([PYTHON, "-c", f"{first}import time; time.sleep(60)"], silence=0.3)
+    assert time.monotonic() - began < 2
+
+
+async def test_one_that_goes_on_saying_something_is_not():
+    code = "import time\nfor n in range(8): print(n, flush=True); time.sleep(0.3)"
+    code_, output = await shell.run([PYTHON, "-c", code], silence=2.0)
+    assert (code_, output.split()) == (0, list("01234567"))
 
 
 # A program with a child; each may refuse to be asked, and the child may hold no output open.

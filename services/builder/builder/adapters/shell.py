@@ -1,4 +1,5 @@
-"""Programs, by argument list, in a process group of their own."""
+"""Programs, by argument list, in a process group of their own. However much one prints, memory is
+bounded."""
 
 import asyncio
 import contextlib
@@ -8,6 +9,50 @@ from collections.abc import Callable, Mapping, Sequence
 
 _PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 _KEPT = ("SSL_CERT_FILE", "DOCKER_HOST", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+_READ = 64 * 1024
+_END = 64 * 1024
+"""Bytes that are kept of the beginning of an output, and of its end."""
+LONGEST_LINE = 4 * 1024 * 1024
+
+
+class ProgramSilent(Exception):
+    """It printed nothing for longer than it was given, and was ended."""
+
+
+class _Output:
+    """The beginning and the end."""
+
+    def __init__(self) -> None:
+        self._head, self._tail, self._gone = bytearray(), bytearray(), 0
+
+    def feed(self, data: bytes) -> None:
+        room = _END - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        self._gone += max(0, len(self._tail) - _END)
+        del self._tail[:-_END]
+
+    def text(self) -> str:
+        gap = f"\n… {self._gone} bytes are left out here …\n".encode() if self._gone else b""
+        return (self._head + gap + self._tail).decode(errors="replace").rstrip("\n")
+
+
+class _Lines:
+    """Hands over whole lines; of a longer one than LONGEST_LINE its beginning."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line, self._rest = on_line, bytearray()
+
+    def feed(self, data: bytes) -> None:
+        first, *others = data.split(b"\n")
+        self._rest += first[: LONGEST_LINE - len(self._rest)]
+        for line in others:
+            self._on_line(self._rest.decode(errors="replace"))
+            self._rest = bytearray(line)
+
+    def end(self) -> None:
+        if self._rest:
+            self._on_line(self._rest.decode(errors="replace"))
 
 
 async def run(
@@ -15,9 +60,11 @@ async def run(
     *,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
+    silence: float | None = None,
 ) -> tuple[int, str]:
-    """(exit code, output); with `on_line` each line is handed over and not kept. When cancelled
-    the whole group is ended first."""
+    """(exit code, output: its beginning and its end where it is long). With `on_line` each line is
+    handed over and not kept. `silence`: after so many seconds without output it is ended, and
+    ProgramSilent is raised. When cancelled the whole group is ended first."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     process = await asyncio.create_subprocess_exec(
         *argv,
@@ -26,20 +73,25 @@ async def run(
         stderr=asyncio.subprocess.STDOUT,
         env={**_PATH, **kept, **(env or {})},
         start_new_session=True,
-        limit=4 * 1024 * 1024,
     )
     assert process.stdout is not None  # noqa: S101
-    output: list[str] = []
+    output, lines = _Output(), _Lines(on_line) if on_line else None
     try:
-        while raw := await process.stdout.readline():
-            line = raw.decode(errors="replace").rstrip("\n")
-            if on_line is None:
-                output.append(line)
-            else:
-                on_line(line)
-        return await process.wait(), "\n".join(output)
+        while data := await _read(process.stdout, silence):
+            (lines or output).feed(data)
+        if lines:
+            lines.end()
+        return await process.wait(), output.text()
     finally:
         await asyncio.shield(_end(process))
+
+
+async def _read(stream: asyncio.StreamReader, silence: float | None) -> bytes:
+    try:
+        async with asyncio.timeout(silence):
+            return await stream.read(_READ)
+    except TimeoutError as error:
+        raise ProgramSilent(f"no output for {silence:.0f} s") from error
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

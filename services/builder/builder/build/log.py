@@ -1,20 +1,33 @@
-"""A deployment's build log: line by line to whoever watches, whole into the archive."""
+"""A deployment's build log: line by line to whoever watches, whole into the archive. It takes
+bounded memory, and never fails a build: what can't be kept is left out, and that is said."""
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 
+from slipway.contracts.clipping import clipped
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.eventstore.log_store import LogStore
 from slipway.eventstore.objects import Objects
 from slipway.kernel.clock import Clock
+from slipway.runtime import retry
 from slipway.runtime.clock import iso
+from slipway.runtime.logging import logger
 
 from builder.build.redact import redactor
 
 _EVERY = 0.15
 _LONGEST = 4000
-_KEPT = 50_000
+"""Bytes of a line, as stored."""
+_BATCH = 256 * 1024
+"""Bytes of the lines in one message; the server takes 1 MB."""
+_WAITING = 4 * 1024**2
+"""Bytes that may wait to be written."""
+LARGEST = 16 * 1024**2
+"""Bytes that are kept of all that a build prints."""
+_PATIENCE = 30.0
+"""Seconds at the end for what still waits."""
 
 
 class BuildLog:
@@ -25,10 +38,17 @@ class BuildLog:
         self._subject = build_subject(organization, deployment)
         self._deployment = deployment
         self._redact: Callable[[str], str] = lambda text: text
-        self._waiting: list[LogLine] = []
+        self._waiting: deque[tuple[LogLine, int]] = deque()
+        self._size = 0
+        """Bytes of what waits."""
         self._all: list[bytes] = []
+        self._total = 0
+        self._full = False
+        self._dropped = 0
+        """Lines that were left out since the last one that was taken."""
         self._writer: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self._log = logger(deployment=deployment)
 
     def hide(self, secrets: Sequence[str]) -> None:
         self._redact = redactor(secrets)
@@ -37,37 +57,86 @@ class BuildLog:
         return self._redact(text)
 
     def say(self, text: str, step: str = "") -> None:
-        """What the builder itself has to say."""
-        self.add([LogLine(at=iso(self._clock.now()), stream="system", step=step, text=text)])
+        """What the builder itself has to say: it is never left out."""
+        self._say_dropped()
+        self._take(self._shown(LogLine(at="", stream="system", step=step, text=text)))
 
     def add(self, lines: Sequence[LogLine]) -> None:
+        """What programs print."""
         for line in lines:
-            text = self._redact(line.text)[:_LONGEST]
-            self._waiting.append(line.model_copy(update={"text": text}))
-        if self._waiting and self._writer is None:
+            self._add(self._shown(line))
+
+    def _shown(self, line: LogLine) -> LogLine:
+        text = clipped(self._redact(line.text), _LONGEST)
+        return line.model_copy(update={"text": text, "at": line.at or iso(self._clock.now())})
+
+    def _add(self, line: LogLine) -> None:
+        if self._full:
+            return
+        size = len(line.text) + len(line.step)
+        if self._total + size > LARGEST:
+            self._full = True
+            self.say(f"of a build's output {LARGEST >> 20} MiB are kept; the rest is left out")
+        elif self._size + size > _WAITING:
+            self._dropped += 1
+        else:
+            self._say_dropped()
+            self._take(line)
+
+    def _say_dropped(self) -> None:
+        if self._dropped:
+            count, self._dropped = self._dropped, 0
+            self.say(f"{count} lines are left out here: they could not be stored fast enough")
+
+    def _take(self, line: LogLine) -> None:
+        row = line.model_dump_json().encode()
+        self._all.append(row)
+        self._total += len(row)
+        self._waiting.append((line, len(row)))
+        self._size += len(row)
+        if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_soon())
 
     async def _write_soon(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_EVERY):
                 await self._closing.wait()
-        try:
-            await self._write()
-        finally:
-            self._writer = None
-
-    async def _write(self) -> None:
         while self._waiting:
-            batch = self._waiting[:500]
-            await self._logs.write(self._subject, batch)
-            del self._waiting[: len(batch)]
-            if len(self._all) < _KEPT:
-                self._all += [line.model_dump_json().encode() for line in batch]
+            await self._write(*self._batch())
+
+    async def _write(self, batch: Sequence[LogLine], size: int) -> None:
+        await retry.CONNECT.run(lambda: self._logs.write(self._subject, batch), said=self._said)
+        for _ in batch:
+            self._waiting.popleft()
+        self._size -= size
+
+    def _batch(self) -> tuple[list[LogLine], int]:
+        """The lines that go into the next message: one at least."""
+        batch: list[LogLine] = []
+        total = 0
+        for line, size in self._waiting:
+            if batch and total + size > _BATCH:
+                break
+            batch.append(line)
+            total += size
+        return batch, total
+
+    def _said(self, attempt: int, error: BaseException) -> None:
+        if attempt == 1:
+            self._log.warning("the build log can't be stored now", error=repr(error)[:300])
 
     async def close(self) -> None:
-        """Everything is stored when this returns; before the outcome is appended."""
+        """Everything is stored when this returns, before the outcome is appended; only what can't
+        be for half a minute is left out."""
+        self._say_dropped()
         self._closing.set()
-        if self._writer is not None:
-            await self._writer
-        await self._write()
-        await self._archive.put(self._deployment, b"\n".join(self._all))
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                if self._writer is not None:
+                    await self._writer
+                await retry.CONNECT.run(
+                    lambda: self._archive.put(self._deployment, b"\n".join(self._all)),
+                    said=self._said,
+                )
+        except TimeoutError:
+            self._log.warning("the build log is not stored whole")

@@ -9,6 +9,14 @@ from datetime import UTC, datetime
 from slipway.contracts.logs import LogLine
 from slipway.contracts.values import Step
 
+_LONGEST = 16_000
+"""Characters that are kept of a line. More than what is shown of it, which is cut only after the
+secrets have been taken out."""
+_WORDS = 100
+"""Lines that are kept of the program's own words."""
+_LINES = 40
+"""Lines that are kept of a step which runs, in case it fails."""
+
 
 def _utc(text: str) -> str:
     """RFC 3339 with nanoseconds → milliseconds, UTC."""
@@ -46,7 +54,8 @@ class Progress:
         except ValueError:
             status = None
         if not isinstance(status, dict):
-            self.text.append(line)
+            self.text.append(line[:_LONGEST])
+            del self.text[:-_WORDS]
             return []
         out: list[LogLine] = []
         for given in status.get("vertexes") or ():
@@ -57,11 +66,11 @@ class Progress:
 
     def _vertex(self, given: dict[str, object], now: str) -> list[LogLine]:
         digest = str(given["digest"])
-        vertex = self.vertices.setdefault(digest, _Vertex(str(given.get("name", ""))))
+        vertex = self.vertices.setdefault(digest, _Vertex(str(given.get("name", ""))[:_LONGEST]))
         if given.get("started") and vertex.started is None:  # BuildKit may begin it anew
             vertex.started = _utc(str(given["started"]))
         vertex.cached = bool(given.get("cached")) or vertex.cached
-        vertex.error = str(given.get("error") or vertex.error)
+        vertex.error = str(given.get("error") or vertex.error)[-_LONGEST:]
         done = given.get("completed")
         out = []
         quiet = vertex.name.startswith("[internal]")
@@ -76,6 +85,8 @@ class Progress:
                 out.append(LogLine(at=now, step=vertex.name, text=vertex.rest))
                 vertex.lines.append(vertex.rest)
                 vertex.rest = ""
+            if not vertex.error:
+                vertex.lines.clear()
             if vertex.cached and not quiet:
                 out.append(
                     LogLine(at=now, stream="system", step=vertex.name, text="taken from the cache")
@@ -85,11 +96,13 @@ class Progress:
     def _log(self, given: dict[str, object]) -> list[LogLine]:
         vertex = self.vertices.setdefault(str(given["vertex"]), _Vertex(""))
         data = vertex.letters.decode(base64.b64decode(str(given.get("data") or "")))
-        *whole, vertex.rest = (vertex.rest + data).split("\n")
+        *whole, rest = (vertex.rest + data).split("\n")
+        vertex.rest = rest[:_LONGEST]
+        whole = [line[:_LONGEST] for line in whole]
         at = _utc(str(given["timestamp"]))
         stream = "stderr" if given.get("stream") == 2 else "stdout"
         vertex.lines += whole
-        del vertex.lines[:-200]
+        del vertex.lines[:-_LINES]
         return [
             LogLine(at=at, stream=stream, step=vertex.name, text=line.rstrip("\r"))
             for line in whole

@@ -2,30 +2,35 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested
 from slipway.contracts.event import Event
 from slipway.contracts.values import BuiltImage, Failure
-from slipway.contracts.variables import UnknownReference, merged, resolve
 from slipway.eventstore.log_store import LogStore
 from slipway.eventstore.objects import Objects
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
-from slipway.runtime import failpoints
+from slipway.runtime import failpoints, retry
 from slipway.runtime.append import Appender
 from slipway.runtime.clock import iso
+from slipway.runtime.logging import logger
+from slipway.runtime.reactor import NoFact
 from slipway.sealing import CannotOpen, Opener
 
-from builder.adapters.engine import Engine
-from builder.build import explain
+from builder.build import failures
+from builder.build.job import BuildError, Images, Job, Programs
 from builder.build.log import BuildLog
 from builder.build.slots import FairSlots
-from builder.build.work import Failed, Work
+from builder.build.variables import opened
+from builder.build.work import work
 from builder.settings import BuilderSettings
+from builder.sources import source_of
 
 failpoints.register(
     "builder.build.before",
@@ -33,10 +38,40 @@ failpoints.register(
     "builder.build.appended",
 )
 _ENDS = (BuildSucceeded, BuildFailed, BuildCancelled)
+_ATTEMPTS = 2
+"""So often a build is begun; what ended the builder, or nobody thought of, would do so again."""
+
+type Work = Callable[[Job], Awaitable[BuiltImage]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A deployment's request."""
+
+    commit: Commit
+    requested: DeploymentRequested
+
+    @property
+    def id(self) -> str:
+        return self.commit.subject.id
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.commit.subject.organization, "build", self.id)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What every event of the build says."""
+        requested = self.requested
+        return {
+            "service": requested.service,
+            "kind": requested.kind,
+            "environment": requested.environment,
+        }
 
 
 def key(commit: Commit) -> str | None:
-    """Builds of one service one after another; other events of deployments are not ours."""
+    """Builds of one service one after another; other events of deployments don't concern it."""
     event = commit.events[0]
     return event.service if isinstance(event, DeploymentRequested) else None
 
@@ -47,14 +82,16 @@ class Builds:
         store: EventStore,
         logs: LogStore,
         archive: Objects,
-        engine: Engine,
+        engine: Images,
+        run: Programs,
         opener: Opener,
         clock: Clock,
         settings: BuilderSettings,
+        work: Work = work,
     ) -> None:
         self._store, self._logs, self._archive = store, logs, archive
-        self._engine, self._opener = engine, opener
-        self._clock, self._settings = clock, settings
+        self._engine, self._run, self._opener = engine, run, opener
+        self._clock, self._settings, self._work = clock, settings, work
         self._appender = Appender(store, clock, "builder")
         self._slots = FairSlots(settings.builds_at_once)
         self._running: dict[str, asyncio.Task[BuiltImage]] = {}
@@ -72,159 +109,169 @@ class Builds:
         requested = commit.events[0]
         if not isinstance(requested, DeploymentRequested):
             return
-        builds = requested.image is None and requested.specification.settings.source.kind == "git"
+        source = source_of(requested.specification.settings.source)
+        waits = requested.image is None and source.is_built
         organization = commit.subject.organization
-        async with self._slots.taken(organization) if builds else contextlib.nullcontext():
-            await self._one(commit, requested)
+        async with self._slots.taken(organization) if waits else contextlib.nullcontext():
+            await self._one(_Order(commit, requested))
 
-    async def _one(self, commit: Commit, requested: DeploymentRequested) -> None:
-        id_, organization = commit.subject.id, commit.subject.organization
-        subject = Subject(organization, "build", id_)
-        head = await self._store.head(subject)
+    async def dead(self, commit: Commit, error: Exception) -> None:
+        """The request could not be handled, however often it was tried."""
+        requested = commit.events[0]
+        if not isinstance(requested, DeploymentRequested):
+            raise NoFact
+        order = _Order(commit, requested)
+        failure = failures.unforeseen(error, order.id)
+        await self._append(order, "outcome", BuildFailed(**order.about, failure=failure), None)
+
+    async def _one(self, order: _Order) -> None:
+        head = await self._store.head(order.subject)
         last = head.events[-1] if head else None
         if isinstance(last, _ENDS):
             return
-        stopped = await self._stop_asked(commit)
+        stopped = await self._stop_asked(order)
         if stopped and last is None:
             return  # the gateway ended it: nobody had begun
-        attempt = last.attempt + 1 if isinstance(last, BuildStarted) else 1
-        started = BuildStarted(
-            service=requested.service,
-            kind=requested.kind,
-            environment=requested.environment,
-            attempt=attempt,
-            deadline=iso(self._clock.now() + timedelta(seconds=requested.limits.build)),
-        )
-        await self._append(commit, subject, f"started.{attempt}", [started], attempt)
-        if stopped or await self._stop_asked(commit):
-            await self._cancelled(commit, subject, requested, attempt, None)
+        attempt = 1
+        deadline = iso(self._clock.now() + timedelta(seconds=order.requested.limits.build))
+        if isinstance(last, BuildStarted):
+            attempt, deadline = last.attempt + 1, last.deadline
+        log = BuildLog(self._logs, self._archive, self._clock, order.subject.organization, order.id)
+        if attempt > _ATTEMPTS and not stopped:
+            failure = failures.given_up(_ATTEMPTS, order.id)
+            await self._failed(order, attempt, failure, None, log)
+            return
+        prepared = await self._prepared(order, log)
+        started = BuildStarted(**order.about, attempt=attempt, deadline=deadline)
+        await self._append(order, f"started.{attempt}", started, attempt)
+        if stopped or await self._stop_asked(order):
+            await self._cancelled(order, attempt, None)
             return
         await failpoints.hit("builder.build.before")
-        log = BuildLog(self._logs, self._archive, self._clock, organization, id_)
         if attempt > 1:
-            log.say(f"the builder was restarted; this is attempt {attempt}")
-        try:
-            work = await self._prepare(commit, requested, log)
-        except Failed as error:
-            await self._failed(commit, subject, requested, attempt, error.failure, None, log)
-            return
-        task = self._running[id_] = asyncio.create_task(work.run())
-        try:
-            if await self._stop_asked(commit):
-                self._stopped.add(id_)
-                task.cancel()
-            async with asyncio.timeout(requested.limits.build):
-                image = await task
-        except TimeoutError:
-            failure = explain.timed_out(requested.limits.build)
-            await self._failed(commit, subject, requested, attempt, failure, work, log)
-        except Failed as error:
-            await self._failed(commit, subject, requested, attempt, error.failure, work, log)
-        except asyncio.CancelledError:
-            if id_ not in self._stopped:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.shield(asyncio.wait([task]))
-                raise  # this process ends: the build is begun again, without an outcome
-            log.say("stopped")
-            await log.close()
-            await self._cancelled(commit, subject, requested, attempt, work)
+            log.say(f"the build was interrupted; this is attempt {attempt}")
+        if isinstance(prepared, Failure):
+            await self._failed(order, attempt, prepared, None, log)
         else:
-            await failpoints.hit("builder.build.after")
-            await log.close()
-            succeeded = BuildSucceeded(
-                service=requested.service,
-                kind=requested.kind,
-                environment=requested.environment,
-                image=image,
-                commit=work.commit,
-                steps=work.steps,
-                built=work.built,
-            )
-            await self._append(commit, subject, "outcome", [succeeded], attempt)
-            await failpoints.hit("builder.build.appended")
-        finally:
-            self._running.pop(id_, None)
-            self._stopped.discard(id_)
+            await self._build(order, attempt, prepared, deadline)
 
-    async def _prepare(self, commit: Commit, requested: DeploymentRequested, log: BuildLog) -> Work:
-        """Raises Failed when the variables can't be opened: it never goes out empty."""
-        organization = commit.subject.organization
-        scopes = requested.specification.variables
+    async def _prepared(self, order: _Order, log: BuildLog) -> Job | Failure:
+        """A failure when the variables can't be opened: it never goes out empty."""
+        organization = order.subject.organization
         try:
             unseal = await self._opener.for_organization(organization)
-            variables = resolve(scopes, unseal)
-            sealed = {n: v for n, v in variables.items() if merged(scopes)[n][1].secret}
-            hidden = [
-                unseal(item.sealed, scoped.scope, item.name)
-                for scoped in scopes
-                for item in scoped.items
-                if item.sealed is not None
-            ]
-        except (CannotOpen, UnknownReference) as error:
-            raise Failed(explain.secrets_unreadable(str(error))) from error
-        log.hide(hidden)
-        return Work(
+            variables = opened(order.requested.specification.variables, unseal)
+        except CannotOpen as error:
+            return failures.secrets_unreadable(str(error))
+        except BuildError as error:
+            return error.failure
+        log.hide(variables.hidden)
+        return Job(
             settings=self._settings,
             engine=self._engine,
+            run=self._run,
             clock=self._clock,
             log=log,
             organization=organization,
-            deployment=commit.subject.id,
-            requested=requested,
-            variables=variables,
-            secret_names=frozenset(sealed),
+            deployment=order.id,
+            requested=order.requested,
+            variables=variables.values,
+            secret_names=variables.secret_names,
         )
 
-    async def _stop_asked(self, commit: Commit) -> bool:
+    async def _build(self, order: _Order, attempt: int, job: Job, deadline: str) -> None:
+        task = self._running[order.id] = asyncio.ensure_future(self._work(job))
+        try:
+            if await self._stop_asked(order):
+                self._stopped.add(order.id)
+                task.cancel()
+            await self._outcome(order, attempt, job, task, datetime.fromisoformat(deadline))
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(asyncio.wait([task]))
+            self._running.pop(order.id, None)
+            self._stopped.discard(order.id)
+
+    async def _outcome(
+        self, order: _Order, attempt: int, job: Job, task: asyncio.Task[BuiltImage],
+        deadline: datetime,
+    ) -> None:  # fmt: skip
+        left = max(0.0, (deadline - self._clock.now()).total_seconds())
+        limit = asyncio.timeout(left)
+        try:
+            async with limit:
+                image = await task
+        except asyncio.CancelledError:
+            if order.id not in self._stopped:
+                raise  # this process ends: the build is begun again, without an outcome
+            job.log.say("stopped")
+            await job.log.close()
+            await self._cancelled(order, attempt, job)
+        except BuildError as error:
+            await self._failed(order, attempt, error.failure, job, job.log)
+        except Exception as error:
+            if limit.expired():
+                failure = failures.timed_out(order.requested.limits.build)
+            elif attempt < _ATTEMPTS:
+                job.log.say("the builder failed with an error that it does not know; once more")
+                await job.log.close()
+                raise
+            else:
+                logger(deployment=order.id).exception("a build failed, nobody knows why")
+                failure = failures.unforeseen(error, order.id)
+            await self._failed(order, attempt, failure, job, job.log)
+        else:
+            await self._succeeded(order, attempt, job, image)
+
+    async def _stop_asked(self, order: _Order) -> bool:
         """Or the deployment has ended already."""
-        return len(await self._store.load(commit.subject, commit.sequence)) > 0
+        return len(await self._store.load(order.commit.subject, order.commit.sequence)) > 0
+
+    # -- outcomes ---------------------------------------------------------------------------------
+
+    async def _succeeded(self, order: _Order, attempt: int, job: Job, image: BuiltImage) -> None:
+        await failpoints.hit("builder.build.after")
+        await job.log.close()
+        event = BuildSucceeded(
+            **order.about, image=image, commit=job.commit, steps=job.steps, built=job.built
+        )
+        await self._say(order, event, attempt)
+        await failpoints.hit("builder.build.appended")
 
     async def _failed(
-        self, commit: Commit, subject: Subject, requested: DeploymentRequested, attempt: int,
-        failure: Failure, work: Work | None, log: BuildLog,
-    ) -> None:  # fmt: skip
+        self, order: _Order, attempt: int, failure: Failure, job: Job | None, log: BuildLog
+    ) -> None:
         log.say(f"failed: {failure.detail}")
         if failure.hint:
             log.say(f"what to do: {failure.hint}")
         await log.close()
-        event = BuildFailed(
-            service=requested.service,
-            kind=requested.kind,
-            environment=requested.environment,
-            failure=failure,
-            commit=work.commit if work else None,
-            steps=work.steps if work else (),
-        )
-        await self._append(commit, subject, "outcome", [event], attempt)
+        commit, steps = (job.commit, job.steps) if job else (None, ())
+        event = BuildFailed(**order.about, failure=failure, commit=commit, steps=steps)
+        await self._say(order, event, attempt)
 
-    async def _cancelled(
-        self, commit: Commit, subject: Subject, requested: DeploymentRequested, attempt: int,
-        work: Work | None,
-    ) -> None:  # fmt: skip
-        event = BuildCancelled(
-            service=requested.service,
-            kind=requested.kind,
-            environment=requested.environment,
-            steps=work.steps if work else (),
-        )
-        await self._append(commit, subject, "outcome", [event], attempt)
+    async def _cancelled(self, order: _Order, attempt: int, job: Job | None) -> None:
+        event = BuildCancelled(**order.about, steps=job.steps if job else ())
+        await self._say(order, event, attempt)
 
-    async def _append(
-        self, commit: Commit, subject: Subject, step: str, events: Sequence[Event], attempt: int
-    ) -> None:
+    async def _say(self, order: _Order, outcome: Event, attempt: int) -> None:
+        """What was reached is not given up because the log is away for a moment."""
+        await retry.OUTCOME.run(lambda: self._append(order, "outcome", outcome, attempt))
+
+    async def _append(self, order: _Order, step: str, event: Event, attempt: int | None) -> None:
         """Nothing is appended behind an outcome, and nothing by an attempt that another one has
-        followed."""
+        followed. None: by no attempt."""
 
         def decide(head: Commit | None) -> Sequence[Event]:
             last = head.events[-1] if head else None
             if isinstance(last, _ENDS):
                 return ()
-            if isinstance(last, BuildStarted) and last.attempt > attempt:
+            if attempt is not None and isinstance(last, BuildStarted) and last.attempt > attempt:
                 return ()
-            return events
+            return (event,)
 
+        meta = order.commit.meta
         await self._appender.append(
-            subject, step, decide, cause=commit.meta.commit, correlation=commit.subject.id,
-            since=commit.sequence, traceparent=commit.meta.traceparent,
+            order.subject, step, decide, cause=meta.commit, correlation=order.id,
+            since=order.commit.sequence, traceparent=meta.traceparent,
         )  # fmt: skip

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from slipway.contracts.values import DockerfileBuild, StaticBuild
+from slipway.contracts.values import StaticBuild
 
 _ARG = re.compile(r"^\s*ARG\s+(.+)$", re.IGNORECASE | re.MULTILINE)
 
@@ -48,12 +48,12 @@ def declared_args(dockerfile: str) -> set[str]:
 
 def clone(url: str, branch: str, folder: str, pinned: str) -> list[str]:
     """`pinned` is `host:port:address`: git connects there, whatever the name says a moment later.
-    Redirects would lead past that check."""
+    Redirects would lead past that check. It tells its progress, so that silence means something."""
     return [
         "git", "-c", "http.followRedirects=false", "-c", f"http.curloptResolve={pinned}",
         "-c", "protocol.allow=never", "-c", "protocol.http.allow=always",
         "-c", "protocol.https.allow=always", "-c", "core.hooksPath=/dev/null",
-        "clone", "--quiet", "--depth", "1", "--single-branch", "--no-tags",
+        "clone", "--progress", "--depth", "1", "--single-branch", "--no-tags",
         "--branch", branch, "--", url, folder,
     ]  # fmt: skip
 
@@ -70,7 +70,6 @@ def describe_commit(folder: str) -> list[str]:
 
 
 def buildx(
-    build: DockerfileBuild,
     *,
     file: str,
     context: str,
@@ -80,6 +79,7 @@ def buildx(
     args: Mapping[str, str],
     secrets: Sequence[tuple[str, str]],
     contexts: Mapping[str, str] | None = None,
+    target: str | None = None,
 ) -> list[str]:
     """`secrets` are (id, variable of the program's environment that holds it): no secret value
     ever stands in an argument list."""
@@ -87,12 +87,12 @@ def buildx(
     argv += ["--provenance=false", "--file", file, "--tag", tag, "--iidfile", iidfile]
     for name, value in sorted(labels.items()):
         argv += ["--label", f"{name}={value}"]
-    for name, value in sorted({**args, **build.args}.items()):
+    for name, value in sorted(args.items()):
         argv += ["--build-arg", f"{name}={value}"]
     for id_, variable in secrets:
         argv += ["--secret", f"id={id_},env={variable}"]
     for name, path in sorted((contexts or {}).items()):
         argv += ["--build-context", f"{name}={path}"]
-    if build.target:
-        argv += ["--target", build.target]
+    if target:
+        argv += ["--target", target]
     return [*argv, context]

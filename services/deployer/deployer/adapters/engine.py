@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from slipway.contracts import labels
-from slipway.runtime.engine import EngineApi, EngineRefused
+from slipway.runtime.engine import EngineApi, EngineMissing, EngineRefused
 
 from deployer.rollout.view import Phase, ServiceView, TaskView
 
@@ -136,13 +136,13 @@ class Engine(EngineApi):
     async def remove(self, service: ServiceView) -> None:
         try:
             await self.query(f"services/{service.id}", "DELETE")
-        except KeyError:
+        except EngineMissing:
             return
 
     async def image_config(self, reference: str) -> Mapping[str, Any] | None:
         try:
             return (await self.query(f"images/{reference}/json")).get("Config") or {}
-        except KeyError:
+        except EngineMissing:
             return None
 
     async def remove_images(self, service: str) -> None:
@@ -151,13 +151,13 @@ class Engine(EngineApi):
         for image in await self.query("images/json", params={"filters": self._filter(mark)}):
             try:
                 await self.query(f"images/{image['Id']}", "DELETE", params={"force": "1"})
-            except (EngineRefused, KeyError):
+            except (EngineRefused, EngineMissing):
                 continue
 
     async def network_id(self, name: str) -> str | None:
         try:
             return (await self.query(f"networks/{name}"))["Id"]
-        except KeyError:
+        except EngineMissing:
             return None
 
     async def ensure_network(self, name: str, marks: Mapping[str, str]) -> None:
@@ -178,7 +178,7 @@ class Engine(EngineApi):
     async def remove_network(self, name: str) -> None:
         try:
             await self.query(f"networks/{name}", "DELETE")
-        except KeyError:
+        except EngineMissing:
             return
 
     async def lines(self, container: str, count: int = 20) -> list[str]:
@@ -191,7 +191,7 @@ class Engine(EngineApi):
             return ""
         try:
             found = await self.query(f"containers/{container}/json")
-        except (KeyError, EngineRefused):
+        except (EngineMissing, EngineRefused):
             return ""
         log = ((found.get("State") or {}).get("Health") or {}).get("Log") or []
         if not log or any(entry["ExitCode"] == 0 for entry in log[-3:]):

@@ -3,7 +3,7 @@
 import shutil
 
 from slipway.kernel.clock import Clock
-from slipway.runtime.engine import EngineAway, EngineRefused
+from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 
 from deployer.adapters.engine import Engine
@@ -30,7 +30,7 @@ class Recovery:
                 continue
             try:
                 await self._look()
-            except (EngineAway, EngineRefused, KeyError) as error:
+            except (EngineAway, EngineRefused, EngineMissing) as error:
                 logger().warning("what stands still could not be looked at", error=str(error))
 
     async def _look(self) -> None:

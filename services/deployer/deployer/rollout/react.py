@@ -41,7 +41,7 @@ from slipway.kernel.envelope import Subject
 from slipway.runtime import failpoints
 from slipway.runtime.append import Appender
 from slipway.runtime.clock import iso
-from slipway.runtime.engine import EngineAway, EngineRefused
+from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 from slipway.sealing import CannotOpen, Opener
 
@@ -182,7 +182,7 @@ class Rollouts:
                 if wait == 0.0 and self._lease.held:
                     await self._perform(organization, service, view, step)
                 trouble = 0
-            except (EngineAway, EngineRefused, KeyError) as error:
+            except (EngineAway, EngineRefused, EngineMissing) as error:
                 log.warning("the engine; trying again", error=repr(error)[:300])
                 trouble += 1
                 wait = min(10.0, 0.2 * 2**trouble)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.contracts import labels
-from slipway.runtime.engine import EngineApi, EngineRefused
+from slipway.runtime.engine import EngineApi, EngineMissing, EngineRefused
 
 from metrics.container import Container, container
 
@@ -48,7 +48,7 @@ class Engine(EngineApi):
         """None when it is gone."""
         try:
             found = await self.query(f"containers/{id_}/json")
-        except KeyError:
+        except EngineMissing:
             return None
         return State(found["State"]["Running"], found["Config"]["Tty"])
 
@@ -57,7 +57,8 @@ class Engine(EngineApi):
         self, id_: str, since: str | None, follow: bool
     ) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
         """A function that gives the next bytes, at most some 100 KB, and none at the end. Raises
-        KeyError for a container that is gone, EngineRefused for one without a readable log."""
+        EngineMissing for a container that is gone, EngineRefused for one without a readable
+        log."""
         params = {"stdout": "1", "stderr": "1", "timestamps": "1", "follow": str(int(follow))}
         if since is not None:
             params["since"] = since
@@ -69,5 +70,5 @@ class Engine(EngineApi):
         params = {"stream": "false", "one-shot": "true"}
         try:
             return await self.query(f"containers/{id_}/stats", params=params)
-        except (KeyError, EngineRefused):
+        except (EngineMissing, EngineRefused):
             return None

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Protocol
 
 from slipway.contracts.logs import LogLine
-from slipway.runtime.engine import EngineAway, EngineRefused
+from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 
 from metrics.adapters.engine import State
@@ -86,7 +86,7 @@ class Reader:
             try:
                 if await self._pass():
                     return
-            except KeyError:
+            except EngineMissing:
                 await self._flush()
                 return
             except EngineRefused as error:
@@ -107,7 +107,7 @@ class Reader:
         looked at first: what had ended before its log was read to the end says no more."""
         state = await self._source.state(self._container.id)
         if state is None:
-            raise KeyError(self._container.id)
+            raise EngineMissing(self._container.id)
         if state.running:
             await self._read(state)
             return False

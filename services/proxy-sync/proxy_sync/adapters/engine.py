@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from slipway.contracts import labels
-from slipway.runtime.engine import EngineApi, EngineAway, EngineRefused
+from slipway.runtime.engine import EngineApi, EngineAway, EngineMissing, EngineRefused
 
 from proxy_sync.edge.render import HASH
 from proxy_sync.routing.model import TaskAddress
@@ -77,7 +77,7 @@ class Engine(EngineApi):
         for name in ("docker_gwbridge", "bridge"):
             try:
                 network = await self.query(f"networks/{name}")
-            except KeyError:
+            except EngineMissing:
                 continue
             for config in network["IPAM"]["Config"] or ():
                 if "Gateway" in config:
@@ -89,7 +89,7 @@ class Engine(EngineApi):
         name = labels.traefik_container(self._instance)
         try:
             there = await self.query(f"containers/{name}/json")
-        except KeyError:
+        except EngineMissing:
             there = None
         if there is not None and there["Config"]["Labels"].get(HASH) != mark:
             await self.query(f"containers/{name}", "DELETE", params={"force": "1"})
@@ -113,13 +113,13 @@ class Engine(EngineApi):
         name = labels.traefik_container(self._instance)
         try:
             found = await self.query(f"containers/{name}/json")
-        except KeyError:
+        except EngineMissing:
             return set()
         return set(found["NetworkSettings"]["Networks"])
 
     async def join(self, network: str) -> None:
-        """Raises KeyError while there is no such network, EngineAway when it is not done in 3 s:
-        the engine waits for long where trying again is quick."""
+        """Raises EngineMissing while there is no such network, EngineAway when it is not done in
+        3 s: the engine waits for long where trying again is quick."""
         name = labels.traefik_container(self._instance)
         path = f"networks/{network}/connect"
         try:
@@ -129,7 +129,7 @@ class Engine(EngineApi):
             raise EngineAway(f"{name} could not join {network} within 3 s") from error
         except EngineRefused as error:
             if "not found" in str(error):
-                raise KeyError(network) from error
+                raise EngineMissing(network) from error
             if "already exists" not in str(error):
                 raise
 
@@ -138,7 +138,7 @@ class Engine(EngineApi):
         body = {"Container": name, "Force": True}
         try:
             await self.query(f"networks/{network}/disconnect", "POST", data=body)
-        except KeyError:
+        except EngineMissing:
             return
         except EngineRefused as error:
             if "is not connected" not in str(error):

@@ -11,7 +11,7 @@ from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime.append import Appender
-from slipway.runtime.engine import EngineAway, EngineRefused
+from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 
 from proxy_sync.adapters.engine import Engine
@@ -57,7 +57,7 @@ class Edge:
                 self._look.clear()
                 try:
                     await self._ensure()
-                except (EngineAway, EngineRefused, KeyError) as error:
+                except (EngineAway, EngineRefused, EngineMissing) as error:
                     logger().warning("traefik can't be kept now; again soon", error=str(error))
                     await self._clock.sleep(1.0)
                     continue
@@ -109,7 +109,7 @@ class Edge:
         raise EngineRefused(f"{name} does not answer; see docker logs {name}")
 
     async def join(self, network: str) -> None:
-        """Raises KeyError while there is no such network."""
+        """Raises EngineMissing while there is no such network."""
         if network not in self._joined:
             await self._engine.join(network)
             self._joined.add(network)

@@ -28,7 +28,7 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime import failpoints
 from slipway.runtime.append import Appender
-from slipway.runtime.engine import EngineAway, EngineRefused
+from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 
 from proxy_sync.adapters.engine import Engine
@@ -154,7 +154,7 @@ class Routes:
                 if self._lease.held:
                     wait = await self._turn(organization, view, head, rollout, memory)
                 trouble = 0
-            except (EngineAway, EngineRefused, NotLoaded, KeyError) as error:
+            except (EngineAway, EngineRefused, NotLoaded, EngineMissing) as error:
                 log.warning("not routed yet; trying again", error=repr(error)[:300])
                 trouble += 1
                 wait = min(5.0, 0.1 * 2**trouble)
@@ -257,7 +257,7 @@ class Routes:
         network = labels.network(self._settings.instance, view.rollout.environment)
         try:
             await self._edge.join(network)
-        except KeyError:
+        except EngineMissing:
             if needed:
                 raise
 

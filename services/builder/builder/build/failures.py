@@ -4,13 +4,17 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from slipway.contracts.clipping import clipped
 from slipway.contracts.values import Failure
 
 _EXIT = re.compile(r"exit code: (\d+)")
 _LINE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)", re.MULTILINE)
 _PARSE = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.IGNORECASE)
+_LINE_TOO_LONG = re.compile(r"line greater than max allowed size of (\d+)")
 _EOF = re.compile(r"unexpected eof|: eof$", re.MULTILINE)
 _HTTP = re.compile(r"returned error: (\d+)")
+_PROGRESS = re.compile(r"(remote: )?[A-Z][\w ]+: +\d+(% \(|,|$)|Cloning into ")
+"""What git prints while it works."""
 _PULL = (
     "failed to resolve source metadata", "pull access denied", "manifest unknown",
     "not found: manifest", "failed to do request",
@@ -33,11 +37,54 @@ def engine_away(detail: str) -> Failure:
     )
 
 
+def engine_refused(words: str) -> Failure:
+    return Failure(
+        reason="engine-refused",
+        detail=f"the container engine could not do what was asked for: {words.strip()[-300:]}",
+        hint="deploy again; if it fails again, look at the engine's own log on the server",
+    )
+
+
 def timed_out(seconds: float) -> Failure:
     return Failure(
         reason="build-timeout",
         detail=f"the build was stopped: it ran longer than {seconds:.0f} s",
         hint="look at the log for the step that took long; a cache mount often helps",
+    )
+
+
+def unforeseen(error: Exception, deployment: str) -> Failure:
+    """Its text is for the builder's own log: it may hold anything."""
+    return Failure(
+        reason="internal-error",
+        detail=f"the builder failed with an error that it does not know: {type(error).__name__}",
+        hint=f"deploy again; if it fails again, look for {deployment} in the log of the builder "
+        "service, and report what stands there",
+    )
+
+
+def given_up(attempts: int, deployment: str) -> Failure:
+    return Failure(
+        reason="builder-interrupted",
+        detail=f"this build was begun {attempts} times, and each time the builder ended before it",
+        hint=f"look for {deployment} in the log of the builder service: a build that needs more "
+        "memory than the builder has ends it; then deploy again",
+    )
+
+
+def variable_too_large(name: str, size: int, largest: int) -> Failure:
+    return Failure(
+        reason="variable-too-large",
+        detail=f"the variable {name} has {size} bytes; a program can be given {largest} at most",
+        hint="make its value shorter, or put it into a file of the repository or the image",
+    )
+
+
+def variables_too_large() -> Failure:
+    return Failure(
+        reason="variables-too-large",
+        detail="the variables and build arguments are more than a program can be given",
+        hint="remove the ones that are not needed, or put long values into files",
     )
 
 
@@ -51,8 +98,8 @@ def secrets_unreadable(detail: str) -> Failure:
 
 def git(url: str, branch: str, output: str, there: Sequence[str]) -> Failure:
     """`there` are the branches that exist, empty when they can't be listed."""
-    lines = tuple(output.strip().splitlines()[-10:])
-    low = output.lower()
+    lines = tuple(_spoken(output)[-10:])
+    low = "\n".join(lines).lower()
     status = int((_HTTP.search(low) or ("", "0"))[1])
     if "remote branch" in low and "not found" in low:
         near = difflib.get_close_matches(branch, there, 3, 0.4) or list(there[:5])
@@ -88,6 +135,18 @@ def git(url: str, branch: str, output: str, there: Sequence[str]) -> Failure:
         detail=f"{url} could not be cloned",
         hint="check that the server can reach that address",
         lines=lines,
+    )
+
+
+def _spoken(output: str) -> list[str]:
+    return [row for row in output.splitlines() if row.strip() and not _PROGRESS.match(row)]
+
+
+def git_silent(url: str, seconds: float) -> Failure:
+    return Failure(
+        reason="git-silent",
+        detail=f"{url} sent nothing for {seconds:.0f} s, so cloning it was ended",
+        hint="check that this git server works and can be reached from here, then deploy again",
     )
 
 
@@ -133,8 +192,14 @@ def build(step: tuple[str, str, list[str]] | None, text: Sequence[str]) -> Failu
             detail=f"line {found[1]} of the Dockerfile can't be read: {found[2]}",
             hint="mend that line",
         )
+    if found := _LINE_TOO_LONG.search(both):
+        return Failure(
+            reason="dockerfile-invalid",
+            detail=f"a line of the Dockerfile is longer than {found[1]} bytes",
+            hint="break that line with a backslash at its end, or put long text into a file",
+        )
     if step and (code := _EXIT.search(error)):
-        command = step[0].partition("] ")[2] or step[0]
+        command = clipped(step[0].partition("] ")[2] or step[0], 1000)
         return Failure(
             reason="build-step-failed",
             detail=f"{at}: {command} ended with exit code {code[1]}",
@@ -160,10 +225,14 @@ def build(step: tuple[str, str, list[str]] | None, text: Sequence[str]) -> Failu
 def _base(step: tuple[str, str, list[str]] | None) -> str:
     """The image which BuildKit looked for, by the name of its step."""
     _, _, name = (step[0] if step else "").partition("load metadata for ")
-    return f"the image {name}, on which it builds," if name else "an image on which it builds"
+    return (
+        f"the image {clipped(name, 500)}, on which it builds,"
+        if name
+        else "an image on which it builds"
+    )
 
 
-def image(name: str, error: str) -> Failure:
+def image_unavailable(name: str, error: str) -> Failure:
     return Failure(
         reason="image-pull-failed",
         detail=f"the image {name} can't be pulled: {error.strip()[-300:]}",

@@ -1,7 +1,7 @@
 """Failures of git and BuildKit in their own words, and what a person reads."""
 
 import pytest
-from builder.build import explain
+from builder.build import failures
 from slipway.contracts.values import Failure
 
 URL = "https://git.example/shop/app.git"
@@ -60,7 +60,7 @@ GIT = {
 @pytest.mark.parametrize("case", GIT)
 def test_git(case: str):
     output, reason = GIT[case]
-    failure = explain.git(URL, "nope", output, [])
+    failure = failures.git(URL, "nope", output, [])
     assert failure.reason == reason
     assert URL in failure.detail
     assert failure.hint
@@ -77,7 +77,7 @@ def test_git(case: str):
     ],
 )
 def test_branches_that_are_there_are_offered(there: list[str], hint: str):
-    assert explain.git(URL, "nope", NO_BRANCH, there).hint == hint
+    assert failures.git(URL, "nope", NO_BRANCH, there).hint == hint
 
 
 def step(error: str, *lines: str) -> tuple[str, str, list[str]]:
@@ -88,25 +88,32 @@ FAILED = 'process "/bin/sh -c npm ci" did not complete successfully: exit code: 
 AT = ["Dockerfile:4", "   4 | >>> RUN npm ci"]
 BUILD = {
     "a step that ends badly": (
-        explain.build(step(FAILED, "npm ERR! missing"), [*AT, f"ERROR: {FAILED}"]),
+        failures.build(step(FAILED, "npm ERR! missing"), [*AT, f"ERROR: {FAILED}"]),
         "build-step-failed",
         "line 4 of the Dockerfile: RUN npm ci ended with exit code 1",
     ),
     "a Dockerfile of another name": (
-        explain.build(step(FAILED), ["deploy/Dockerfile.web:9", f"ERROR: {FAILED}"]),
+        failures.build(step(FAILED), ["deploy/Dockerfile.web:9", f"ERROR: {FAILED}"]),
         "build-step-failed",
         "line 9 of the Dockerfile",
     ),
     "a Dockerfile that can't be read": (
-        explain.build(
+        failures.build(
             None,
             ["ERROR: failed to solve: dockerfile parse error on line 3: unknown instruction: RUNN"],
         ),
         "dockerfile-invalid",
         "line 3 of the Dockerfile can't be read: unknown instruction: RUNN",
     ),
+    "a line that BuildKit does not take": (
+        failures.build(
+            None, ["ERROR: xxx: dockerfile line greater than max allowed size of 65535"]
+        ),
+        "dockerfile-invalid",
+        "longer than 65535 bytes",
+    ),
     "a base image that is not there": (
-        explain.build(
+        failures.build(
             None,
             ["ERROR: failed to solve: nope:1: failed to resolve source metadata for nope:1"],
         ),
@@ -114,36 +121,36 @@ BUILD = {
         "an image on which it builds can't be pulled",
     ),
     "a base image of others": (
-        explain.build(step("pull access denied, repository does not exist"), []),
+        failures.build(step("pull access denied, repository does not exist"), []),
         "base-image-missing",
         "pull access denied",
     ),
     "a full disk, whatever else was said": (
-        explain.build(step(f"{FAILED}"), ["write /x: no space left on device"]),
+        failures.build(step(f"{FAILED}"), ["write /x: no space left on device"]),
         "disk-full",
         "while building",
     ),
     "no engine": (
-        explain.build(None, ["ERROR: Cannot connect to the Docker daemon at unix:///x."]),
+        failures.build(None, ["ERROR: Cannot connect to the Docker daemon at unix:///x."]),
         "engine-away",
         "Cannot connect",
     ),
     "an engine that went away": (
-        explain.build(None, ["ERROR: error reading from server: EOF"]),
+        failures.build(None, ["ERROR: error reading from server: EOF"]),
         "engine-away",
         "EOF",
     ),
     "a word with eof in it": (
-        explain.build(step('failed to compute cache key: "/typeof.js": not found'), []),
+        failures.build(step('failed to compute cache key: "/typeof.js": not found'), []),
         "build-failed",
         "typeof.js",
     ),
     "anything else": (
-        explain.build(step("something new", "a line"), []),
+        failures.build(step("something new", "a line"), []),
         "build-failed",
         "something new",
     ),
-    "nothing said": (explain.build(None, []), "build-failed", "without a word"),
+    "nothing said": (failures.build(None, []), "build-failed", "without a word"),
 }
 
 
@@ -160,16 +167,45 @@ def test_the_lines_of_the_step_are_kept():
     assert BUILD["anything else"][0].lines == ("a line",)
 
 
+PROGRESS = """\
+Cloning into '/var/lib/slipway/builder/d1/source'...
+remote: Enumerating objects: 3, done.        \r
+remote: Counting objects:  33% (1/3)        \rremote: Counting objects: 100% (3/3), done.
+remote: Total 3 (delta 0), reused 0 (delta 0), pack-reused 0
+Receiving objects:  66% (2/3), 1.2 MiB | 3.00 MiB/s\rReceiving objects: 100% (3/3), done.
+"""
+
+
+def test_how_far_git_came_is_no_reason():
+    failure = failures.git(URL, "main", f"{PROGRESS}{refused(500)}", [])
+    assert failure.lines[-1] == refused(500)
+    assert "objects" not in "".join(failure.lines)
+
+
+def test_an_instruction_of_any_length_that_is_not_known():
+    said = f"dockerfile parse error on line 1: unknown instruction: {'X' * 600_000}"
+    failure = failures.build(None, [said])
+    assert failure.reason == "dockerfile-invalid"
+    assert failure.detail.startswith("line 1 of the Dockerfile can't be read: unknown instruction")
+    assert len(failure.detail) < 4001
+
+
 OTHERS: dict[str, tuple[Failure, str]] = {
-    "git-address-refused": (explain.address_refused(URL, "the address is private"), "private"),
-    "dockerfile-missing": (explain.dockerfile_missing("Dockerfile", ["b", "a"]), "no Dockerfile"),
-    "folder-missing": (explain.folder_missing("web"), "no folder web"),
-    "image-pull-failed": (explain.image("nope:1", "manifest unknown"), "nope:1"),
-    "image-missing": (explain.image_missing("sha256:1"), "sha256:1"),
-    "build-timeout": (explain.timed_out(1800), "1800 s"),
-    "secrets-unreadable": (explain.secrets_unreadable("KEY"), "KEY"),
-    "engine-away": (explain.engine_away("connection refused"), "connection refused"),
-    "disk-full": (explain.disk_full("/var/lib"), "/var/lib"),
+    "git-address-refused": (failures.address_refused(URL, "the address is private"), "private"),
+    "dockerfile-missing": (failures.dockerfile_missing("Dockerfile", ["b", "a"]), "no Dockerfile"),
+    "folder-missing": (failures.folder_missing("web"), "no folder web"),
+    "image-pull-failed": (failures.image_unavailable("nope:1", "manifest unknown"), "nope:1"),
+    "image-missing": (failures.image_missing("sha256:1"), "sha256:1"),
+    "build-timeout": (failures.timed_out(1800), "1800 s"),
+    "git-silent": (failures.git_silent(URL, 60), "60 s"),
+    "internal-error": (failures.unforeseen(KeyError("x"), "d1"), "KeyError"),
+    "builder-interrupted": (failures.given_up(2, "d1"), "2 times"),
+    "variable-too-large": (failures.variable_too_large("A", 140_000, 131_000), "140000"),
+    "variables-too-large": (failures.variables_too_large(), "variables"),
+    "engine-refused": (failures.engine_refused("no such driver"), "no such driver"),
+    "secrets-unreadable": (failures.secrets_unreadable("KEY"), "KEY"),
+    "engine-away": (failures.engine_away("connection refused"), "connection refused"),
+    "disk-full": (failures.disk_full("/var/lib"), "/var/lib"),
 }
 
 
@@ -182,6 +218,6 @@ def test_the_others_say_what_and_what_next(reason: str):
 
 
 def test_what_is_there_is_listed_in_order_and_not_endlessly():
-    assert explain.dockerfile_missing("D", ["b", "a"]).hint.endswith("found there: a, b")
-    assert explain.dockerfile_missing("D", []).hint.endswith("found there: nothing")
-    assert "f25" not in explain.dockerfile_missing("D", [f"f{n:02}" for n in range(30)]).hint
+    assert failures.dockerfile_missing("D", ["b", "a"]).hint.endswith("found there: a, b")
+    assert failures.dockerfile_missing("D", []).hint.endswith("found there: nothing")
+    assert "f25" not in failures.dockerfile_missing("D", [f"f{n:02}" for n in range(30)]).hint

@@ -1,0 +1,108 @@
+"""One build: what is asked for, what it works with, and what it has reached so far."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from slipway.contracts.deployment import DeploymentRequested
+from slipway.contracts.values import BuiltImage, Failure, GitCommit, Step
+from slipway.kernel.clock import Clock
+from slipway.runtime.clock import iso
+
+from builder.build import failures
+from builder.build.log import BuildLog
+from builder.build.progress import Progress
+from builder.settings import BuilderSettings
+
+
+class Images(Protocol):
+    """Of the container engine. All raise EngineAway and EngineRefused."""
+
+    async def image(self, reference: str, *, source: str | None) -> BuiltImage | None:
+        """What `reference` is here; `source` is the name it came by from a registry."""
+        ...
+
+    async def pull(self, name: str) -> None:
+        """EngineRefused has the registry's words why not."""
+        ...
+
+    async def subnets(self, network: str) -> list[str]: ...
+
+
+class Programs(Protocol):
+    """See `shell.run`."""
+
+    async def __call__(
+        self,
+        argv: list[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+        silence: float | None = None,
+    ) -> tuple[int, str]: ...
+
+
+class BuildError(Exception):
+    """Why there is no image."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
+
+
+@dataclass(slots=True)
+class Job:
+    """`commit`, `built` and the steps hold what was reached, also when it fails."""
+
+    settings: BuilderSettings
+    engine: Images
+    run: Programs
+    clock: Clock
+    log: BuildLog
+    organization: str
+    deployment: str
+    requested: DeploymentRequested
+    variables: Mapping[str, str]
+    secret_names: frozenset[str]
+    commit: GitCommit | None = None
+    built: bool = False
+    done: tuple[Step, ...] = ()
+    """Steps that have ended; those of BuildKit are in `progress`."""
+    progress: Progress | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return (*self.done, *(self.progress.steps() if self.progress else ()))
+
+    @property
+    def folder(self) -> Path:
+        """All that this build writes is in here."""
+        return self.settings.work / self.deployment
+
+    @property
+    def source(self) -> Path:
+        """Where the source lies."""
+        return self.folder / "source"
+
+    def now(self) -> str:
+        return iso(self.clock.now())
+
+    def ended(self, step: str, began: str) -> None:
+        self.done = (*self.done, Step(name=step, started=began, ended=self.now()))
+
+    def inside(self, root: Path, path: str) -> Path | None:
+        """A file or folder of the source; None when it is not there, or when links lead out."""
+        try:
+            found = (root / path).resolve()
+            there = found.is_relative_to(self.source.resolve()) and found.exists()
+        except (OSError, ValueError, RuntimeError):  # too long, or links in a circle
+            return None
+        return found if there else None
+
+    def folder_of(self, root: Path, path: str) -> Path:
+        """Raises BuildError."""
+        found = self.inside(root, path)
+        if found is None or not found.is_dir():
+            raise BuildError(failures.folder_missing(path))
+        return found

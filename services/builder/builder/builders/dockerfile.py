@@ -1,0 +1,39 @@
+"""A repository with a Dockerfile."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.contracts.values import BuiltImage, DockerfileBuild
+
+from builder.build import failures, render
+from builder.build.job import BuildError, Job
+from builder.builders import buildkit
+
+_LONGEST = 1024**2
+"""Characters of a Dockerfile in which declared arguments are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dockerfile:
+    wanted: DockerfileBuild
+
+    async def build(self, job: Job, root: Path) -> BuiltImage:
+        context = job.folder_of(root, self.wanted.context)
+        file = job.inside(root, self.wanted.file)
+        if file is None or not file.is_file():
+            raise BuildError(failures.dockerfile_missing(self.wanted.file, _names(root)))
+        with file.open(errors="replace") as opened:
+            declared = render.declared_args(opened.read(_LONGEST))
+        given = {
+            name: value
+            for name, value in job.variables.items()
+            if name in declared and name not in job.secret_names
+        }
+        return await buildkit.image(
+            job, file=file, context=context, args={**given, **self.wanted.args},
+            target=self.wanted.target,
+        )  # fmt: skip
+
+
+def _names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()]

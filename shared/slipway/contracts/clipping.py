@@ -1,0 +1,51 @@
+"""Bounds of text and lists that come from programs, engines and servers: what is longer is cut
+where a value is made of it, so that the largest event still fits a commit. Pure.
+
+Sizes are bytes as they are stored, in JSON: a control character counts six."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BeforeValidator
+
+from slipway.contracts.event import Value
+
+_MORE = " …"
+
+
+def stored_size(text: str) -> int:
+    """Bytes of the text in a stored event, without its quotation marks."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
+
+
+def clipped(text: str, limit: int) -> str:
+    """At most `limit` bytes as stored; what was cut ends with an ellipsis. Clipping twice is
+    clipping once."""
+    text = text[: limit + 1].encode(errors="replace").decode()  # half a surrogate can't be stored
+    if len(text) * 6 <= limit or stored_size(text) <= limit:
+        return text
+    room, low, high = limit - stored_size(_MORE), 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if stored_size(text[:middle]) <= room else (low, middle - 1)
+    return text[:low] + _MORE
+
+
+def at_most(limit: int) -> BeforeValidator:
+    """Of a text: so many bytes."""
+    return BeforeValidator(lambda given: clipped(given, limit) if isinstance(given, str) else given)
+
+
+def only(items: slice) -> BeforeValidator:
+    """Of a list: these items."""
+    return BeforeValidator(lambda given: given[items] if isinstance(given, list | tuple) else given)
+
+
+class Clipped(Value):
+    """A value with bounds. A changed copy is held to them too."""
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        if update:
+            return type(self).model_validate({**dict(self), **update})
+        return super().model_copy(deep=deep)

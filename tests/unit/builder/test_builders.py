@@ -1,0 +1,224 @@
+"""What every kind of build promises, and what is each one's own."""
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import orjson
+import pytest
+from builder.build.job import Job
+from builder.build.work import work
+from builder.builders import builder_of
+from slipway.contracts import values
+from slipway.contracts.values import Build, BuiltImage, DockerfileBuild, GitSource, StaticBuild
+from slipway.runtime.engine import EngineAway
+
+from tests.unit.builder.parts import BUILT, Played, cancelled, why
+
+SOURCE = GitSource(url="http://140.82.121.4/shop/app.git")
+KINDS: list[Build] = [DockerfileBuild(), StaticBuild()]
+each = pytest.mark.parametrize("wanted", KINDS, ids=lambda wanted: wanted.kind)
+AT = "2026-01-01T10:00:00Z"
+STEP = {"digest": "v", "name": "[1/1] RUN make", "started": AT}
+
+
+@pytest.fixture
+def played(tmp_path: Path) -> Played:
+    played = Played(tmp_path)
+    played.engine.here[BUILT] = BuiltImage(reference=BUILT, node="node1")
+    return played
+
+
+def buildkit(*statuses: dict[str, Any] | str, code: int = 0) -> Callable[..., Any]:
+    """It tells these, and ends so."""
+
+    def play(argv: list[str], on_line: Callable[[str], None]) -> tuple[int, str] | None:
+        if "buildx" not in argv:
+            return None
+        for status in statuses:
+            on_line(status if isinstance(status, str) else json.dumps(status))
+        return (code, "") if code else None
+
+    return play
+
+
+def arguments(played: Played) -> list[str]:
+    """BuildKit's."""
+    return next(argv for argv in played.programs.ran if "buildx" in argv)
+
+
+def options(argv: list[str], name: str) -> list[str]:
+    return [argv[at + 1] for at, word in enumerate(argv) if word == name]
+
+
+def test_every_kind_is_held_to_it():
+    union = get_args(get_args(values.Build.__value__)[0])
+    assert set(union) == {type(wanted) for wanted in KINDS}
+
+
+@each
+async def test_it_makes_an_image_that_the_deployment_owns(played: Played, wanted: Build):
+    job = played.job(SOURCE, wanted)
+    assert (await work(job)).reference == BUILT
+    assert job.built
+    argv = arguments(played)
+    assert options(argv, "--tag") == ["slipway/a1:d1"]
+    assert "slipway.deployment=d1" in options(argv, "--label")
+    assert "slipway.org=org" in options(argv, "--label")
+    assert played.left() == []
+
+
+@each
+async def test_no_secret_stands_in_an_argument(played: Played, wanted: Build):
+    played.programs = type(played.programs)(files={"Dockerfile": "FROM x\nARG KEY\nARG PLAIN\n"})
+    job = played.job(
+        SOURCE, wanted, variables={"KEY": "hunter2", "PLAIN": "seen"},
+        secret_names=frozenset({"KEY"}),
+    )  # fmt: skip
+    await work(job)
+    assert not any("hunter2" in word for word in arguments(played))
+    assert len(options(arguments(played), "--secret")) == 2
+
+
+@each
+async def test_when_it_is_cancelled_nothing_is_left(played: Played, wanted: Build):
+    def play(argv: list[str], _: Any) -> None:
+        played.programs.hangs = "buildx" in argv
+
+    played.programs.play = play
+    async with cancelled(played.job(SOURCE, wanted)):
+        assert played.left() != []
+    assert played.left() == []
+
+
+@each
+async def test_its_steps_are_told_also_when_it_fails(played: Played, wanted: Build):
+    error = "process make did not complete successfully: exit code: 2"
+    played.programs.play = buildkit({"vertexes": [{**STEP, "error": error}]}, code=1)
+    job = played.job(SOURCE, wanted)
+    failure = await why(job)
+    assert failure.reason == "build-step-failed"
+    assert "RUN make ended with exit code 2" in failure.detail
+    assert [step.name for step in job.steps] == ["clone", "[1/1] RUN make"]
+    assert played.left() == []
+
+
+@each
+async def test_however_much_is_said_the_failure_is_small(played: Played, wanted: Build):
+    name = f"[1/1] RUN echo {'x' * 540_000}"
+    line = base64.b64encode(b"\x01" * 840_000 + b"\n").decode()
+    played.programs.play = buildkit(
+        {"vertexes": [{**STEP, "name": name}]},
+        *({"logs": [{"vertex": "v", "data": line, "timestamp": AT}]} for _ in range(50)),
+        {"vertexes": [{**STEP, "name": name, "error": f"{name}: exit code: 1"}]},
+        *("y" * 600_000 for _ in range(50)),
+        code=1,
+    )
+    job = played.job(SOURCE, wanted)
+    failure = await why(job)
+    assert failure.detail.endswith("ended with exit code 1")
+    assert len(orjson.dumps(failure.model_dump())) < 100_000
+    assert len(orjson.dumps([step.model_dump() for step in job.steps])) < 2000
+    await job.log.close()
+    batches = [lines async for _, lines in played.logs.read("log.org.build.d1")]
+    assert max(len(orjson.dumps([x.model_dump() for x in batch])) for batch in batches) < 600_000
+
+
+@each
+async def test_secrets_are_taken_out_of_a_failure(played: Played, wanted: Build):
+    data = base64.b64encode(b"the key is hunter2\n").decode()
+    played.programs.play = buildkit(
+        {"vertexes": [STEP]},
+        {"logs": [{"vertex": "v", "data": data, "timestamp": AT}]},
+        {"vertexes": [{**STEP, "error": "hunter2: exit code: 1"}]},
+        code=1,
+    )
+    job = played.job(SOURCE, wanted)
+    job.log.hide(["hunter2"])
+    assert "hunter2" not in (await why(job)).model_dump_json()
+
+
+@each
+async def test_more_variables_than_a_program_takes(played: Played, wanted: Build):
+    def play(argv: list[str], _: Any) -> None:
+        if "buildx" in argv:
+            raise OSError(7, "Argument list too long")
+
+    played.programs.play = play
+    assert (await why(played.job(SOURCE, wanted))).reason == "variables-too-large"
+
+
+@each
+async def test_a_full_disk_and_an_engine_that_is_away(played: Played, wanted: Build):
+    def full(argv: list[str], _: Any) -> None:
+        if "buildx" in argv:
+            raise OSError(28, "No space left on device")
+
+    def away(argv: list[str], _: Any) -> None:
+        if "buildx" in argv:
+            played.engine.trouble = EngineAway("no answer")
+
+    played.programs.play = full
+    assert (await why(played.job(SOURCE, wanted))).reason == "disk-full"
+    played.programs.play = away
+    assert (await why(played.job(SOURCE, wanted))).reason == "engine-away"
+    assert played.left() == []
+
+
+# -- Dockerfile -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["Containerfile", "x" * 300, "circle", "out", "."])
+async def test_a_dockerfile_that_is_not_there(played: Played, file: str):
+    def play(argv: list[str], _: Any) -> None:
+        if "log" in argv:
+            (played.root / "d1/source/circle").symlink_to("circle")
+            (played.root / "d1/source/out").symlink_to("/etc/hostname")
+
+    played.programs.play = play
+    failure = await why(played.job(SOURCE, DockerfileBuild(file=file)))
+    assert failure.reason == "dockerfile-missing"
+    assert "Dockerfile" in failure.hint
+
+
+async def test_without_a_word_it_is_the_dockerfile(played: Played):
+    assert builder_of(None) == builder_of(DockerfileBuild())
+
+
+async def test_what_the_dockerfile_declares_is_passed_and_the_owners_word_wins(played: Played):
+    played.programs = type(played.programs)(files={"Dockerfile": "FROM x\nARG A\nARG B\nARG D\n"})
+    wanted = DockerfileBuild(args={"B": "own", "E": "own"}, target="web")
+    job: Job = played.job(
+        SOURCE, wanted, variables={"A": "1", "B": "2", "C": "3", "D": "4"},
+        secret_names=frozenset({"D"}),
+    )  # fmt: skip
+    await work(job)
+    argv = arguments(played)
+    assert options(argv, "--build-arg") == ["A=1", "B=own", "E=own"]
+    assert options(argv, "--target") == ["web"]
+
+
+# -- static ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("directory", ["nothing", "x" * 300])
+async def test_a_directory_that_is_not_there(played: Played, directory: str):
+    failure = await why(played.job(SOURCE, StaticBuild(directory=directory)))
+    assert failure.reason == "folder-missing"
+
+
+async def test_the_servers_files_stand_beside_the_site(played: Played):
+    seen: dict[str, str] = {}
+
+    def play(argv: list[str], _: Any) -> None:
+        if "buildx" in argv:
+            (context,) = options(argv, "--build-context")
+            folder = Path(context.removeprefix("conf="))
+            seen.update({entry.name: entry.read_text() for entry in folder.iterdir()})
+
+    played.programs.play = play
+    await work(played.job(SOURCE, StaticBuild(spa=True)))
+    assert "/index.html" in seen["nginx.slipway.conf"]
+    assert arguments(played)[-1] == str(played.root / "d1/source")

@@ -1,0 +1,203 @@
+"""What every kind of source promises, and what is each one's own."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import orjson
+import pytest
+from builder.build.job import Job
+from builder.build.work import work
+from builder.sources import source_of
+from slipway.contracts import values
+from slipway.contracts.values import BuiltImage, GitSource, ImageSource, Source
+from slipway.runtime.engine import EngineAway, EngineRefused
+
+from tests.unit.builder.parts import BUILT, HASH, Played, cancelled, why
+
+URL = "http://140.82.121.4/shop/app.git"
+IMAGE = BuiltImage(reference="nginx@sha256:1", source="nginx:1")
+LOCAL = BuiltImage(reference="sha256:2", node="node1", source="nginx:1")
+KINDS: list[Source] = [GitSource(url=URL), ImageSource(image="nginx:1")]
+each = pytest.mark.parametrize("wanted", KINDS, ids=lambda wanted: wanted.kind)
+
+
+@pytest.fixture
+def played(tmp_path: Path) -> Played:
+    played = Played(tmp_path)
+    played.engine.registry["nginx:1"] = IMAGE
+    played.engine.here[BUILT] = BuiltImage(reference=BUILT, node="node1")
+    return played
+
+
+def test_every_kind_is_held_to_it():
+    union = get_args(get_args(values.Source.__value__)[0])
+    assert set(union) == {type(wanted) for wanted in KINDS}
+
+
+@each
+async def test_it_gives_a_folder_of_its_source_or_an_image(played: Played, wanted: Source):
+    job = played.job(wanted)
+    part = source_of(wanted)
+    found = await part.fetch(job)
+    if isinstance(found, Path):
+        assert part.is_built
+        assert found.is_relative_to(job.source)
+        assert found.is_dir()
+    else:
+        assert not part.is_built
+        assert found == IMAGE
+    assert job.steps
+    assert all(step.ended for step in job.steps)
+
+
+@each
+async def test_when_it_is_cancelled_nothing_is_left(played: Played, wanted: Source):
+    job = played.job(wanted)
+    played.programs.hangs = True
+
+    async def hang(name: str) -> None:
+        await played.programs([])
+
+    played.engine.pull = hang  # pyright: ignore[reportAttributeAccessIssue]
+    async with cancelled(job):
+        pass
+    assert played.left() == []
+
+
+@each
+@pytest.mark.parametrize("trouble", [EngineAway("no answer"), EngineRefused("it broke")])
+async def test_trouble_of_the_engine_is_explained(
+    played: Played, wanted: Source, trouble: Exception
+):
+    played.engine.trouble = trouble
+    failure = await why(played.job(wanted))
+    assert str(trouble) in failure.detail
+    assert played.left() == []
+
+
+@each
+async def test_however_much_is_said_the_failure_is_small(played: Played, wanted: Source):
+    words = "\x01x" * 2_000_000
+    played.engine.refuses = EngineRefused(words)
+    played.programs.play = lambda *_: (128, words)
+    failure = await why(played.job(wanted))
+    assert len(orjson.dumps(failure.model_dump())) < 100_000
+
+
+# -- git ------------------------------------------------------------------------------------------
+
+
+async def test_the_commit_is_known_and_its_history_is_gone(played: Played):
+    job = played.job(GitSource(url=URL))
+    root = await source_of(GitSource(url=URL)).fetch(job)
+    assert job.commit is not None
+    assert (job.commit.hash, job.commit.author, job.commit.message) == (HASH, "Ada", "One")
+    assert isinstance(root, Path)
+    assert [entry.name for entry in root.iterdir()] == ["Dockerfile"]
+
+
+@pytest.mark.parametrize("described", ["", HASH, f"{HASH}\0Ada", f"{HASH}\0Ada\0a\0b"])
+async def test_a_commit_that_says_little_is_one(played: Played, described: str):
+    def play(argv: list[str], _: Any) -> tuple[int, str] | None:
+        return (0, described) if "log" in argv else None
+
+    played.programs.play = play
+    job = played.job(GitSource(url=URL))
+    await work(job)
+    assert job.commit is not None
+    assert job.commit.hash == described[:40]
+
+
+@pytest.mark.parametrize(
+    "path", ["nothing", "x" * 300, "/".join(["x" * 200] * 30), "circle", "out", "Dockerfile"]
+)
+async def test_a_folder_that_is_not_there(played: Played, path: str):
+    def play(argv: list[str], _: Any) -> None:
+        if "log" in argv:
+            source = played.root / "d1/source"
+            (source / "circle").symlink_to("circle")
+            (source / "out").symlink_to("/etc")
+
+    played.programs.play = play
+    failure = await why(played.job(GitSource(url=URL, path=path)))
+    assert failure.reason == "folder-missing"
+    assert played.left() == []
+
+
+async def test_a_server_that_says_nothing(played: Played):
+    played.programs.silent = True
+    failure = await why(played.job(GitSource(url=URL)))
+    assert failure.reason == "git-silent"
+    assert URL in failure.detail
+
+
+async def test_an_address_that_cannot_exist(played: Played):
+    failure = await why(played.job(GitSource(url="http://git..example/app.git")))
+    assert failure.reason == "git-address-refused"
+    assert played.programs.ran == []
+
+
+async def test_branches_that_are_there_are_offered(played: Played):
+    def play(argv: list[str], _: Any) -> tuple[int, str]:
+        if "ls-remote" in argv:
+            return 0, "1\trefs/heads/main\n2\trefs/heads/next"
+        return 128, "fatal: Remote branch mian not found in upstream origin"
+
+    played.programs.play = play
+    failure = await why(played.job(GitSource(url=URL, branch="mian")))
+    assert (failure.reason, failure.hint) == ("git-branch-not-found", "branches there: main")
+
+
+# -- image ----------------------------------------------------------------------------------------
+
+
+async def test_the_newest_of_the_name_runs(played: Played):
+    played.engine.here["nginx:1"] = IMAGE.model_copy(update={"reference": "nginx@sha256:0"})
+    job = played.job(ImageSource(image="nginx:1"))
+    assert await work(job) == IMAGE
+    assert not job.built
+
+
+@pytest.mark.parametrize(
+    ("name", "pulled"), [("nginx", "nginx:latest"), ("r:5000/a", "r:5000/a:latest"), ("a@b", "a@b")]
+)
+async def test_without_a_tag_it_is_the_latest(played: Played, name: str, pulled: str):
+    await why(played.job(ImageSource(image=name)))
+    assert played.engine.pulled == [pulled]
+
+
+async def test_one_that_is_only_here_is_not_pulled(played: Played):
+    played.engine.here["nginx:1"] = LOCAL
+    assert await work(played.job(ImageSource(image="nginx:1"))) == LOCAL
+    assert played.engine.pulled == []
+
+
+async def test_without_the_registry_the_one_that_is_here_runs(played: Played):
+    played.engine.here["nginx:1"] = IMAGE
+    played.engine.refuses = EngineRefused("no route to host")
+    assert await work(played.job(ImageSource(image="nginx:1"))) == IMAGE
+
+
+async def test_without_the_registry_and_without_an_image(played: Played):
+    played.engine.refuses = EngineRefused("manifest unknown")
+    failure = await why(played.job(ImageSource(image="nginx:1")))
+    assert failure.reason == "image-pull-failed"
+    assert "manifest unknown" in failure.detail
+
+
+def repeated(played: Played, image: BuiltImage) -> Job:
+    return played.job(GitSource(url=URL), image=image)
+
+
+async def test_what_ran_before_is_pulled_again_by_its_digest(played: Played):
+    played.engine.registry[IMAGE.reference] = IMAGE
+    assert await work(repeated(played, IMAGE)) == IMAGE
+    assert played.programs.ran == []
+
+
+@pytest.mark.parametrize("image", [IMAGE, LOCAL])
+async def test_what_ran_before_and_is_gone(played: Played, image: BuiltImage):
+    assert (await why(repeated(played, image))).reason == "image-missing"
+    played.engine.refuses = EngineRefused("denied")
+    reason = (await why(repeated(played, image))).reason
+    assert reason == ("image-missing" if image is LOCAL else "image-pull-failed")
