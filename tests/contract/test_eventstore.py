@@ -1,6 +1,7 @@
 """One behaviour, two stores; and what only the real one can show."""
 
 import asyncio
+import secrets
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from slipway.eventstore.dead_letters import DeadLetters
 from slipway.eventstore.init import make
 from slipway.eventstore.jetstream import Connection, JetStreamStore, connect
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryStore
+from slipway.eventstore.objects import StreamObjects
 from slipway.eventstore.store import Commit, OutcomeUnknown
 from slipway.eventstore.stream import Inbox, Message
 from slipway.kernel.envelope import NOTHING, Head, Subject
@@ -219,6 +221,34 @@ async def test_logs_objects_and_keys(admin: Connection):
     assert await admin.keys.get(name) == b"wrapped"
     with pytest.raises(ValueError, match="another key"):
         await admin.keys.put(name, b"other")
+
+
+@pytest.mark.engine
+async def test_an_object_is_kept_for_its_time_and_what_goes_is_counted(admin: Connection):
+    stream, name = admin.stream(streams.OBJECTS), uuid.uuid4().hex
+    data = secrets.token_bytes(900_000)
+    shortly, long = (StreamObjects(stream, "buildlogs", seconds) for seconds in (1, 3600))
+    await shortly.put(name, data)
+    await long.put(f"{name}-long", data)
+    assert await shortly.get(name) == data
+    before = await stream.extent()
+    async with asyncio.timeout(10):
+        while (await stream.extent()).gone < before.gone + 4:  # three chunks and their number
+            await asyncio.sleep(0.2)
+    assert await shortly.get(name) is None
+    assert await long.get(f"{name}-long") == data
+    assert (await stream.extent()).messages == before.messages - 4
+
+
+@pytest.mark.engine
+async def test_half_an_object_is_none(admin: Connection):
+    """Its chunks go one after another."""
+    name = uuid.uuid4().hex
+    await admin.build_logs.put(name, secrets.token_bytes(900_000))
+    first = await admin.stream(streams.OBJECTS).last(f"obj.buildlogs.{name}.0")
+    assert first is not None
+    await admin.client.jetstream().delete_msg(streams.OBJECTS, first.sequence)
+    assert await admin.build_logs.get(name) is None
 
 
 @pytest.mark.engine

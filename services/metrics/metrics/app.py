@@ -15,6 +15,7 @@ from metrics.adapters.telemetry import Telemetry
 from metrics.anchors.react import Anchors
 from metrics.logs.ledger import Ledger
 from metrics.logs.react import Logs
+from metrics.retention.react import Retention
 from metrics.sampling.react import Sampling
 from metrics.settings import MetricsSettings
 
@@ -31,7 +32,10 @@ async def main(stopping: asyncio.Event) -> None:
     engine = Engine(settings.instance)
     ledger = Ledger(lines, StateFile(settings.anchors / "log-positions.json"))
     logs = Logs(engine, ledger, settings.log_lines_per_second, settings.reconcile_seconds)
-    sampling = Sampling(engine, Telemetry(connection), clock, settings.sample_seconds)
+    telemetry = Telemetry(connection)
+    sampling = Sampling(engine, telemetry, clock, settings.sample_seconds)
+    limited = {name: connection.stream(name) for name in streams.LIMITED}
+    retention = Retention(limited, telemetry, clock, settings.retention_seconds)
     anchors = Anchors(
         events,
         LineFile(settings.anchors / "anchors.jsonl"),
@@ -41,7 +45,7 @@ async def main(stopping: asyncio.Event) -> None:
         settings.anchor_seconds,
     )
     try:
-        await until(stopping, logs.run(), sampling.run(), anchors.run())
+        await until(stopping, logs.run(), sampling.run(), retention.run(), anchors.run())
     finally:
         await engine.close()
         await connection.close()

@@ -11,6 +11,8 @@ class MetricsSettings(Settings):
     """Where the volume `<instance>_anchors` is mounted: the anchors, and how far logs are read."""
     sample_seconds: float = 10.0
     """Between two samples of a container."""
+    retention_seconds: float = 60.0
+    """Between two looks at how much the streams that forget have forgotten."""
     reconcile_seconds: float = 10.0
     """Between two looks at which containers there are, beside the engine's events."""
     log_lines_per_second: int = 5_000

@@ -34,6 +34,8 @@ def publishes(service: str) -> list[str]:
         if stream != streams.KEYS or service in _SECRET_READERS:
             allowed += [f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>"]
     allowed.append(f"$JS.API.STREAM.INFO.{streams.EVENTS}")
+    if service == "metrics":
+        allowed += [f"$JS.API.STREAM.INFO.{name}" for name in streams.LIMITED]
     for durable in streams.DURABLES:
         if durable.service == service:
             name = f"{streams.EVENTS}.{durable.name}"

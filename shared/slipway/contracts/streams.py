@@ -12,6 +12,12 @@ KEYS = "KEYS"
 LEASES = "LEASES"
 DEAD = "DEAD"
 
+LIMITED = (LOGS, TELEMETRY, OBJECTS, DEAD)
+"""Streams which forget: metrics counts what went."""
+BUILD_LOGS_SECONDS = 90 * 86400
+"""How long the log of a build is kept. It is read when something fails, and by who asks what ran
+in the last quarter; the outcome with its reason is in the event log for ever."""
+
 APPENDS: dict[str, tuple[str, ...]] = {
     "api-gateway": (
         "user", "email", "session", "installation", "organization", "member", "token",

@@ -63,7 +63,14 @@ def stream_settings() -> list[dict[str, Any]]:
             max_bytes=256 << 20,
             **base,
         ),
-        dict(name=streams.OBJECTS, subjects=["obj.>"], max_msgs_per_subject=1, **base),
+        # Each bucket says for how long, message by message.
+        dict(
+            name=streams.OBJECTS,
+            subjects=["obj.>"],
+            max_msgs_per_subject=1,
+            allow_msg_ttl=True,
+            **base,
+        ),
         dict(
             name=streams.KEYS,
             subjects=["key.*"],

@@ -165,7 +165,9 @@ class Connection:
         self._inbox = inbox
         self.store = JetStreamStore(client, self.stream(streams.EVENTS))
         self.logs = StreamLogs(self.stream(streams.LOGS))
-        self.build_logs = StreamObjects(self.stream(streams.OBJECTS), "buildlogs")
+        self.build_logs = StreamObjects(
+            self.stream(streams.OBJECTS), "buildlogs", streams.BUILD_LOGS_SECONDS
+        )
         self.keys = StreamKeys(self.stream(streams.KEYS))
         self.dead_letters = StreamDeadLetters(self.stream(streams.DEAD), SystemClock())
 

@@ -13,28 +13,39 @@ class Objects(Protocol):
     """One bucket of the object store."""
 
     async def put(self, name: str, data: bytes) -> None: ...
-    async def get(self, name: str) -> bytes | None: ...
+
+    async def get(self, name: str) -> bytes | None:
+        """None where there is none, or none any more."""
+        ...
 
 
 class StreamObjects:
     """Objects in chunks: `obj.<bucket>.<name>.<number>`, and last of all the number of chunks at
     `obj.<bucket>.<name>.end`, without which there is no object."""
 
-    def __init__(self, stream: Stream, bucket: str) -> None:
+    def __init__(self, stream: Stream, bucket: str, seconds: int) -> None:
+        """Each is kept for so many seconds after it was put."""
         self._stream, self._bucket = stream, bucket
+        self._headers = {"Nats-TTL": f"{seconds}s"}
 
     async def put(self, name: str, data: bytes) -> None:
         packed = gzip.compress(data, 6)
         chunks = [packed[at : at + _CHUNK] for at in range(0, len(packed), _CHUNK)]
         subject = f"obj.{self._bucket}.{name}"
         for number, chunk in enumerate(chunks):
-            await self._stream.publish(f"{subject}.{number}", chunk)
-        await self._stream.publish(f"{subject}.end", json.dumps(len(chunks)).encode())
+            await self._stream.publish(f"{subject}.{number}", chunk, headers=self._headers)
+        end = json.dumps(len(chunks)).encode()
+        await self._stream.publish(f"{subject}.end", end, headers=self._headers)
 
     async def get(self, name: str) -> bytes | None:
         subject = f"obj.{self._bucket}.{name}"
         end = await self._stream.last(f"{subject}.end")
         if end is None:
             return None
-        chunks = [await self._stream.last(f"{subject}.{n}") for n in range(json.loads(end.data))]
-        return gzip.decompress(b"".join(chunk.data for chunk in chunks if chunk))
+        data = b""
+        for number in range(json.loads(end.data)):
+            chunk = await self._stream.last(f"{subject}.{number}")
+            if chunk is None:  # it goes from its beginning
+                return None
+            data += chunk.data
+        return gzip.decompress(data)

@@ -30,6 +30,14 @@ class Message(NamedTuple):
     """How many more match after this one, as the server counted."""
 
 
+class Extent(NamedTuple):
+    """What a stream holds, and how many messages it held once and has no longer."""
+
+    messages: int
+    bytes: int
+    gone: int
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     sequence: int
@@ -191,18 +199,27 @@ class Stream:
         them (100,000 subjects). Raises Silent."""
         found: list[str] = []
         while True:
-            body = json.dumps({"subjects_filter": pattern, "offset": len(found)}).encode()
-            try:
-                answer = await self._client.request(self._info, body, timeout=5.0)
-            except (NatsTimeout, NoRespondersError, ConnectionError) as error:
-                raise Silent(self._info) from error
-            info = json.loads(answer.data)
-            if "error" in info:
-                raise Silent(info["error"]["description"])
+            info = await self._asked({"subjects_filter": pattern, "offset": len(found)})
             page = info["state"].get("subjects") or {}
             found += page
             if not page or len(found) >= info["total"]:
                 return found
+
+    async def extent(self) -> Extent:
+        """Raises Silent."""
+        state = (await self._asked({}))["state"]
+        messages = state["messages"]
+        return Extent(messages, state["bytes"], state["last_seq"] - messages)
+
+    async def _asked(self, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            answer = await self._client.request(self._info, json.dumps(body).encode(), timeout=5.0)
+        except (NatsTimeout, NoRespondersError, ConnectionError) as error:
+            raise Silent(self._info) from error
+        info = json.loads(answer.data)
+        if "error" in info:
+            raise Silent(info["error"]["description"])
+        return info
 
     async def read(self, after: int, until: int | None, pattern: str) -> AsyncIterator[Message]:
         """Messages above `after`, up to `until` or the present end; the next batch is asked for

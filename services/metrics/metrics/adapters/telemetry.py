@@ -1,4 +1,5 @@
-"""The stream TELEMETRY, as far as metrics writes it: `met.<organization>.<service>`."""
+"""The stream TELEMETRY, as far as metrics writes it: `met.<organization>.<service>`
+and `met._.<stream>`."""
 
 from slipway.eventstore.jetstream import Connection
 
