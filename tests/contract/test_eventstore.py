@@ -16,7 +16,7 @@ from slipway.contracts import streams
 from slipway.contracts.logs import LogLine
 from slipway.contracts.permissions import SERVICES
 from slipway.eventstore import codec
-from slipway.eventstore.dead_letters import DeadLetters
+from slipway.eventstore.dead_letters import DeadLetter, DeadLetters, ask_again
 from slipway.eventstore.init import make
 from slipway.eventstore.jetstream import Connection, JetStreamStore, connect
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryStore
@@ -24,7 +24,9 @@ from slipway.eventstore.objects import StreamObjects
 from slipway.eventstore.store import Commit, OutcomeUnknown
 from slipway.eventstore.stream import Inbox, Message
 from slipway.kernel.envelope import NOTHING, Head, Subject
+from slipway.runtime import retry
 from slipway.runtime.clock import SystemClock
+from slipway.runtime.reactor import Reactor, dead_letter
 from slipway.testing.dead_letters_suite import DeadLettersSuite, letter
 from slipway.testing.store_suite import StoreSuite, created, meta, subject
 
@@ -186,6 +188,58 @@ class TestStreamDeadLetters(DeadLettersSuite):
     @pytest.fixture
     def letters(self, admin: Connection) -> DeadLetters:
         return admin.dead_letters
+
+
+@pytest.mark.engine
+async def test_a_service_gives_up_and_the_gateway_asks_again(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+):
+    """With the rights of each, over what the server forgets nothing of."""
+    monkeypatch.setattr(retry, "REACTION", retry.Policy(0.01, 0.02, 3))
+    mended = False
+
+    async def handle(commit: Commit) -> None:
+        if commit.subject == at and not mended:
+            raise RuntimeError("not yet")
+
+    async def letter_of(commit: Commit, state: str) -> DeadLetter:
+        async with asyncio.timeout(20):
+            while True:
+                for found in await gateway.dead_letters.list():
+                    if (found.sequence, found.state) == (commit.sequence, state):
+                        return found
+                await asyncio.sleep(0.05)
+
+    async def run() -> None:
+        def key(commit: Commit) -> str:
+            return commit.subject.id
+
+        letters = builder.dead_letters
+        await Reactor(
+            builder.store, "builder", key, handle, dead=dead_letter, letters=letters
+        ).run()
+
+    passwords = nats_server.passwords
+    builder = await connect(nats_server.url, "builder", passwords["builder"])
+    gateway = await connect(nats_server.url, "api-gateway", passwords["api-gateway"])
+    at = subject("o", "deployment")
+    commit = await gateway.store.append(at, NOTHING, [created()], meta())
+    running = asyncio.create_task(run())
+    try:
+        dead = await letter_of(commit, "dead")
+        assert (dead.durable, dead.attempts, dead.error) == ("builder", 3, "RuntimeError: not yet")
+        await ask_again(gateway.dead_letters, dead)
+        dead = await letter_of(commit, "dead")
+        while dead.attempts < 6:
+            dead = await letter_of(commit, "dead")
+        mended = True
+        await ask_again(gateway.dead_letters, dead)
+        assert (await letter_of(commit, "done")).attempts == 6
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await builder.close()
+        await gateway.close()
 
 
 @pytest.mark.engine
