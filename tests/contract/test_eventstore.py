@@ -189,6 +189,17 @@ class TestStreamDeadLetters(DeadLettersSuite):
     def letters(self, admin: Connection) -> DeadLetters:
         return admin.dead_letters
 
+    async def test_what_another_release_wrote_ends_nobody(self, admin: Connection):
+        number = uuid.uuid4().int % 10**12
+        more = {**asdict(letter()), "sequence": number, "severity": "new in a later release"}
+        js = admin.client.jetstream()
+        for name, data in ((f"{number}", orjson.dumps(more)), ("0", b"{"), ("1", b'{"state": 1}')):
+            await js.publish(f"dead.builder.{name}", data)
+        assert (
+            len([found for found in await admin.dead_letters.list() if found.sequence == number])
+            == 1
+        )
+
 
 @pytest.mark.engine
 async def test_a_service_gives_up_and_the_gateway_asks_again(

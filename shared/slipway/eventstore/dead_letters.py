@@ -1,13 +1,14 @@
 """Deliveries that were given up, each a message which says why; they can be asked for again."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, Protocol
 
 import orjson
 
 from slipway.eventstore.stream import Message, Stream, WrongLastSequence
 from slipway.kernel.clock import Clock
+from slipway.runtime.logging import logger
 
 type State = Literal["dead", "again", "done"]
 
@@ -65,7 +66,8 @@ class StreamDeadLetters:
         self._stream, self._clock = stream, clock
 
     async def list(self) -> list[DeadLetter]:
-        return [_letter(message) async for message in self._stream.read(0, None, "dead.>")]
+        found = [_letter(message) async for message in self._stream.read(0, None, "dead.>")]
+        return [letter for letter in found if letter is not None]
 
     async def put(self, letter: DeadLetter) -> DeadLetter:
         at = self._clock.now().isoformat(timespec="seconds")
@@ -79,8 +81,17 @@ class StreamDeadLetters:
 
     async def follow(self, durable: str) -> AsyncGenerator[DeadLetter]:
         async for message in self._stream.follow(0, f"dead.{durable}.*"):
-            yield _letter(message)
+            letter = _letter(message)
+            if letter is not None:
+                yield letter
 
 
-def _letter(message: Message) -> DeadLetter:
-    return DeadLetter(**{**orjson.loads(message.data), "revision": message.sequence})
+def _letter(message: Message) -> DeadLetter | None:
+    """One that can't be read must not end whoever follows them."""
+    try:
+        data = orjson.loads(message.data)
+        known = {field.name: data[field.name] for field in fields(DeadLetter)}
+    except (ValueError, TypeError, KeyError):
+        logger().error("a dead letter can't be read", subject=message.subject)
+        return None
+    return DeadLetter(**{**known, "revision": message.sequence})
