@@ -119,8 +119,7 @@ class Reactor:
         heartbeat = asyncio.create_task(self._keep_alive(queue))
         try:
             while queue:
-                async with self._slots:
-                    await self._one(queue[0])
+                await self._one(queue[0])
                 queue.popleft()
         finally:
             heartbeat.cancel()
@@ -132,7 +131,8 @@ class Reactor:
 
         async def handle() -> None:
             try:
-                await self._handle(commit)
+                async with self._slots:  # not while it waits to be tried again: others go on
+                    await self._handle(commit)
             except Exception:
                 # While the log is away nothing can be handled: however long, it is one error.
                 await retry.CONNECT.run(self._store.last_sequence)

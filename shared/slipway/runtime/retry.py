@@ -59,7 +59,8 @@ class Policy:
 
 
 CONNECT = Policy(first=0.5, longest=10.0, attempts=None)
-"""What one's own life depends on and nobody's work waits for an end of: NATS, the engine."""
+"""What has to go on for as long as the process does: the log server, the engine, what may not be
+lost. Never for what one input could hold up."""
 REACTION = Policy(first=1.0, longest=30.0, attempts=8)
 """The handling of a delivery: 91 s until it is given up."""
 OUTCOME = Policy(first=1.0, longest=30.0, attempts=6)

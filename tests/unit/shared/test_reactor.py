@@ -195,6 +195,25 @@ async def test_without_a_fact_it_becomes_a_dead_letter_and_its_key_goes_on():
 
 
 @virtual
+async def test_what_fails_holds_no_slot_while_it_waits():
+    day = Day()
+
+    async def handle(commit: Commit) -> None:
+        if text(commit) == "bad":
+            raise RuntimeError("never")
+        await asyncio.sleep(1)
+        day.note(text(commit))
+
+    for number in range(5):
+        await day.say(f"k{number}", "bad")
+    await day.say("x", "good")
+    async with day.reactor(handle, parallel=1):
+        await asyncio.sleep(200)
+    assert day.did == ["1 good"]
+    assert len(await day.letters.list()) == 5
+
+
+@virtual
 async def test_where_telling_fails_too_it_becomes_a_dead_letter():
     day, told = Day(), 0
 
