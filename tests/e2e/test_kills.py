@@ -61,6 +61,29 @@ def test_a_builder_that_is_killed_during_a_step_builds_once(app: Service, versio
     assert "attempt 2" in app.api.logs(deployment)
 
 
+def test_a_build_that_was_there_at_two_deaths_is_given_up(app: Service, version_of: Any):
+    marker = uuid.uuid4().hex
+    app.repository.behave("second", printing(600, 0.1, marker), on_term="drain")
+    deployment = app.deploy()
+
+    def attempts() -> list[int]:
+        history = app.api.history(deployment)
+        return [e["data"]["attempt"] for e in history if e["type"] == "build.started"]
+
+    for attempt in (1, 2):
+        begun = list(range(1, attempt + 1))
+        eventually("it is begun", lambda begun=begun: attempts() == begun, 60)
+        eventually("the step runs", lambda: running_programs(marker), 30)
+        kill("builder")
+    seen = app.api.ended(deployment, 60)
+    assert (seen["status"], seen["error"]["reason"]) == ("failed", "builder-interrupted"), seen
+    assert deployment in seen["error"]["hint"]
+    assert attempts() == [1, 2]
+    app.repository.behave("third", on_term="drain")
+    app.live()
+    assert version_of(app.host) == "third"
+
+
 def test_a_deployer_that_is_killed_after_it_created_creates_once(
     app: Service, failpoints: Any, version_of: Any
 ):

@@ -5,7 +5,8 @@ from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind, Steps
 
 
 class BuildStarted(Event):
-    """`attempt` counts from 1; a later attempt follows a builder's death. `deadline` ISO 8601."""
+    """`attempt` counts from 1; a second one follows the builder's death, or an error that it does
+    not know. `deadline` (ISO 8601) is that of the first attempt."""
 
     type = "build.started"
     public = frozenset({"service", "kind", "attempt"})

@@ -138,6 +138,7 @@ class Builds:
             attempt, deadline = last.attempt + 1, last.deadline
         log = BuildLog(self._logs, self._archive, self._clock, order.subject.organization, order.id)
         if attempt > _ATTEMPTS and not stopped:
+            logger(deployment=order.id).error("given up: it was begun often enough")
             failure = failures.given_up(_ATTEMPTS, order.id)
             await self._failed(order, attempt, failure, None, log)
             return
@@ -147,6 +148,7 @@ class Builds:
         if stopped or await self._stop_asked(order):
             await self._cancelled(order, attempt, None)
             return
+        logger(deployment=order.id).info("building", attempt=attempt)
         await failpoints.hit("builder.build.before")
         if attempt > 1:
             log.say(f"the build was interrupted; this is attempt {attempt}")
