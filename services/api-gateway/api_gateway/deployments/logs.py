@@ -39,7 +39,7 @@ def position(last: str | None) -> tuple[int, int]:
         return _BEGINNING
     match = _POSITION.fullmatch(last)
     if match is None:
-        raise Invalid("this id is none of ours", pointer="Last-Event-ID")
+        raise Invalid("this id is none of checked_id", pointer="Last-Event-ID")
     return int(match[1]), int(match[2] or 0)
 
 
@@ -97,7 +97,7 @@ async def get_deployment_logs(
     id_: Id, request: Request, gateway: Gate, ctx: Ctx, follow: bool = True
 ) -> Response:
     """What was said so far, and what comes until the deployment ends. `Last-Event-ID` resumes."""
-    await owned(gateway, ctx, "deployment", id_, "deployment")
+    await owned(gateway.documents, ctx, "deployment", id_, "deployment")
     last = position(request.headers.get("last-event-id"))
     return _respond(request, _of_deployment(gateway, ctx.organization, id_, last, follow))
 
@@ -107,7 +107,7 @@ async def get_service_logs(
     id_: Id, request: Request, gateway: Gate, ctx: Ctx, follow: bool = True
 ) -> Response:
     """What the running containers say. `Last-Event-ID` resumes."""
-    await owned(gateway, ctx, "service", id_, "service")
+    await owned(gateway.documents, ctx, "service", id_, "service")
     last = position(request.headers.get("last-event-id"))
     subject = run_subject(ctx.organization, id_)
     return _respond(request, _batches(gateway, subject, last, follow))

@@ -11,10 +11,11 @@ from slipway.kernel.envelope import Head, Subject
 from slipway.kernel.errors import Invalid, NotFound, Refused
 from slipway.readmodel.model import Document
 
+from api_gateway.commands import Outcome
 from api_gateway.deployments.domain import DEPLOYMENT, DeploymentState, Request
-from api_gateway.gateway import Gateway, Outcome, RequestContext
-from api_gateway.projections import newest
+from api_gateway.gateway import Gateway
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT, alive
+from api_gateway.request_context import RequestContext
 from api_gateway.services.domain import SERVICE, ServiceState, present
 from api_gateway.variables.scopes import reachable
 
@@ -45,12 +46,12 @@ class Living:
 
 async def living(gateway: Gateway, organization: str, service: str) -> Living:
     """Raises NotFound or BeingDeleted, for its parents too."""
-    state, head = await gateway.load(SERVICE, organization, service)
+    state, head = await gateway.commands.load(SERVICE, organization, service)
     present(state)
     environment, project, farther = await asyncio.gather(
-        gateway.known(ENVIRONMENT, organization, state.environment),
-        gateway.known(PROJECT, organization, state.project),
-        reachable(gateway, organization, "service", state),
+        gateway.commands.last_seen(ENVIRONMENT, organization, state.environment),
+        gateway.commands.last_seen(PROJECT, organization, state.project),
+        reachable(gateway.commands, organization, "service", state),
     )
     alive("environment", environment[0].phase)
     alive("project", project[0].phase)
@@ -87,10 +88,7 @@ async def request(
         stops_earlier=trigger.kind in ("rollback", "restart", "start"),
     )
     id_ = ids.derived(ctx.id, "deployment")
-    made = await gateway.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)
-    document = newest(ctx.organization, service.id, id_, made.document["first"])
-    gateway.ahead.store("newest", document)
-    return made
+    return await gateway.commands.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)
 
 
 async def image_of(

@@ -4,12 +4,11 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-from slipway import sealing
 from slipway.contracts.values import Build, HealthCheck, Sealed, Source
 from slipway.readmodel.model import Document
 
+from api_gateway.documents import everything
 from api_gateway.gateway import Gateway
-from api_gateway.http.answers import everything
 from api_gateway.http.schema import Shown
 from api_gateway.projects.tree import service_status
 
@@ -65,8 +64,7 @@ class Service(Shown):
 
 def webhook_url(gateway: Gateway, document: Document) -> str:
     sealed = Sealed.model_validate(document["state"]["webhook_token"])
-    private = gateway.settings.gateway_key.get_secret_value()
-    token = sealing.open_sealed(private, sealed, f"service/{document['_id']}/webhook")
+    token = gateway.own_key.open(sealed, f"service/{document['_id']}/webhook")
     return f"{gateway.settings.public_url}/v1/webhooks/git/{token}"
 
 
@@ -91,7 +89,7 @@ async def domains_of(
     gateway: Gateway, services: list[str]
 ) -> defaultdict[str, list[dict[str, Any]]]:
     """Service → its domains, ordered by host and path."""
-    hosts = await everything(gateway, "host", {"state.routes.service": services})
+    hosts = await everything(gateway.documents, "host", {"state.routes.service": services})
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for host in sorted(hosts, key=lambda item: item["state"]["host"]):
         for route in sorted(host["state"]["routes"], key=lambda item: item["path"]):

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 import orjson
 from fastapi import Path, Request
 from fastapi.responses import Response
-from slipway import sealing
 from slipway.contracts.deployment import Trigger
 from slipway.contracts.values import GitSource, Sealed
 from slipway.kernel import ids
@@ -14,12 +13,13 @@ from slipway.kernel.errors import Forbidden, NotFound
 from slipway.readmodel.model import Document
 
 from api_gateway.deployments.request import living, request
-from api_gateway.gateway import Gateway, RequestContext
+from api_gateway.gateway import Gateway
 from api_gateway.http.answers import answer
 from api_gateway.http.context import Gate, address_of, hashed
 from api_gateway.http.problem import Malformed
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Shown
+from api_gateway.request_context import RequestContext
 from api_gateway.webhooks.push import kind, parse, signed
 
 router = feature("webhooks")
@@ -86,9 +86,8 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
 def _check(gateway: Gateway, document: Document, incoming: Request, body: bytes) -> None:
     """Raises Forbidden."""
     sealed = Sealed.model_validate(document["state"]["webhook_secret"])
-    private = gateway.settings.gateway_key.get_secret_value()
     place = f"service/{document['_id']}/webhook-secret"
-    if not signed(incoming.headers, body, sealing.open_sealed(private, sealed, place)):
+    if not signed(incoming.headers, body, gateway.own_key.open(sealed, place)):
         raise Forbidden("the signature does not fit", hint="set the same secret on both sides")
 
 
