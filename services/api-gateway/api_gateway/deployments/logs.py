@@ -39,7 +39,7 @@ def position(last: str | None) -> tuple[int, int]:
         return _BEGINNING
     match = _POSITION.fullmatch(last)
     if match is None:
-        raise Invalid("this id is none of checked_id", pointer="Last-Event-ID")
+        raise Invalid("not the id of a line of this log", pointer="Last-Event-ID")
     return int(match[1]), int(match[2] or 0)
 
 
@@ -77,13 +77,13 @@ async def _of_deployment(
 def _respond(request: Request, lines: Lines) -> Response:
     events = "text/event-stream" in request.headers.get("accept", "")
 
-    def shown(at: str, line: LogLine) -> bytes:
+    def encode(at: str, line: LogLine) -> bytes:
         data = orjson.dumps(line.model_dump())
         return b"id: %s\ndata: %s\n\n" % (at.encode(), data) if events else data + b"\n"
 
     async def encoded() -> AsyncGenerator[bytes]:
         async for at, line in lines:
-            yield shown(at, line)
+            yield encode(at, line)
         if events:
             yield b"event: end\ndata: {}\n\n"
 

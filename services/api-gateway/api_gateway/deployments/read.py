@@ -143,7 +143,7 @@ def deployment(
     }
 
 
-async def shown(gateway: Gateway, documents: list[Document]) -> list[dict[str, Any]]:
+async def deployments(gateway: Gateway, documents: list[Document]) -> list[dict[str, Any]]:
     services = list({d["state"]["service"] for d in documents})
     timelines, rollouts = await asyncio.gather(
         gateway.documents.get_many("timeline", [d["_id"] for d in documents]),

@@ -39,7 +39,7 @@ class NewDeployment(Body):
 
 
 async def _accepted(gateway: Gateway, ctx: RequestContext, document: Document) -> Response:
-    found = (await read.shown(gateway, [document]))[0]
+    found = (await read.deployments(gateway, [document]))[0]
     return answer(ctx, found, 202, version=document["version"])
 
 
@@ -92,13 +92,13 @@ async def list_deployments(
         gateway.documents, "deployment", {"state.service": id_}, cursor, limit,
         sort="first", descending=True,
     )  # fmt: skip
-    return answer(ctx, listed(await read.shown(gateway, found.items), found.next))
+    return answer(ctx, listed(await read.deployments(gateway, found.items), found.next))
 
 
 @router.get("/v1/deployments/{id}", response_model=read.Deployment)
 async def get_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     document = await owned(gateway.documents, ctx, "deployment", id_, "deployment")
-    found = (await read.shown(gateway, [document]))[0]
+    found = (await read.deployments(gateway, [document]))[0]
     return answer(ctx, found, version=document["version"])
 
 

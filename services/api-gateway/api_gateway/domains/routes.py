@@ -17,8 +17,7 @@ from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
 from api_gateway.services.domain import SERVICE, present
-from api_gateway.services.read import Domain, domains_of
-from api_gateway.services.read import domain as shown
+from api_gateway.services.read import Domain, domain_of, domains_of
 
 router = feature("domains")
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
@@ -42,7 +41,7 @@ class NewDomain(Body):
     def name(cls, value: str) -> str:
         value = value.lower().removesuffix(".")
         if not _HOST.fullmatch(value):
-            raise ValueError("is no host name, such as app.example.org")
+            raise ValueError("is not a host name, such as app.example.org")
         return value
 
 
@@ -73,7 +72,7 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
     route = next((route for route in outcome.state.routes if route.domain == made), None)
     if route is None:
         raise NotFound("this domain was made by this request, and removed since")
-    return answer(ctx, shown(body.host, route.model_dump()), 201)
+    return answer(ctx, domain_of(body.host, route.model_dump()), 201)
 
 
 @router.get("/v1/services/{id}/domains", response_model=Listed[Domain])

@@ -168,7 +168,7 @@ def _moment(text: str, now: datetime) -> str:
     except (ValueError, OverflowError):
         raise Invalid("not a time in ISO 8601", pointer="/expires_at") from None
     if moment <= now:
-        raise Invalid("this time is over", pointer="/expires_at")
+        raise Invalid("this time has passed", pointer="/expires_at")
     return iso(moment)
 
 

@@ -68,7 +68,7 @@ def webhook_url(gateway: Gateway, document: Document) -> str:
     return f"{gateway.settings.public_url}/v1/webhooks/git/{token}"
 
 
-def domain(host: str, route: dict[str, Any]) -> dict[str, Any]:
+def domain_of(host: str, route: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": route["domain"],
         "host": host,
@@ -95,11 +95,11 @@ async def domains_of(
         for route in sorted(host["state"]["routes"], key=lambda item: item["path"]):
             if route["service"] in services:
                 name = host["state"]["host"]
-                found[route["service"]].append(domain(name, route))
+                found[route["service"]].append(domain_of(name, route))
     return found
 
 
-def shown(
+def service(
     gateway: Gateway,
     document: Document,
     *,
@@ -150,7 +150,7 @@ async def services(
         domains_of(gateway, ids),
     )
     return [
-        shown(
+        service(
             gateway, document, hook=hook,
             rollout=rollouts.get(id_), route=routes.get(id_),
             newest=newest.get(id_), domains=domains[id_],

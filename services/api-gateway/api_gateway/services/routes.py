@@ -60,7 +60,7 @@ async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: C
     )
     await names.claim(gateway.commands, ctx, id_, body.name, SERVICE, service)
     outcome = await gateway.commands.handle(ctx, SERVICE, service, command, step="create", new=True)
-    shown = read.shown(gateway, outcome.document, hook=True)
+    shown = read.service(gateway, outcome.document, hook=True)
     return answer(ctx, shown, 201, version=outcome.head.version)
 
 

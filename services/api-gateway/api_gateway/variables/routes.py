@@ -94,7 +94,7 @@ def _set(scope: Scope) -> Callable[..., Awaitable[Response]]:
         items: dict[str, Variable] = {}
         for index, given in enumerate(body.items):
             if given.name in items:
-                raise Invalid(f"{given.name} stands here twice", pointer=f"/items/{index}/name")
+                raise Invalid(f"{given.name} is listed twice", pointer=f"/items/{index}/name")
             items[given.name] = _variable(ctx, scope, organization.key, given, before, index)
         wanted = tuple(items.values())
         _not_too_large(wanted)
