@@ -39,7 +39,7 @@ class NewDeployment(Body):
 
 
 async def _accepted(gateway: Gateway, ctx: RequestContext, document: Document) -> Response:
-    found = (await read.deployments(gateway, [document]))[0]
+    found = (await read.deployments(gateway.documents, [document]))[0]
     return answer(ctx, found, 202, version=document["version"])
 
 
@@ -63,7 +63,9 @@ async def _make(
     if service.state.stopped:
         await gateway.commands.handle(ctx, SERVICE, service.id, Start(), step="start")
     built, commit = image
-    made = await request(gateway, ctx, service, trigger, wanted=wanted, image=built, commit=commit)
+    made = await request(
+        gateway.commands, ctx, service, trigger, wanted=wanted, image=built, commit=commit
+    )
     shown = read.deployment(made.document, None, None)
     return answer(ctx, shown, 202, version=made.head.version)
 
@@ -75,10 +77,10 @@ async def deploy(
     """Of the service as it is configured now."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
-    service = await living(gateway, ctx.organization, checked_id(id_, "service"))
+    service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
     built = body is None or body.build
-    image = (None, None) if built else await newest_image(gateway, id_)
+    image = (None, None) if built else await newest_image(gateway.documents, id_)
     return await _make(gateway, ctx, service, Trigger(kind="manual"), image)
 
 
@@ -92,13 +94,13 @@ async def list_deployments(
         gateway.documents, "deployment", {"state.service": id_}, cursor, limit,
         sort="first", descending=True,
     )  # fmt: skip
-    return answer(ctx, listed(await read.deployments(gateway, found.items), found.next))
+    return answer(ctx, listed(await read.deployments(gateway.documents, found.items), found.next))
 
 
 @router.get("/v1/deployments/{id}", response_model=read.Deployment)
 async def get_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     document = await owned(gateway.documents, ctx, "deployment", id_, "deployment")
-    found = (await read.deployments(gateway, [document]))[0]
+    found = (await read.deployments(gateway.documents, [document]))[0]
     return answer(ctx, found, version=document["version"])
 
 
@@ -120,13 +122,13 @@ async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     document = await owned(gateway.documents, ctx, "deployment", id_, "deployment")
     former, head = await gateway.commands.load(domain.DEPLOYMENT, ctx.organization, id_)
     ctx.precondition(head.version)
-    image = await image_of(gateway, document)
+    image = await image_of(gateway.documents, document)
     if image[0] is None or former.specification is None:
         raise NothingToRunAgain(
             f"this deployment never had an image: it {document['state']['phase']}",
             hint="roll back to one that was live",
         )
-    service = await living(gateway, ctx.organization, former.service)
+    service = await living(gateway.commands, ctx.organization, former.service)
     trigger = Trigger(kind="rollback", of=id_)
     return await _make(gateway, ctx, service, trigger, image, former.specification)
 
@@ -134,10 +136,10 @@ async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigger) -> Response:
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
-    service = await living(gateway, ctx.organization, checked_id(id_, "service"))
+    service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
-    document = await last_live(gateway, ctx.organization, id_)
-    image = await image_of(gateway, document)
+    document = await last_live(gateway.store, gateway.documents, ctx.organization, id_)
+    image = await image_of(gateway.documents, document)
     wanted = Specification.model_validate(document["state"]["specification"])
     return await _make(gateway, ctx, service, trigger, image, wanted)
 

@@ -83,7 +83,7 @@ async def list_domains(
     await owned(gateway.documents, ctx, "service", id_, "service")
     found = {
         (f"{item['host']}{item['path']}", item["id"]): item
-        for item in (await domains_of(gateway, [id_]))[id_]
+        for item in (await domains_of(gateway.documents, [id_]))[id_]
     }
     places = sorted(found)
     after = decoded(cursor)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import Any
 
 from slipway.contracts.values import Build, HealthCheck, Sealed, Source
-from slipway.readmodel.model import Document
+from slipway.readmodel.model import Document, Documents
 
 from api_gateway.documents import everything
 from api_gateway.gateway import Gateway
@@ -86,10 +86,10 @@ def _settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 async def domains_of(
-    gateway: Gateway, services: list[str]
+    documents: Documents, services: list[str]
 ) -> defaultdict[str, list[dict[str, Any]]]:
     """Service → its domains, ordered by host and path."""
-    hosts = await everything(gateway.documents, "host", {"state.routes.service": services})
+    hosts = await everything(documents, "host", {"state.routes.service": services})
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for host in sorted(hosts, key=lambda item: item["state"]["host"]):
         for route in sorted(host["state"]["routes"], key=lambda item: item["path"]):
@@ -147,7 +147,7 @@ async def services(
         gateway.documents.get_many("rollout", ids),
         gateway.documents.get_many("route", ids),
         gateway.documents.get_many("newest", ids),
-        domains_of(gateway, ids),
+        domains_of(gateway.documents, ids),
     )
     return [
         service(
