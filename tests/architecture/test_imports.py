@@ -40,6 +40,14 @@ BREACHES = {
     "One door to NATS": ("services/builder/builder/__init__.py", "import nats"),
     "One door to MongoDB": ("services/api-gateway/api_gateway/__init__.py", "import motor"),
     "One door to cryptography": ("services/metrics/metrics/__init__.py", "import cryptography"),
+    "Reactions need no HTTP": (
+        "services/api-gateway/api_gateway/documents.py",
+        "import fastapi",
+    ),
+    "What features share knows none of them": (
+        "services/api-gateway/api_gateway/commands.py",
+        "import api_gateway.projects.tree",
+    ),
     "One door to the engine": ("services/deployer/deployer/__init__.py", "import aiodocker"),
 }
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from api_gateway.projections import PROJECTIONS, version
+from api_gateway.app import FEATURES
 from slipway.contracts import streams
 from slipway.eventstore.jetstream import Connection
 from slipway.readmodel.mongo import MongoDocuments
@@ -48,7 +48,9 @@ async def fill(connection: Connection, events: int) -> None:
 
 
 async def rebuild(connection: Connection, url: str) -> Rebuilt:
-    projector = Projector(connection.store, MongoDocuments(url), PROJECTIONS, version())
+    projector = Projector(
+        connection.store, MongoDocuments(url), FEATURES.projections, FEATURES.version
+    )
     began = time.perf_counter()
     running = asyncio.create_task(projector.run())
     while projector.progress.status not in ("done", "failed"):

@@ -11,14 +11,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from api_gateway.app import key
-from api_gateway.deployments import react as deployments
+from api_gateway.app import FEATURES, reactor
 from api_gateway.events.routes import events
 from api_gateway.gateway import Gateway
 from api_gateway.http.application import build
 from api_gateway.identity.throttle import Throttle
-from api_gateway.projections import PROJECTIONS, version
-from api_gateway.projects import react as projects
 from api_gateway.settings import GatewaySettings
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -32,19 +29,17 @@ from slipway.eventstore.memory import (
     MemoryObjects,
     MemoryStore,
 )
-from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 from slipway.readmodel.memory import MemoryDocuments
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
-from slipway.runtime.reactor import Reactor, dead_letter
 
 PASSWORD = "correct horse battery"
 
 
 ROUTES = [
     route
-    for included in build(None).routes  # pyright: ignore[reportArgumentType]
+    for included in build(None, FEATURES).routes  # pyright: ignore[reportArgumentType]
     for route in getattr(included, "original_router", APIRouter()).routes
     if isinstance(route, APIRoute)
 ]
@@ -111,7 +106,7 @@ class Platform:
 async def bare() -> AsyncIterator[Platform]:
     master, own = sealing.generate(), sealing.generate()
     store, documents = MemoryStore(), MemoryDocuments()
-    projector = Projector(store, documents, PROJECTIONS, version())
+    projector = Projector(store, documents, FEATURES.projections, FEATURES.version)
     gateway = Gateway(
         store=store,
         documents=documents,
@@ -119,33 +114,23 @@ async def bare() -> AsyncIterator[Platform]:
         logs=MemoryLogs(),
         build_logs=MemoryObjects(),
         keys=MemoryKeys(),
+        dead_letters=MemoryDeadLetters(SystemClock()),
         clock=SystemClock(),
         settings=GatewaySettings(
             master_public=master.public,
             gateway_key=SecretStr(own.private),
             setup_token=SecretStr("once"),
         ),
+        projections=FEATURES.projections,
+        views=FEATURES.views,
         ready=lambda: projector.caught_up,
     )
 
-    async def react(commit: Commit) -> None:
-        await deployments.react(gateway, commit)
-        await projects.react(gateway, commit)
-
     running = [
         asyncio.create_task(projector.run()),
-        asyncio.create_task(
-            Reactor(
-                store,
-                "api-gateway",
-                key,
-                react,
-                dead=dead_letter,
-                letters=MemoryDeadLetters(SystemClock()),
-            ).run()
-        ),
+        asyncio.create_task(reactor(gateway, FEATURES).run()),
     ]
-    transport = httpx2.ASGITransport(app=build(gateway), client=("10.0.0.9", 1))
+    transport = httpx2.ASGITransport(app=build(gateway, FEATURES), client=("10.0.0.9", 1))
     async with httpx2.AsyncClient(transport=transport, base_url="http://slipway.test") as http:
         while not projector.caught_up:  # as /readyz says
             await asyncio.sleep(0)
@@ -451,7 +436,7 @@ async def test_events_show_public_fields_only(platform: Platform):
         {"items": [{"name": "A", "value": "in clear"}]},
     )
     seen = []
-    stream = events(platform.gateway, platform.organization, (0, 10**6), ("service.",))
+    stream = events(platform.store, platform.organization, (0, 10**6), ("service.",))
     async with asyncio.timeout(5):
         async for chunk in stream:
             if chunk.startswith(b"id:"):
@@ -467,7 +452,7 @@ async def test_events_show_public_fields_only(platform: Platform):
 
 
 def test_the_description_is_whole():
-    description = build(None).openapi()  # pyright: ignore[reportArgumentType]
+    description = build(None, FEATURES).openapi()  # pyright: ignore[reportArgumentType]
     schemas = description["components"]["schemas"]
     text = json.dumps(description)
     wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
@@ -478,7 +463,7 @@ def test_the_description_is_whole():
         "#/components/schemas/Failed"
     }
     for path, item in description["paths"].items():
-        assert set(re.findall(r"{(\w+)}", path)) <= {"id", "token"}, path
+        assert set(re.findall(r"{(\w+)}", path)) <= {"id", "token", "durable", "sequence"}, path
         for method, operation in item.items():
             answers = operation["responses"]
             assert any(status.startswith("2") for status in answers), operation

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from api_gateway.deployments.logs import _of_deployment
 from api_gateway.projects.domain import ENVIRONMENT, CreateEnvironment
+from api_gateway.request_context import service_context
 from slipway.contracts import build as builds
 from slipway.contracts.build import BuildStarted, BuildSucceeded
 from slipway.contracts.logs import LogLine, build_subject
@@ -407,13 +408,13 @@ async def test_what_is_made_in_a_project_that_goes_goes_too(platform: Platform):
     """As another process would make it, which had not heard of the deletion."""
     project = await platform.ok("POST", "/v1/projects", {"name": "A"})
     await platform.ok("DELETE", f"/v1/projects/{project['id']}")
-    ctx = platform.gateway.service_context(platform.store._log[-1], "test")
+    ctx = service_context(platform.gateway.clock, platform.store._log[-1], "test")
     late = str(uuid4())
     command = CreateEnvironment(project["id"], "Late")
-    await platform.gateway.handle(ctx, ENVIRONMENT, late, command, step="late")
+    await platform.gateway.commands.handle(ctx, ENVIRONMENT, late, command, step="late")
 
     async def leaving() -> bool:
-        state = await platform.gateway.state(ENVIRONMENT, platform.organization, late)
+        state = await platform.gateway.commands.state(ENVIRONMENT, platform.organization, late)
         return state.phase == "deleting"
 
     await until(leaving)

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from api_gateway.roles import OPERATIONS
+from api_gateway.app import FEATURES
 
 from tests.contract.test_bad_input import (
     NO_JSON,
@@ -65,7 +65,7 @@ class Sender:
 
     def send(self, name: str, path: str, content: bytes | None) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {self.token['token']}"}
-        if OPERATIONS[name] == "person":
+        if FEATURES.needs[name] == "person":
             headers = {"Cookie": self.cookie}
         if content is not None:
             headers["Content-Type"] = "application/json"

@@ -15,7 +15,7 @@ from slipway_install.errors import InstallError
 from slipway_install.settings import Settings
 
 NATS_USERS = ("admin", "api-gateway", "builder", "deployer", "proxy-sync", "metrics")
-_ALONE = ("mongo_password", "session_key", "traefik_password", "probe_key")
+_ALONE = ("mongo_password", "traefik_password", "probe_key")
 
 
 def variable(user: str) -> str:

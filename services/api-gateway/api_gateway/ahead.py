@@ -6,13 +6,35 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slipway.readmodel.model import Away, Document, Documents, Page
+from slipway.eventstore.store import Commit
+from slipway.readmodel.model import Away, Document, Documents, Page, Projection
+
+from api_gateway.listener import Listener
+from api_gateway.projections import Aggregates, Whole
 
 
-class Ahead:
-    def __init__(self, documents: Documents) -> None:
+class Ahead(Listener):
+    """Stores what follows from one commit alone: the documents of `Aggregates`, which the writer
+    has, and those of `Whole` projections."""
+
+    def __init__(self, documents: Documents, projections: Sequence[Projection]) -> None:
         self._documents = documents
         self._storing: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
+        self._aggregates = {
+            item.collection for item in projections if isinstance(item, Aggregates) and item.ahead
+        }
+        self._whole = [item for item in projections if isinstance(item, Whole)]
+
+    def written(self, commit: Commit, document: Document) -> None:
+        if commit.subject.category in self._aggregates:
+            self.store(commit.subject.category, document)
+        for projection in self._whole:
+            if commit.subject.category in projection.categories:
+                for key in projection.keys(commit):
+                    found = projection.fold(None, commit, key)
+                    self.store(
+                        projection.collection, {**found, "_id": key, "_seq": commit.sequence}
+                    )
 
     def store(self, collection: str, document: Document) -> None:
         """Begins. When the database is away the projector will bring the same."""

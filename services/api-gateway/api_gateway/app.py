@@ -2,7 +2,6 @@
 
 import asyncio
 
-import uvicorn
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.eventstore.jetstream import connect
@@ -11,14 +10,29 @@ from slipway.readmodel.mongo import MongoDocuments
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.process import until
-from slipway.runtime.reactor import Reactor, dead_letter
+from slipway.runtime.reactor import Reactor
 
-from api_gateway.deployments import react as deployments
+from api_gateway.admin.manifest import FEATURE as ADMIN
+from api_gateway.deployments.manifest import FEATURE as DEPLOYMENTS
+from api_gateway.domains.manifest import FEATURE as DOMAINS
+from api_gateway.events.manifest import FEATURE as EVENTS
+from api_gateway.feature import Features
 from api_gateway.gateway import Gateway
+from api_gateway.health.manifest import FEATURE as HEALTH
 from api_gateway.http.application import build
-from api_gateway.projections import PROJECTIONS, version
-from api_gateway.projects import react as projects
+from api_gateway.identity.manifest import FEATURE as IDENTITY
+from api_gateway.organizations.manifest import FEATURE as ORGANIZATIONS
+from api_gateway.projects.manifest import FEATURE as PROJECTS
+from api_gateway.services.manifest import FEATURE as SERVICES
+from api_gateway.serving import serve
 from api_gateway.settings import GatewaySettings
+from api_gateway.variables.manifest import FEATURE as VARIABLES
+from api_gateway.webhooks.manifest import FEATURE as WEBHOOKS
+
+FEATURES = Features(
+    IDENTITY, ORGANIZATIONS, DEPLOYMENTS, PROJECTS, SERVICES, VARIABLES, DOMAINS,
+    WEBHOOKS, EVENTS, ADMIN, HEALTH,
+)  # fmt: skip
 
 
 def key(commit: Commit) -> str:
@@ -32,13 +46,25 @@ def key(commit: Commit) -> str:
     return commit.subject.id
 
 
+def reactor(gateway: Gateway, features: Features) -> Reactor:
+    async def react(commit: Commit) -> None:
+        await features.react(gateway, commit)
+
+    async def dead(commit: Commit, error: Exception) -> None:
+        await features.dead(gateway, commit, error)
+
+    return Reactor(
+        gateway.store, "api-gateway", key, react, dead=dead, letters=gateway.dead_letters
+    )
+
+
 async def main(stopping: asyncio.Event) -> None:
     settings = GatewaySettings()
     connection = await connect(
         settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
     )
     documents = MongoDocuments(settings.mongo_url)
-    projector = Projector(connection.store, documents, PROJECTIONS, version())
+    projector = Projector(connection.store, documents, FEATURES.projections, FEATURES.version)
     gateway = Gateway(
         store=connection.store,
         documents=documents,
@@ -46,47 +72,23 @@ async def main(stopping: asyncio.Event) -> None:
         logs=connection.logs,
         build_logs=connection.build_logs,
         keys=connection.keys,
+        dead_letters=connection.dead_letters,
         clock=SystemClock(),
         settings=settings,
+        projections=FEATURES.projections,
+        views=FEATURES.views,
         ready=lambda: connection.connected and projector.caught_up,
     )
-
-    async def react(commit: Commit) -> None:
-        await deployments.react(gateway, commit)
-        await projects.react(gateway, commit)
-
-    server = uvicorn.Server(
-        uvicorn.Config(
-            build(gateway),
-            host="0.0.0.0",  # noqa: S104 - reached over the control network only
-            port=settings.listen_port,
-            access_log=False,
-            log_config=None,
-            lifespan="off",
-            timeout_graceful_shutdown=10,
-        )
-    )
-    server.install_signal_handlers = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
-
-    async def serve() -> None:
-        await server._serve()  # noqa: SLF001 - serve() would take the signals
-
-    serving = asyncio.create_task(serve())
+    drain = asyncio.Event()
+    serving = asyncio.create_task(serve(build(gateway, FEATURES), settings.listen_port, drain))
     try:
         await until(
             stopping,
             projector.run(),
-            Reactor(
-                connection.store,
-                "api-gateway",
-                key,
-                react,
-                dead=dead_letter,
-                letters=connection.dead_letters,
-            ).run(),
-            deployments.watch_deadlines(gateway),
+            reactor(gateway, FEATURES).run(),
+            *(work(gateway) for work in FEATURES.work),
         )
     finally:
-        server.should_exit = True
+        drain.set()
         await serving
         await connection.close()

@@ -8,25 +8,30 @@ from slipway.eventstore.store import Commit
 from slipway.readmodel.model import Document, Documents
 from slipway.readmodel.projector import Projector
 
+from api_gateway.listener import Listener
+
 _CATEGORIES = {"user", "session", "token", "member"}
 _MOST = 10_000
 
 
-class Credentials:
+class Credentials(Listener):
     def __init__(self, documents: Documents, projector: Projector) -> None:
         self._documents = documents
         self._projector = projector
         self._progress = projector.progress
-        self._known: dict[tuple[str, str], Any] = {}
+        self._found: dict[tuple[str, str], Any] = {}
         self._changes = 0
 
-    def changed(self, commit: Commit) -> None:
+    def written(self, commit: Commit, document: Document) -> None:
+        self.folded(commit)
+
+    def folded(self, commit: Commit) -> None:
         if commit.subject.category in _CATEGORIES:
             self._forget()
 
     def _forget(self) -> None:
         self._changes += 1
-        self._known.clear()
+        self._found.clear()
 
     async def token(self, hash_: str) -> Document | None:
         return await self._seen("token", hash_, lambda: self._one("token", "state.hash", hash_))
@@ -66,12 +71,12 @@ class Credentials:
         if progress is not self._progress:
             self._progress = progress
             self._forget()
-        if (kind, id_) in self._known:
-            return self._known[kind, id_]
+        if (kind, id_) in self._found:
+            return self._found[kind, id_]
         before = self._changes
         found = await look()
         if found and before == self._changes and progress.status != "running":
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            self._known[kind, id_] = found
+            if len(self._found) >= _MOST:
+                self._found.clear()
+            self._found[kind, id_] = found
         return found

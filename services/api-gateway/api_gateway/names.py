@@ -7,17 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slipway.contracts.event import Event, Value
 from slipway.contracts.project import NameClaimed, NameReleased
 from slipway.kernel.decider import Decider
-from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import DomainError, Refused, Unavailable
 from slipway.kernel.ids import value_id
 
-if TYPE_CHECKING:
-    from api_gateway.gateway import Gateway, RequestContext
+from api_gateway.commands import Commands
+from api_gateway.request_context import RequestContext
 
 _ABANDONED = timedelta(seconds=60)
 type _Named = Decider[Any, Any, Any]
@@ -77,28 +76,28 @@ def name_id(scope: str, name: str) -> str:
 
 
 async def claim(
-    gateway: "Gateway", ctx: "RequestContext", scope: str, name: str, decider: _Named, owner: str
+    commands: Commands, ctx: RequestContext, scope: str, name: str, decider: _Named, owner: str
 ) -> None:
     """Raises NameTaken. `decider` and `owner` say what will have the name."""
     id_ = name_id(scope, name)
     command = Claim(scope, name, owner)
     try:
-        await gateway.handle(ctx, NAME, id_, command, step="claim", new=True)
+        await commands.handle(ctx, NAME, id_, command, step="claim", new=True)
     except NameTaken:
-        head = await gateway.store.head(Subject(ctx.organization, "name", id_))
-        former = (await gateway.state(NAME, ctx.organization, id_)).owner
-        if head is None or former is None or ctx.at - head.meta.at < _ABANDONED:
+        changed_at = await commands.changed_at(NAME, ctx.organization, id_)
+        former = (await commands.state(NAME, ctx.organization, id_)).owner
+        if changed_at is None or former is None or ctx.at - changed_at < _ABANDONED:
             raise
-        holder = await gateway.state(decider, ctx.organization, former)
+        holder = await commands.state(decider, ctx.organization, former)
         if holder.phase in ("active", "deleting") and name_id(scope, holder.name) == id_:
             raise
         over = Claim(scope, name, owner, over=former)
-        await gateway.handle(ctx, NAME, id_, over, step="claim-over")
+        await commands.handle(ctx, NAME, id_, over, step="claim-over")
 
 
 @asynccontextmanager
 async def moved(
-    gateway: "Gateway", ctx: "RequestContext",
+    commands: Commands, ctx: RequestContext,
     scope: str, former: str, name: str, decider: _Named, owner: str,
 ) -> AsyncIterator[None]:  # fmt: skip
     """The new name is claimed before its owner is renamed, the former one released afterwards;
@@ -107,12 +106,12 @@ async def moved(
     if old == new:
         yield
         return
-    await claim(gateway, ctx, scope, name, decider, owner)
+    await claim(commands, ctx, scope, name, decider, owner)
     try:
         yield
     except Unavailable:
         raise  # it may have been renamed
     except DomainError:
-        await gateway.handle(ctx, NAME, new, Release(owner), step="release")
+        await commands.handle(ctx, NAME, new, Release(owner), step="release")
         raise
-    await gateway.handle(ctx, NAME, old, Release(owner), step="release")
+    await commands.handle(ctx, NAME, old, Release(owner), step="release")

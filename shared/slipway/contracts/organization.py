@@ -37,11 +37,6 @@ class SessionClosed(Event):
     type = "session.closed"
 
 
-class SetupTokenIssued(Event):
-    type = "installation.setup_token_issued"
-    token_hash: str
-
-
 class SetupCompleted(Event):
     type = "installation.setup_completed"
     public = frozenset({"user", "organization"})

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from api_gateway.deployments.projections import Timeline
 from api_gateway.deployments.read import Deployment, deployment, status, steps
-from api_gateway.projections import Timeline
 from slipway.contracts import deployment as facts
 from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import Limits, Trigger

@@ -11,17 +11,28 @@ import orjson
 import pytest
 from api_gateway import names
 from api_gateway.ahead import Ahead
-from api_gateway.gateway import Gateway, KeyReused, RequestContext
+from api_gateway.app import FEATURES
+from api_gateway.deployments.domain import DEPLOYMENT
+from api_gateway.gateway import Gateway
 from api_gateway.identity import domain as identity
+from api_gateway.listener import Listener
 from api_gateway.names import NameTaken
-from api_gateway.projections import PROJECTIONS
 from api_gateway.projects import domain
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT
+from api_gateway.projects.tree import Tree, Trees
+from api_gateway.request_context import KeyReused, RequestContext
+from api_gateway.services import domain as services
 from api_gateway.services.domain import SERVICE
 from api_gateway.settings import GatewaySettings
 from slipway.contracts.rollout import Release, RolloutState, RolloutSucceeded
 from slipway.contracts.values import BuiltImage
-from slipway.eventstore.memory import MemoryKeys, MemoryLogs, MemoryObjects, MemoryStore
+from slipway.eventstore.memory import (
+    MemoryDeadLetters,
+    MemoryKeys,
+    MemoryLogs,
+    MemoryObjects,
+    MemoryStore,
+)
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject
 from slipway.kernel.errors import PreconditionFailed, Unavailable
@@ -31,6 +42,7 @@ from slipway.readmodel.model import Away, Document
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
 
+from tests.unit.api_gateway.test_deployments import REQUEST
 from tests.unit.api_gateway.test_services import CREATE
 
 ORGANIZATION = str(uuid4())
@@ -71,7 +83,7 @@ class Forgetful(MemoryStore):
 @pytest.fixture
 async def documents() -> Documents:
     documents = Documents()
-    await documents.create("g1", PROJECTIONS)
+    await documents.create("g1", FEATURES.projections)
     await documents.make_live("g1", "v1")
     return documents
 
@@ -83,12 +95,15 @@ def gateway(documents: Documents) -> Gateway:
     return Gateway(
         store=store,
         documents=documents,
-        projector=Projector(store, documents, PROJECTIONS, "v1"),
+        projector=Projector(store, documents, FEATURES.projections, "v1"),
         logs=MemoryLogs(),
         build_logs=MemoryObjects(),
         keys=MemoryKeys(),
+        dead_letters=MemoryDeadLetters(SystemClock()),
         clock=SystemClock(),
         settings=GatewaySettings(),
+        projections=FEATURES.projections,
+        views=FEATURES.views,
     )
 
 
@@ -112,7 +127,7 @@ def context(gateway: Gateway, key: str | None = None, digest: str = "") -> Reque
 
 async def project(gateway: Gateway, ctx: RequestContext, id_: str, name: str = "Shop") -> Any:
     command = domain.CreateProject(name, "e1")
-    return await gateway.handle(ctx, PROJECT, id_, command, step="create", new=True)
+    return await gateway.commands.handle(ctx, PROJECT, id_, command, step="create", new=True)
 
 
 async def test_a_repeated_request_is_carried_out_once(gateway: Gateway):
@@ -133,7 +148,7 @@ async def test_a_repeat_behind_many_others_is_carried_out_once(gateway: Gateway,
     await project(gateway, context(gateway), id_)
 
     async def rename(ctx: RequestContext, name: str) -> Any:
-        return await gateway.handle(ctx, PROJECT, id_, domain.Rename(name))
+        return await gateway.commands.handle(ctx, PROJECT, id_, domain.Rename(name))
 
     await rename(context(gateway, "k1", "body"), "A")
     for number in range(others):
@@ -149,7 +164,7 @@ async def test_who_loses_a_race_decides_again(gateway: Gateway):
     id_ = str(uuid4())
     await project(gateway, context(gateway), id_)
     renames = [
-        gateway.handle(context(gateway), PROJECT, id_, domain.Rename(f"n{number}"))
+        gateway.commands.handle(context(gateway), PROJECT, id_, domain.Rename(f"n{number}"))
         for number in range(4)
     ]
     done = await asyncio.gather(*renames)
@@ -160,7 +175,7 @@ async def test_what_is_taken_for_new_may_be_there(gateway: Gateway):
     """By another process: this one's memory does not know it."""
     id_ = str(uuid4())
     made = await project(gateway, context(gateway), id_)
-    gateway._cache.clear()
+    gateway.commands._cache.clear()
     again = await project(gateway, context(gateway), id_, "Other")
     assert again.state == made.state
     assert await gateway.store.last_sequence() == 1
@@ -172,9 +187,9 @@ async def test_an_etag_of_before_is_refused(gateway: Gateway):
     stale = context(gateway)
     stale.if_match = 3
     with pytest.raises(PreconditionFailed):
-        await gateway.handle(stale, PROJECT, id_, domain.Rename("B"))
+        await gateway.commands.handle(stale, PROJECT, id_, domain.Rename("B"))
     stale.if_match = 1
-    await gateway.handle(stale, PROJECT, id_, domain.Rename("B"))
+    await gateway.commands.handle(stale, PROJECT, id_, domain.Rename("B"))
 
 
 async def test_a_lost_answer_of_the_log_is_not_called_a_success(gateway: Gateway):
@@ -188,7 +203,7 @@ async def test_a_lost_answer_of_the_log_is_not_called_a_success(gateway: Gateway
 
 
 async def test_what_was_written_is_read_once_it_is_stored(documents: Documents):
-    ahead = Ahead(documents)
+    ahead = Ahead(documents, ())
     documents.gate.clear()
     ahead.store("token", {"_id": "t1", "_seq": 1, "state": {}})
     reading = asyncio.create_task(ahead.get("token", "t1"))
@@ -203,14 +218,14 @@ async def test_a_write_does_not_need_the_database(gateway: Gateway, documents: D
     documents.away = True
     id_ = str(uuid4())
     await project(gateway, context(gateway), id_)
-    assert (await gateway.state(PROJECT, ORGANIZATION, id_)).name == "Shop"
+    assert (await gateway.commands.state(PROJECT, ORGANIZATION, id_)).name == "Shop"
     await asyncio.sleep(0)
 
 
 async def make_token(gateway: Gateway, hash_: str) -> str:
     id_, ctx = str(uuid4()), context(gateway)
     command = identity.CreateToken("ci", "owner", hash_, "u1", None)
-    await gateway.handle(ctx, identity.TOKEN, id_, command, step="create")
+    await gateway.commands.handle(ctx, identity.TOKEN, id_, command, step="create")
     return id_
 
 
@@ -223,7 +238,7 @@ async def test_a_token_is_looked_up_once_until_something_changes(
         assert found is not None
         assert not found["state"]["revoked"]
     assert documents.asked.count("token") == 1
-    await gateway.handle(context(gateway), identity.TOKEN, id_, identity.Revoke())
+    await gateway.commands.handle(context(gateway), identity.TOKEN, id_, identity.Revoke())
     found = await gateway.credentials.token("h1")
     assert found is not None
     assert found["state"]["revoked"]
@@ -234,7 +249,7 @@ async def test_a_look_up_that_met_a_change_is_not_kept(gateway: Gateway, documen
     id_ = await make_token(gateway, "h1")
     await gateway.credentials.token("other")  # everything is stored by now
     documents.gate.clear()
-    await gateway.handle(context(gateway), identity.TOKEN, id_, identity.Revoke())
+    await gateway.commands.handle(context(gateway), identity.TOKEN, id_, identity.Revoke())
     looking = asyncio.create_task(gateway.credentials.token("h1"))
     await asyncio.sleep(0.01)
     documents.gate.set()
@@ -247,16 +262,16 @@ async def test_a_look_up_that_met_a_change_is_not_kept(gateway: Gateway, documen
 async def test_a_tree_has_what_was_written_and_what_others_say(projecting: Gateway):
     gateway = projecting
     ctx, id_, environment = context(gateway), str(uuid4()), str(uuid4())
-    assert (await gateway.trees.of(ORGANIZATION)).project(id_) is None
-    await gateway.handle(
+    assert (await gateway.view(Trees).of(ORGANIZATION)).project(id_) is None
+    await gateway.commands.handle(
         ctx, ENVIRONMENT, environment, domain.CreateEnvironment(id_, "Production"), step="e"
     )
     await project(gateway, ctx, id_)
-    shown = (await gateway.trees.of(ORGANIZATION)).project(id_)
+    shown = (await gateway.view(Trees).of(ORGANIZATION)).project(id_)
     assert shown is not None
     assert [one["name"] for one in shown["environments"]] == ["Production"]
-    await gateway.handle(ctx, PROJECT, id_, domain.Rename("B"))
-    tree = await gateway.trees.of(ORGANIZATION)
+    await gateway.commands.handle(ctx, PROJECT, id_, domain.Rename("B"))
+    tree = await gateway.view(Trees).of(ORGANIZATION)
     assert tree.page(None, 10) == ([tree._json(id_)], None)
     assert b'"name":"B"' in tree._json(id_)
 
@@ -266,12 +281,12 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
     gateway, environment, service = projecting, str(uuid4()), str(uuid4())
     ctx, id_ = context(gateway), str(uuid4())
     await project(gateway, ctx, id_)
-    await gateway.handle(
+    await gateway.commands.handle(
         ctx, ENVIRONMENT, environment, domain.CreateEnvironment(id_, "Production"), step="e"
     )
     create = replace(CREATE, project=id_, environment=environment)
-    await gateway.handle(ctx, SERVICE, service, create, step="a")
-    before = (await gateway.trees.of(ORGANIZATION)).environment(environment)
+    await gateway.commands.handle(ctx, SERVICE, service, create, step="a")
+    before = (await gateway.view(Trees).of(ORGANIZATION)).environment(environment)
     assert before is not None
     assert before["services"][0]["status"] == "not deployed"
     release = Release(
@@ -282,7 +297,7 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
     meta = Meta("c1", gateway.clock.now(), Actor("service", "deployer"), "d1")
     commit = await gateway.store.append(at, NOTHING, [serving], meta)
     assert await gateway.projector.wait_for(commit.sequence, 5)
-    after = (await gateway.trees.of(ORGANIZATION)).environment(environment)
+    after = (await gateway.view(Trees).of(ORGANIZATION)).environment(environment)
     assert after is not None
     assert after["services"][0]["status"] == "running"
 
@@ -290,29 +305,29 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
 async def test_a_tree_outlives_a_rebuild(projecting: Gateway):
     gateway, ctx, first = projecting, context(projecting), str(uuid4())
     await project(gateway, ctx, first)
-    before = (await gateway.trees.of(ORGANIZATION)).page(None, 10)
+    before = (await gateway.view(Trees).of(ORGANIZATION)).page(None, 10)
     gateway.projector.ask_rebuild()
     later, second = context(gateway), str(uuid4())
     later.at += timedelta(seconds=1)  # what is made in one millisecond is in the order of its ids
     await project(gateway, later, second)
-    during, _ = (await gateway.trees.of(ORGANIZATION)).page(None, 10)
+    during, _ = (await gateway.view(Trees).of(ORGANIZATION)).page(None, 10)
     assert during[: len(before[0])] == before[0]
     assert len(during) == 2
     async with asyncio.timeout(10):
         while gateway.projector.progress.status != "done":
             await asyncio.sleep(0.01)
-    after, _ = (await gateway.trees.of(ORGANIZATION)).page(None, 10)
+    after, _ = (await gateway.view(Trees).of(ORGANIZATION)).page(None, 10)
     assert after == during
 
 
 async def test_projects_come_in_pages_in_the_order_of_their_making(gateway: Gateway):
-    await gateway.trees.of(ORGANIZATION)
+    await gateway.view(Trees).of(ORGANIZATION)
     made = [str(uuid4()) for _ in range(5)]
     for number in (3, 0, 4, 1, 2):  # others' clocks differ
         ctx = context(gateway)
         ctx.at += timedelta(seconds=number)
         await project(gateway, ctx, made[number], f"p{number}")
-    tree = await gateway.trees.of(ORGANIZATION)
+    tree = await gateway.view(Trees).of(ORGANIZATION)
     seen: list[str] = []
     cursor = None
     while True:
@@ -321,40 +336,142 @@ async def test_projects_come_in_pages_in_the_order_of_their_making(gateway: Gate
         if cursor is None:
             break
     assert seen == made
-    await gateway.handle(context(gateway), PROJECT, made[1], domain.RequestDeletion())
-    await gateway.handle(context(gateway), PROJECT, made[1], domain.FinishDeletion())
-    items, _ = (await gateway.trees.of(ORGANIZATION)).page(None, 10)
+    await gateway.commands.handle(context(gateway), PROJECT, made[1], domain.RequestDeletion())
+    await gateway.commands.handle(context(gateway), PROJECT, made[1], domain.FinishDeletion())
+    items, _ = (await gateway.view(Trees).of(ORGANIZATION)).page(None, 10)
     assert [orjson.loads(item)["id"] for item in items] == [made[0], *made[2:]]
 
 
 async def test_a_claim_that_nobody_took_up_is_taken_over_after_a_minute(gateway: Gateway):
     lost, owner = str(uuid4()), str(uuid4())
-    await names.claim(gateway, context(gateway), "p1", "Staging", ENVIRONMENT, lost)
+    await names.claim(gateway.commands, context(gateway), "p1", "Staging", ENVIRONMENT, lost)
     soon = context(gateway)
     soon.at += timedelta(seconds=30)
     with pytest.raises(NameTaken):
-        await names.claim(gateway, soon, "p1", "staging", ENVIRONMENT, owner)
+        await names.claim(gateway.commands, soon, "p1", "staging", ENVIRONMENT, owner)
     late = context(gateway)
     late.at += timedelta(seconds=61)
-    await names.claim(gateway, late, "p1", "staging", ENVIRONMENT, owner)
+    await names.claim(gateway.commands, late, "p1", "staging", ENVIRONMENT, owner)
 
 
 async def test_a_name_in_use_is_never_taken_over(gateway: Gateway):
     owner, ctx = str(uuid4()), context(gateway)
-    await names.claim(gateway, ctx, "p1", "Staging", ENVIRONMENT, owner)
+    await names.claim(gateway.commands, ctx, "p1", "Staging", ENVIRONMENT, owner)
     command = domain.CreateEnvironment("p1", "Staging")
-    await gateway.handle(ctx, ENVIRONMENT, owner, command, step="environment")
+    await gateway.commands.handle(ctx, ENVIRONMENT, owner, command, step="environment")
     late = context(gateway)
     late.at += timedelta(days=1)
     with pytest.raises(NameTaken):
-        await names.claim(gateway, late, "p1", "Staging", ENVIRONMENT, str(uuid4()))
-    await gateway.handle(ctx, ENVIRONMENT, owner, domain.Rename("Other"), step="rename")
-    await names.claim(gateway, late, "p1", "Staging", ENVIRONMENT, str(uuid4()))
+        await names.claim(gateway.commands, late, "p1", "Staging", ENVIRONMENT, str(uuid4()))
+    await gateway.commands.handle(ctx, ENVIRONMENT, owner, domain.Rename("Other"), step="rename")
+    await names.claim(gateway.commands, late, "p1", "Staging", ENVIRONMENT, str(uuid4()))
 
 
 async def test_a_refused_rename_frees_the_new_name(gateway: Gateway):
     owner, ctx = str(uuid4()), context(gateway)
     with pytest.raises(PreconditionFailed):
-        async with names.moved(gateway, ctx, "p1", "Old", "New", ENVIRONMENT, owner):
+        async with names.moved(gateway.commands, ctx, "p1", "Old", "New", ENVIRONMENT, owner):
             raise PreconditionFailed("changed since")
-    await names.claim(gateway, context(gateway), "p1", "New", ENVIRONMENT, str(uuid4()))
+    await names.claim(gateway.commands, context(gateway), "p1", "New", ENVIRONMENT, str(uuid4()))
+
+
+async def made(gateway: Gateway) -> tuple[str, str, str]:
+    """A project with an environment with a service."""
+    ctx, id_, environment, service = context(gateway), str(uuid4()), str(uuid4()), str(uuid4())
+    await project(gateway, ctx, id_)
+    await gateway.commands.handle(
+        ctx, ENVIRONMENT, environment, domain.CreateEnvironment(id_, "Production"), step="e"
+    )
+    create = replace(CREATE, project=id_, environment=environment)
+    await gateway.commands.handle(ctx, SERVICE, service, create, step="a")
+    return id_, environment, service
+
+
+async def serves(gateway: Gateway, service: str) -> int:
+    """Somebody else says so; the sequence of it."""
+    at = Subject(ORGANIZATION, "rollout", service)
+    head = await gateway.store.head(at)
+    meta = Meta(str(uuid4()), gateway.clock.now(), Actor("service", "deployer"), "d1")
+    event = RolloutSucceeded(deployment="d1", state=RolloutState())
+    return (await gateway.store.append(at, head.head if head else NOTHING, [event], meta)).sequence
+
+
+def held(tree: Tree) -> int:
+    inside = sum(map(len, tree._inside.values())) + len(tree._inside)
+    return sum(map(len, tree._parts.values())) + inside + len(tree._order) + len(tree._rendered)
+
+
+async def test_a_tree_forgets_what_is_deleted(projecting: Gateway):
+    gateway = projecting
+    tree = await gateway.view(Trees).of(ORGANIZATION)
+    for _ in range(3):
+        id_, environment, service = await made(gateway)
+        await gateway.projector.wait_for(await serves(gateway, service), 5)
+        tree = await gateway.view(Trees).of(ORGANIZATION)
+        assert tree.page(None, 10)[0]
+        for decider, gone in ((SERVICE, service), (ENVIRONMENT, environment), (PROJECT, id_)):
+            rules = services if decider is SERVICE else domain
+            for command in (rules.RequestDeletion(), rules.FinishDeletion()):
+                await gateway.commands.handle(context(gateway), decider, gone, command)
+        await gateway.projector.wait_for(await serves(gateway, service), 5)
+        tree = await gateway.view(Trees).of(ORGANIZATION)
+        assert held(tree) == 0
+
+
+async def test_a_tree_asks_for_the_rollouts_of_what_is_there(
+    projecting: Gateway, documents: Documents
+):
+    gateway = projecting
+    _, environment, service = await made(gateway)
+    for other in (service, str(uuid4()), str(uuid4())):
+        await gateway.projector.wait_for(await serves(gateway, other), 5)
+    documents.asked.clear()
+    tree = await gateway.view(Trees).of(ORGANIZATION)
+    assert list(tree._parts["rollout"]) == [service]
+    assert "rollout" not in documents.asked, "those of gone services are not looked through"
+    assert tree.environment(environment) is not None
+
+
+async def test_the_newest_deployment_is_stored_by_who_asks_for_it(gateway: Gateway):
+    """The projector does not run."""
+    service, id_ = str(uuid4()), str(uuid4())
+    wanted = replace(REQUEST, service=service)
+    ctx = context(gateway, "k1")
+    await gateway.commands.handle(ctx, DEPLOYMENT, id_, wanted, step="request", new=True)
+    newest = await gateway.documents.get("newest", service)
+    assert newest is not None
+    assert (newest["deployment"], newest["org"]) == (id_, ORGANIZATION)
+    assert await gateway.documents.get("deployment", id_) is not None
+
+
+class Ears(Listener):
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int, int]] = []
+
+    def written(self, commit: Commit, document: Document) -> None:
+        self.heard.append(("written", commit.sequence, document["version"]))
+
+    def folded(self, commit: Commit) -> None:
+        self.heard.append(("folded", commit.sequence, 0))
+
+
+async def test_who_listens_hears_of_every_write_and_fold(documents: Documents):
+    store = MemoryStore()
+    projector = Projector(store, documents, FEATURES.projections, "v1")
+    ears = Ears()
+    gateway = Gateway(
+        store=store, documents=documents, projector=projector, logs=MemoryLogs(),
+        build_logs=MemoryObjects(), keys=MemoryKeys(),
+        dead_letters=MemoryDeadLetters(SystemClock()), clock=SystemClock(),
+        settings=GatewaySettings(), projections=FEATURES.projections, views=(lambda *_: ears,),
+    )  # fmt: skip
+    running = asyncio.create_task(projector.run())
+    id_ = str(uuid4())
+    await project(gateway, context(gateway, "k1"), id_)
+    assert ears.heard == [("written", 1, 1)], "before anybody folds"
+    await gateway.commands.handle(context(gateway), PROJECT, id_, domain.Rename("B"))
+    assert await projector.wait_for(2, 5)
+    running.cancel()
+    assert ears.heard[1:] == [("written", 2, 2), ("folded", 1, 0), ("folded", 2, 0)]
+    await project(gateway, context(gateway, "k1"), id_)
+    assert ears.heard[4:] == [("written", 2, 2)], "a repeat tells it once more"

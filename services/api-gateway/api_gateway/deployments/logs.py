@@ -39,7 +39,7 @@ def position(last: str | None) -> tuple[int, int]:
         return _BEGINNING
     match = _POSITION.fullmatch(last)
     if match is None:
-        raise Invalid("this id is none of ours", pointer="Last-Event-ID")
+        raise Invalid("not the id of a line of this log", pointer="Last-Event-ID")
     return int(match[1]), int(match[2] or 0)
 
 
@@ -77,13 +77,13 @@ async def _of_deployment(
 def _respond(request: Request, lines: Lines) -> Response:
     events = "text/event-stream" in request.headers.get("accept", "")
 
-    def shown(at: str, line: LogLine) -> bytes:
+    def encode(at: str, line: LogLine) -> bytes:
         data = orjson.dumps(line.model_dump())
         return b"id: %s\ndata: %s\n\n" % (at.encode(), data) if events else data + b"\n"
 
     async def encoded() -> AsyncGenerator[bytes]:
         async for at, line in lines:
-            yield shown(at, line)
+            yield encode(at, line)
         if events:
             yield b"event: end\ndata: {}\n\n"
 
@@ -97,7 +97,7 @@ async def get_deployment_logs(
     id_: Id, request: Request, gateway: Gate, ctx: Ctx, follow: bool = True
 ) -> Response:
     """What was said so far, and what comes until the deployment ends. `Last-Event-ID` resumes."""
-    await owned(gateway, ctx, "deployment", id_, "deployment")
+    await owned(gateway.documents, ctx, "deployment", id_, "deployment")
     last = position(request.headers.get("last-event-id"))
     return _respond(request, _of_deployment(gateway, ctx.organization, id_, last, follow))
 
@@ -107,7 +107,7 @@ async def get_service_logs(
     id_: Id, request: Request, gateway: Gate, ctx: Ctx, follow: bool = True
 ) -> Response:
     """What the running containers say. `Last-Event-ID` resumes."""
-    await owned(gateway, ctx, "service", id_, "service")
+    await owned(gateway.documents, ctx, "service", id_, "service")
     last = position(request.headers.get("last-event-id"))
     subject = run_subject(ctx.organization, id_)
     return _respond(request, _batches(gateway, subject, last, follow))

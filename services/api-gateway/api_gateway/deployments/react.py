@@ -35,8 +35,9 @@ from api_gateway.deployments.domain import (
     StopReason,
     Succeed,
 )
-from api_gateway.deployments.open import Open
-from api_gateway.gateway import Gateway, RequestContext
+from api_gateway.deployments.open import Open, OpenDeployments
+from api_gateway.gateway import Gateway
+from api_gateway.request_context import RequestContext, service_context
 
 failpoints.register("api-gateway.deployment.before_end", "api-gateway.deployment.after_end")
 _SILENT = timedelta(seconds=60)
@@ -47,12 +48,14 @@ _SLACK = 30.0
 async def _handle(
     gateway: Gateway, ctx: RequestContext, organization: str, id_: str, command: Any, step: str
 ) -> None:
-    await gateway.handle(ctx, DEPLOYMENT, id_, command, step=step, organization=organization)
+    await gateway.commands.handle(
+        ctx, DEPLOYMENT, id_, command, step=step, organization=organization
+    )
 
 
 async def _end(gateway: Gateway, cause: Commit, id_: str, command: Any) -> None:
     await failpoints.hit("api-gateway.deployment.before_end")
-    ctx = gateway.service_context(cause)
+    ctx = service_context(gateway.clock, cause)
     await _handle(gateway, ctx, cause.subject.organization, id_, command, "end")
     await failpoints.hit("api-gateway.deployment.after_end")
 
@@ -96,8 +99,8 @@ async def _supersede_earlier(
     gateway: Gateway, commit: Commit, requested: DeploymentRequested
 ) -> None:
     """A push takes the place of those that wait; a rollback, start or restart of all earlier."""
-    ctx = gateway.service_context(commit)
-    for earlier in await gateway.open_deployments.of(requested.service):
+    ctx = service_context(gateway.clock, commit)
+    for earlier in await gateway.view(OpenDeployments).of(requested.service):
         if earlier.sequence >= commit.sequence:
             continue
         begun = await _begun(gateway, earlier.organization, earlier.id)
@@ -111,8 +114,8 @@ async def stop_all(
     gateway: Gateway, cause: Commit, service: str, reason: StopReason = "cancelled"
 ) -> None:
     """Every open deployment of a service is asked to stop."""
-    ctx = gateway.service_context(cause, "stop")
-    for found in await gateway.open_deployments.of(service):
+    ctx = service_context(gateway.clock, cause, "stop")
+    for found in await gateway.view(OpenDeployments).of(service):
         stop = RequestStop(reason)
         await _handle(gateway, ctx, found.organization, found.id, stop, "stop")
 
@@ -175,7 +178,7 @@ async def watch_deadlines(gateway: Gateway) -> None:
 
 async def _all_open(gateway: Gateway) -> list[Open]:
     try:
-        return await gateway.open_deployments.everywhere()
+        return await gateway.view(OpenDeployments).everywhere()
     except Exception:
         logger().exception("deadlines could not be judged; trying again")
         return []

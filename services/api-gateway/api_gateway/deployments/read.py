@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 from slipway.contracts.deployment import Trigger
 from slipway.contracts.values import GitCommit
-from slipway.readmodel.model import Document
+from slipway.readmodel.model import Document, Documents
 
-from api_gateway.gateway import Gateway
 from api_gateway.http.schema import Shown
 
 
@@ -143,14 +142,14 @@ def deployment(
     }
 
 
-async def shown(gateway: Gateway, documents: list[Document]) -> list[dict[str, Any]]:
-    services = list({d["state"]["service"] for d in documents})
+async def deployments(documents: Documents, found: list[Document]) -> list[dict[str, Any]]:
+    services = list({d["state"]["service"] for d in found})
     timelines, rollouts = await asyncio.gather(
-        gateway.documents.get_many("timeline", [d["_id"] for d in documents]),
-        gateway.documents.get_many("rollout", services),
+        documents.get_many("timeline", [d["_id"] for d in found]),
+        documents.get_many("rollout", services),
     )
     result = []
-    for document in documents:
+    for document in found:
         rollout = rollouts.get(document["state"]["service"])
         serving = rollout["state"]["serving"] if rollout else None
         result.append(

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from slipway.contracts.deployment import Trigger
 from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.values import BuiltImage, GitCommit, ScopedVariables, Specification
+from slipway.eventstore.store import EventStore
 from slipway.kernel import ids
 from slipway.kernel.envelope import Head, Subject
 from slipway.kernel.errors import Invalid, NotFound, Refused
-from slipway.readmodel.model import Document
+from slipway.readmodel.model import Document, Documents
 
+from api_gateway.commands import Commands, Outcome
 from api_gateway.deployments.domain import DEPLOYMENT, DeploymentState, Request
-from api_gateway.gateway import Gateway, Outcome, RequestContext
-from api_gateway.projections import newest
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT, alive
+from api_gateway.request_context import RequestContext
 from api_gateway.services.domain import SERVICE, ServiceState, present
 from api_gateway.variables.scopes import reachable
 
@@ -43,14 +44,14 @@ class Living:
         )
 
 
-async def living(gateway: Gateway, organization: str, service: str) -> Living:
+async def living(commands: Commands, organization: str, service: str) -> Living:
     """Raises NotFound or BeingDeleted, for its parents too."""
-    state, head = await gateway.load(SERVICE, organization, service)
+    state, head = await commands.load(SERVICE, organization, service)
     present(state)
     environment, project, farther = await asyncio.gather(
-        gateway.known(ENVIRONMENT, organization, state.environment),
-        gateway.known(PROJECT, organization, state.project),
-        reachable(gateway, organization, "service", state),
+        commands.last_seen(ENVIRONMENT, organization, state.environment),
+        commands.last_seen(PROJECT, organization, state.project),
+        reachable(commands, organization, "service", state),
     )
     alive("environment", environment[0].phase)
     alive("project", project[0].phase)
@@ -59,7 +60,7 @@ async def living(gateway: Gateway, organization: str, service: str) -> Living:
 
 
 async def request(
-    gateway: Gateway,
+    commands: Commands,
     ctx: RequestContext,
     service: Living,
     trigger: Trigger,
@@ -87,17 +88,14 @@ async def request(
         stops_earlier=trigger.kind in ("rollback", "restart", "start"),
     )
     id_ = ids.derived(ctx.id, "deployment")
-    made = await gateway.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)
-    document = newest(ctx.organization, service.id, id_, made.document["first"])
-    gateway.ahead.store("newest", document)
-    return made
+    return await commands.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)
 
 
 async def image_of(
-    gateway: Gateway, document: Document
+    documents: Documents, document: Document
 ) -> tuple[BuiltImage | None, GitCommit | None]:
     """What a deployment ran, or would have run had its rollout not failed."""
-    timeline = await gateway.documents.get("timeline", document["_id"]) or {}
+    timeline = await documents.get("timeline", document["_id"]) or {}
     state = document["state"]
     image = state["image"] or timeline.get("image")
     commit = state["commit"] or timeline.get("commit")
@@ -107,28 +105,30 @@ async def image_of(
     )
 
 
-async def newest_image(gateway: Gateway, service: str) -> tuple[BuiltImage, GitCommit | None]:
+async def newest_image(documents: Documents, service: str) -> tuple[BuiltImage, GitCommit | None]:
     """Of the newest deployment that has one. Raises NothingToRunAgain."""
     cursor = None
     while True:
-        part = await gateway.documents.find(
+        part = await documents.find(
             "deployment", {"state.service": service},
             sort="first", descending=True, cursor=cursor, limit=20,
         )  # fmt: skip
         for document in part.items:
-            image, commit = await image_of(gateway, document)
+            image, commit = await image_of(documents, document)
             if image is not None:
                 return image, commit
         if (cursor := part.next) is None:
             raise NothingToRunAgain("nothing was built yet", hint="deploy with a build first")
 
 
-async def last_live(gateway: Gateway, organization: str, service: str) -> Document:
+async def last_live(
+    store: EventStore, documents: Documents, organization: str, service: str
+) -> Document:
     """The deployment that serves, or served last. Raises NothingToRunAgain."""
-    head = await gateway.store.head(Subject(organization, "rollout", service))
+    head = await store.head(Subject(organization, "rollout", service))
     last = head.events[-1] if head else None
     serving = last.state.serving if isinstance(last, RolloutEvent) else None
-    document = await gateway.documents.get("deployment", serving.deployment) if serving else None
+    document = await documents.get("deployment", serving.deployment) if serving else None
     if document is None:
         raise NothingToRunAgain("no deployment of it was ever live", hint="deploy it first")
     return document

@@ -20,11 +20,12 @@ from api_gateway.deployments.request import (
     newest_image,
     request,
 )
-from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, page
+from api_gateway.gateway import Gateway
+from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, listed, owned, page
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
+from api_gateway.request_context import RequestContext
 from api_gateway.services.domain import SERVICE, Start, Stop
 from api_gateway.services.read import Service
 from api_gateway.services.routes import show as show_service
@@ -38,15 +39,15 @@ class NewDeployment(Body):
 
 
 async def _accepted(gateway: Gateway, ctx: RequestContext, document: Document) -> Response:
-    found = (await read.shown(gateway, [document]))[0]
+    found = (await read.deployments(gateway.documents, [document]))[0]
     return answer(ctx, found, 202, version=document["version"])
 
 
 async def _repeat(gateway: Gateway, ctx: RequestContext) -> Document | None:
     """The deployment that this very request made before."""
     made = ids.derived(ctx.id, "deployment")
-    if await gateway.replayed(ctx, Subject(ctx.organization, "deployment", made)):
-        return await owned(gateway, ctx, "deployment", made, "deployment")
+    if await gateway.commands.replayed(ctx, Subject(ctx.organization, "deployment", made)):
+        return await owned(gateway.documents, ctx, "deployment", made, "deployment")
     return None
 
 
@@ -60,9 +61,11 @@ async def _make(
 ) -> Response:
     """What was stopped is started first: a repeat of a request that was cut off finds that done."""
     if service.state.stopped:
-        await gateway.handle(ctx, SERVICE, service.id, Start(), step="start")
+        await gateway.commands.handle(ctx, SERVICE, service.id, Start(), step="start")
     built, commit = image
-    made = await request(gateway, ctx, service, trigger, wanted=wanted, image=built, commit=commit)
+    made = await request(
+        gateway.commands, ctx, service, trigger, wanted=wanted, image=built, commit=commit
+    )
     shown = read.deployment(made.document, None, None)
     return answer(ctx, shown, 202, version=made.head.version)
 
@@ -74,10 +77,10 @@ async def deploy(
     """Of the service as it is configured now."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
-    service = await living(gateway, ctx.organization, ours(id_, "service"))
-    gateway.precondition(ctx, service.head)
+    service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
+    ctx.precondition(service.head.version)
     built = body is None or body.build
-    image = (None, None) if built else await newest_image(gateway, id_)
+    image = (None, None) if built else await newest_image(gateway.documents, id_)
     return await _make(gateway, ctx, service, Trigger(kind="manual"), image)
 
 
@@ -86,18 +89,18 @@ async def list_deployments(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """Newest first."""
-    await owned(gateway, ctx, "service", id_, "service")
+    await owned(gateway.documents, ctx, "service", id_, "service")
     found = await page(
-        gateway, "deployment", {"state.service": id_}, cursor, limit,
+        gateway.documents, "deployment", {"state.service": id_}, cursor, limit,
         sort="first", descending=True,
     )  # fmt: skip
-    return answer(ctx, listed(await read.shown(gateway, found.items), found.next))
+    return answer(ctx, listed(await read.deployments(gateway.documents, found.items), found.next))
 
 
 @router.get("/v1/deployments/{id}", response_model=read.Deployment)
 async def get_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    document = await owned(gateway, ctx, "deployment", id_, "deployment")
-    found = (await read.shown(gateway, [document]))[0]
+    document = await owned(gateway.documents, ctx, "deployment", id_, "deployment")
+    found = (await read.deployments(gateway.documents, [document]))[0]
     return answer(ctx, found, version=document["version"])
 
 
@@ -105,7 +108,9 @@ async def get_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 async def cancel_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """One that still waits ends at once; otherwise whoever does the work stops it."""
     stop = domain.RequestStop("cancelled", strict=True)
-    outcome = await gateway.handle(ctx, domain.DEPLOYMENT, ours(id_, "deployment"), stop)
+    outcome = await gateway.commands.handle(
+        ctx, domain.DEPLOYMENT, checked_id(id_, "deployment"), stop
+    )
     return await _accepted(gateway, ctx, outcome.document)
 
 
@@ -114,16 +119,16 @@ async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """That whole specification again (variables, limits, image), without a build."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
-    document = await owned(gateway, ctx, "deployment", id_, "deployment")
-    former, head = await gateway.load(domain.DEPLOYMENT, ctx.organization, id_)
-    gateway.precondition(ctx, head)
-    image = await image_of(gateway, document)
+    document = await owned(gateway.documents, ctx, "deployment", id_, "deployment")
+    former, head = await gateway.commands.load(domain.DEPLOYMENT, ctx.organization, id_)
+    ctx.precondition(head.version)
+    image = await image_of(gateway.documents, document)
     if image[0] is None or former.specification is None:
         raise NothingToRunAgain(
             f"this deployment never had an image: it {document['state']['phase']}",
             hint="roll back to one that was live",
         )
-    service = await living(gateway, ctx.organization, former.service)
+    service = await living(gateway.commands, ctx.organization, former.service)
     trigger = Trigger(kind="rollback", of=id_)
     return await _make(gateway, ctx, service, trigger, image, former.specification)
 
@@ -131,10 +136,10 @@ async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigger) -> Response:
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
-    service = await living(gateway, ctx.organization, ours(id_, "service"))
-    gateway.precondition(ctx, service.head)
-    document = await last_live(gateway, ctx.organization, id_)
-    image = await image_of(gateway, document)
+    service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
+    ctx.precondition(service.head.version)
+    document = await last_live(gateway.store, gateway.documents, ctx.organization, id_)
+    image = await image_of(gateway.documents, document)
     wanted = Specification.model_validate(document["state"]["specification"])
     return await _make(gateway, ctx, service, trigger, image, wanted)
 
@@ -153,5 +158,5 @@ async def start_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.post("/v1/services/{id}/stop", response_model=Service)
 async def stop_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    outcome = await gateway.handle(ctx, SERVICE, ours(id_, "service"), Stop())
+    outcome = await gateway.commands.handle(ctx, SERVICE, checked_id(id_, "service"), Stop())
     return await show_service(gateway, ctx, outcome.document)

@@ -12,13 +12,12 @@ from slipway.kernel.errors import Invalid, NotFound
 from slipway.readmodel import cursor as cursors
 
 from api_gateway.domains import domain
-from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, place
+from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
 from api_gateway.services.domain import SERVICE, present
-from api_gateway.services.read import Domain, domains_of
-from api_gateway.services.read import domain as shown
+from api_gateway.services.read import Domain, domain_of, domains_of
 
 router = feature("domains")
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
@@ -42,13 +41,13 @@ class NewDomain(Body):
     def name(cls, value: str) -> str:
         value = value.lower().removesuffix(".")
         if not _HOST.fullmatch(value):
-            raise ValueError("is no host name, such as app.example.org")
+            raise ValueError("is not a host name, such as app.example.org")
         return value
 
 
 @router.post("/v1/services/{id}/domains", status_code=201, response_model=Domain)
 async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Response:
-    state, head = await gateway.load(SERVICE, ctx.organization, ours(id_, "service"))
+    state, head = await gateway.commands.load(SERVICE, ctx.organization, checked_id(id_, "service"))
     present(state)
     if body.https:
         raise CertificatesNotAvailable(
@@ -66,14 +65,14 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
         port=body.port,
         at=ctx.at,
     )
-    gateway.precondition(ctx, head)
-    outcome = await gateway.handle(
+    ctx.precondition(head.version)
+    outcome = await gateway.commands.handle(
         ctx, domain.HOST, host, command, step="add", organization=INSTALLATION
     )
     route = next((route for route in outcome.state.routes if route.domain == made), None)
     if route is None:
         raise NotFound("this domain was made by this request, and removed since")
-    return answer(ctx, shown(body.host, route.model_dump()), 201)
+    return answer(ctx, domain_of(body.host, route.model_dump()), 201)
 
 
 @router.get("/v1/services/{id}/domains", response_model=Listed[Domain])
@@ -81,13 +80,13 @@ async def list_domains(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """By host and path."""
-    await owned(gateway, ctx, "service", id_, "service")
+    await owned(gateway.documents, ctx, "service", id_, "service")
     found = {
         (f"{item['host']}{item['path']}", item["id"]): item
-        for item in (await domains_of(gateway, [id_]))[id_]
+        for item in (await domains_of(gateway.documents, [id_]))[id_]
     }
     places = sorted(found)
-    after = place(cursor)
+    after = decoded(cursor)
     start = bisect_right(places, after) if after is not None else 0
     part = places[start : start + limit]
     next_ = cursors.encode(*part[-1]) if len(places) > start + limit else None
@@ -97,14 +96,14 @@ async def list_domains(
 @router.delete("/v1/domains/{id}", status_code=204)
 async def remove_domain(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     where = {
-        "state.routes.domain": ours(id_, "domain"),
+        "state.routes.domain": checked_id(id_, "domain"),
         "state.organization": ctx.organization,
     }
     found = await gateway.documents.find("host", where, limit=1)
     if not found.items:
         raise NotFound("there is no such domain")
     command = domain.RemoveRoute(id_, ctx.at)
-    await gateway.handle(
+    await gateway.commands.handle(
         ctx, domain.HOST, found.items[0]["_id"], command, organization=INSTALLATION
     )
     return answer(ctx, None)

@@ -1,39 +1,24 @@
-"""The event stream, and the operator's rebuild of the views."""
+"""The event stream."""
 
 import re
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import orjson
 from fastapi import Query, Request
 from fastapi.responses import Response, StreamingResponse
+from slipway.eventstore.store import EventStore
 from slipway.kernel.errors import Invalid
 
 from api_gateway.events.cloudevents import cloud_event
-from api_gateway.gateway import Gateway
-from api_gateway.http.answers import answer
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
-from api_gateway.http.schema import Shown
 from api_gateway.http.streaming import HEADERS, beating
 
 router = feature("events")
 _POSITION = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?")
 _ALL_OF_IT = 10**9
 """Behind the last event of any commit."""
-
-
-class Projections(Shown):
-    """Of the newest rebuild. `differing` collections were not as the log has them; `sequence` is
-    how far the living views hold the log."""
-
-    status: Literal["none", "running", "done", "failed"]
-    folded: int
-    of: int
-    documents: int
-    differing: int
-    error: str | None
-    sequence: int
 
 
 def position(after: str | None) -> tuple[int, int]:
@@ -66,17 +51,17 @@ async def stream_events(
     minutes: clients resume with `Last-Event-ID`."""
     wanted = tuple(item.strip() for item in (types or "").split(",") if item.strip()) or ("",)
     start = position(request.headers.get("last-event-id") or after)
-    found = events(gateway, ctx.organization, start, wanted)
+    found = events(gateway.store, ctx.organization, start, wanted)
     return StreamingResponse(
         beating(found, b": still here\n\n"), media_type="text/event-stream", headers=HEADERS
     )
 
 
 async def events(
-    gateway: Gateway, organization: str, start: tuple[int, int], wanted: tuple[str, ...]
+    store: EventStore, organization: str, start: tuple[int, int], wanted: tuple[str, ...]
 ) -> AsyncGenerator[bytes]:
     yield b"retry: 1000\n\n"
-    async for commit in gateway.store.follow(max(0, start[0] - 1), f"evt.{organization}.>"):
+    async for commit in store.follow(max(0, start[0] - 1), f"evt.{organization}.>"):
         for index, event in enumerate(commit.events):
             if (commit.sequence, index) <= start:
                 continue
@@ -85,28 +70,3 @@ async def events(
                 yield b"id: %s\nevent: %s\ndata: %s\n\n" % (
                     shown["id"].encode(), shown["type"].encode(), orjson.dumps(shown),
                 )  # fmt: skip
-
-
-def _progress(gateway: Gateway) -> dict[str, Any]:
-    progress = gateway.projector.progress
-    return {
-        "status": progress.status,
-        "folded": progress.folded,
-        "of": progress.of,
-        "documents": progress.documents,
-        "differing": progress.differing,
-        "error": progress.error or None,
-        "sequence": gateway.projector.sequence,
-    }
-
-
-@router.post("/v1/admin/projections/rebuild", status_code=202, response_model=Projections)
-async def rebuild_projections(gateway: Gate, ctx: Ctx) -> Response:
-    """All views anew from the log, beside the living ones."""
-    gateway.ask_rebuild(ctx)
-    return answer(ctx, _progress(gateway), 202)
-
-
-@router.get("/v1/admin/projections", response_model=Projections)
-async def get_projections(gateway: Gate, ctx: Ctx) -> Response:
-    return answer(ctx, _progress(gateway))

@@ -8,9 +8,9 @@ from fastapi.responses import Response
 from slipway.kernel.errors import Invalid, NotFound
 from slipway.kernel.ids import is_uuid
 from slipway.readmodel import cursor as cursors
-from slipway.readmodel.model import Document, Page
+from slipway.readmodel.model import Document, Documents, Page
 
-from api_gateway.gateway import Gateway, RequestContext
+from api_gateway.request_context import RequestContext
 
 Id = Annotated[str, Path(alias="id")]
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -33,10 +33,10 @@ def answer(
 
 
 async def owned(
-    gateway: Gateway, ctx: RequestContext, collection: str, id_: str, what: str
+    documents: Documents, ctx: RequestContext, collection: str, id_: str, what: str
 ) -> Document:
     """The document, if it is the organization's and not deleted. Raises NotFound."""
-    document = await gateway.documents.get(collection, id_) if is_uuid(id_) else None
+    document = await documents.get(collection, id_) if is_uuid(id_) else None
     if (
         document is None
         or document["org"] != ctx.organization
@@ -46,15 +46,15 @@ async def owned(
     return document
 
 
-def ours(id_: str, what: str) -> str:
+def checked_id(id_: str, what: str) -> str:
     """An id as aggregates have it. Raises NotFound for any other text."""
     if not is_uuid(id_):
         raise NotFound(f"there is no such {what}")
     return id_
 
 
-def place(cursor: str | None, kind: type[str] | type[int] = str) -> tuple[Any, str] | None:
-    """Where the last page ended. Raises Invalid for a cursor that none of ours is."""
+def decoded(cursor: str | None, kind: type[str] | type[int] = str) -> tuple[Any, str] | None:
+    """Where the last page ended. Raises Invalid for what is no cursor of this list."""
     if cursor is None:
         return None
     try:
@@ -62,29 +62,18 @@ def place(cursor: str | None, kind: type[str] | type[int] = str) -> tuple[Any, s
     except (ValueError, TypeError):
         value, id_ = None, ""
     if type(value) is not kind:
-        raise Invalid("this cursor is none of ours", pointer="?cursor")
+        raise Invalid("this is no cursor of this list", pointer="?cursor")
     return value, id_
 
 
 async def page(
-    gateway: Gateway, collection: str, where: dict[str, Any], cursor: str | None, limit: int,
+    documents: Documents, collection: str, where: dict[str, Any], cursor: str | None, limit: int,
     *, sort: str = "created_at", descending: bool = False,
 ) -> Page:  # fmt: skip
-    place(cursor, int if sort == "first" else str)
-    return await gateway.documents.find(
+    decoded(cursor, int if sort == "first" else str)
+    return await documents.find(
         collection, where, sort=sort, descending=descending, cursor=cursor, limit=limit
     )
-
-
-async def everything(gateway: Gateway, collection: str, where: dict[str, Any]) -> list[Document]:
-    """All documents, page by page; for what is bounded by an environment or a project."""
-    found: list[Document] = []
-    cursor = None
-    while True:
-        part = await gateway.documents.find(collection, where, cursor=cursor, limit=500)
-        found += part.items
-        if (cursor := part.next) is None:
-            return found
 
 
 def listed(items: list[Any], next_: str | None) -> dict[str, Any]:

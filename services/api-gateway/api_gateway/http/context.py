@@ -12,8 +12,9 @@ from slipway.kernel import ids
 from slipway.kernel.envelope import Actor
 from slipway.kernel.errors import Forbidden, Invalid, NotFound, Unauthenticated
 
-from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.roles import OPERATIONS, require
+from api_gateway.gateway import Gateway
+from api_gateway.request_context import RequestContext
+from api_gateway.roles import require
 
 COOKIE = "slipway_session"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -142,7 +143,7 @@ async def identify(ctx: RequestContext, gateway: Gateway, request: Request) -> N
     if not _KEY.fullmatch(key):
         raise Invalid("has to be 1 to 200 visible characters", pointer="Idempotency-Key")
     ctx.keyed = True
-    ctx.digest = gateway.digest(await request.body())
+    ctx.digest = gateway.own_key.digest(await request.body())
     actor = f"{ctx.actor.kind}/{ctx.actor.id}"
     ctx.id = ids.request_id(ctx.organization, actor, request.method, request.url.path, key)
 
@@ -157,7 +158,7 @@ def _version(if_match: str | None) -> int | None:
 async def context(request: Request, gateway: Gate) -> RequestContext:
     """Who asks, in their organization, with the right that the operation needs."""
     ctx = await _authenticated(gateway, request)
-    need = OPERATIONS[request.scope["route"].name]
+    need = request.app.state.needs[request.scope["route"].name]
     match need:
         case "nothing" | "sign-in":
             pass

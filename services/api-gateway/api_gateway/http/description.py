@@ -1,5 +1,6 @@
 """The API's description: what FastAPI knows of the operations, and what all of them share."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from api_gateway.http.context import COOKIE
 from api_gateway.http.problem import TITLES
 from api_gateway.http.schema import Problem
-from api_gateway.roles import OPERATIONS, Need
+from api_gateway.roles import Need
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _SECURITY = {
@@ -74,7 +75,7 @@ def _told(version: bool) -> dict[str, Any]:
     return found
 
 
-def _complete(document: dict[str, Any]) -> None:
+def _complete(document: dict[str, Any], needs: Mapping[str, Need]) -> None:
     schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -86,7 +87,7 @@ def _complete(document: dict[str, Any]) -> None:
             if (operation := item.get(method)) is None:
                 continue
             name = operation["operationId"]
-            need = OPERATIONS[name]
+            need = needs[name]
             refused = {
                 "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
             }
@@ -106,14 +107,14 @@ def _complete(document: dict[str, Any]) -> None:
             operation["x-needs"] = need
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, needs: Mapping[str, Need]) -> None:
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = get_openapi(
                 title=app.title, version=app.version,
                 description=app.description, routes=app.routes,
             )  # fmt: skip
-            _complete(app.openapi_schema)
+            _complete(app.openapi_schema, needs)
         return app.openapi_schema
 
     app.openapi = described

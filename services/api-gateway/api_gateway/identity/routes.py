@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi import Request
 from fastapi.responses import Response
-from slipway import sealing
 from slipway.kernel import ids
-from slipway.kernel.envelope import INSTALLATION, NOTHING, Actor, Subject
+from slipway.kernel.envelope import INSTALLATION, Actor, Subject
 from slipway.kernel.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from slipway.runtime.clock import iso
 
-from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, page
+from api_gateway.gateway import Gateway
+from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, listed, page
 from api_gateway.http.context import COOKIE, Ctx, Gate, address_of, hashed, identify
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Listed
@@ -22,6 +21,7 @@ from api_gateway.identity import domain, passwords, schema
 from api_gateway.identity.throttle import Throttle
 from api_gateway.organizations.creation import create_organization
 from api_gateway.organizations.domain import MEMBER, Add
+from api_gateway.request_context import RequestContext
 from api_gateway.roles import at_most
 
 router = feature("identity")
@@ -50,8 +50,8 @@ async def setup(body: schema.Setup, request: Request, gateway: Gate) -> Response
     email_id = ids.value_id("email", body.email.lower())
     user, organization = ids.derived("setup", email_id), ids.derived("setup", "organization")
     async with _setting_up:
-        if not await gateway.replayed(ctx, Subject(INSTALLATION, "installation", "main")):
-            state = await gateway.state(domain.INSTALLATION, INSTALLATION, "main")
+        if not await gateway.commands.replayed(ctx, Subject(INSTALLATION, "installation", "main")):
+            state = await gateway.commands.state(domain.INSTALLATION, INSTALLATION, "main")
             if state.user is not None:
                 raise domain.SetupClosed("this installation has its first owner already")
             await _set_up(gateway, ctx, body, email_id, user, organization)
@@ -70,18 +70,18 @@ async def _set_up(
     email_id: str, user: str, organization: str,
 ) -> None:  # fmt: skip
     hashed_password = await passwords.hash_password(body.password)
-    public = sealing.public_of(gateway.settings.gateway_key.get_secret_value())
-    email = sealing.seal(public, "gateway", body.email, f"user/{user}/email")
+    email = gateway.own_key.seal(body.email, f"user/{user}/email")
     ctx.actor = Actor("user", user, ctx.actor.address)
     claim = domain.ClaimEmail(user)
-    await gateway.handle(ctx, domain.EMAIL, email_id, claim, organization=INSTALLATION)
+    await gateway.commands.handle(ctx, domain.EMAIL, email_id, claim, organization=INSTALLATION)
     register = domain.Register(email, email_id, hashed_password, operator=True)
-    await gateway.handle(ctx, domain.USER, user, register, organization=INSTALLATION)
+    await gateway.commands.handle(ctx, domain.USER, user, register, organization=INSTALLATION)
     ctx.organization = organization
-    await create_organization(gateway, ctx, organization, body.organization)
-    await gateway.handle(ctx, MEMBER, user, Add(user, "owner"))
+    keys, master = gateway.keys, gateway.settings.master_public
+    await create_organization(gateway.commands, keys, master, ctx, organization, body.organization)
+    await gateway.commands.handle(ctx, MEMBER, user, Add(user, "owner"))
     done = domain.CompleteSetup(user, organization)
-    await gateway.handle(ctx, domain.INSTALLATION, "main", done, organization=INSTALLATION)
+    await gateway.commands.handle(ctx, domain.INSTALLATION, "main", done, organization=INSTALLATION)
 
 
 @router.post("/v1/sessions", status_code=201, response_model=schema.Session)
@@ -101,11 +101,13 @@ async def sign_in(body: schema.SignIn, request: Request, gateway: Gate) -> Respo
     await _throttle.succeeded(email_id)
     ctx = await _anonymous(gateway, request, Actor("user", user["_id"], address_of(request)))
     # It follows from the request's id: a repeat with the same Idempotency-Key is the same session.
-    secret = gateway.secret_of(f"session/{ctx.id}".encode())
+    secret = gateway.own_key.secret_of(f"session/{ctx.id}".encode())
     session = ids.derived(ctx.id, "session")
     expires = (ctx.at + _SESSION).isoformat()
     opened = domain.Open(user["_id"], hashed(secret), expires)
-    outcome = await gateway.handle(ctx, domain.SESSION, session, opened, organization=INSTALLATION)
+    outcome = await gateway.commands.handle(
+        ctx, domain.SESSION, session, opened, organization=INSTALLATION
+    )
     until = iso(datetime.fromisoformat(outcome.state.expires_at))
     response = answer(ctx, {"id": session, "user": user["_id"], "expires_at": until}, 201)
     response.set_cookie(
@@ -119,7 +121,7 @@ async def sign_in(body: schema.SignIn, request: Request, gateway: Gate) -> Respo
 async def sign_out(request: Request, gateway: Gate, ctx: Ctx) -> Response:
     session = await gateway.credentials.session(hashed(request.cookies[COOKIE]))
     if session is not None:
-        await gateway.handle(
+        await gateway.commands.handle(
             ctx, domain.SESSION, session["_id"], domain.Close(), organization=INSTALLATION
         )
     response = answer(ctx, None)
@@ -132,7 +134,7 @@ async def list_tokens(
     gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     where = {"org": ctx.organization, "state.revoked": False}
-    found = await page(gateway, "token", where, cursor, limit)
+    found = await page(gateway.documents, "token", where, cursor, limit)
     return answer(ctx, listed([schema.token(item) for item in found.items], found.next))
 
 
@@ -144,13 +146,15 @@ async def create_token(body: schema.NewToken, gateway: Gate, ctx: Ctx) -> Respon
     expires = _moment(body.expires_at, ctx.at) if body.expires_at is not None else None
     creator = ctx.user
     if creator is None:
-        creator = (await gateway.state(domain.TOKEN, ctx.organization, ctx.actor.id)).created_by
+        creator = (
+            await gateway.commands.state(domain.TOKEN, ctx.organization, ctx.actor.id)
+        ).created_by
     id_ = ids.derived(ctx.id, "token")
-    if not await gateway.replayed(ctx, Subject(ctx.organization, "token", id_)):
-        gateway.precondition(ctx, NOTHING)
+    if not await gateway.commands.replayed(ctx, Subject(ctx.organization, "token", id_)):
+        ctx.precondition(0)
     secret = f"slp_{secrets.token_urlsafe(32)}"
     command = domain.CreateToken(body.name, body.role, hashed(secret), creator, expires)
-    outcome = await gateway.handle(ctx, domain.TOKEN, id_, command, step="create")
+    outcome = await gateway.commands.handle(ctx, domain.TOKEN, id_, command, step="create")
     shown = schema.token(outcome.document)
     if outcome.state.hash == hashed(secret):
         shown["token"] = secret
@@ -164,13 +168,15 @@ def _moment(text: str, now: datetime) -> str:
     except (ValueError, OverflowError):
         raise Invalid("not a time in ISO 8601", pointer="/expires_at") from None
     if moment <= now:
-        raise Invalid("this time is over", pointer="/expires_at")
+        raise Invalid("this time has passed", pointer="/expires_at")
     return iso(moment)
 
 
 @router.delete("/v1/tokens/{id}", status_code=204)
 async def revoke_token(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    outcome = await gateway.handle(ctx, domain.TOKEN, ours(id_, "token"), domain.Revoke())
+    outcome = await gateway.commands.handle(
+        ctx, domain.TOKEN, checked_id(id_, "token"), domain.Revoke()
+    )
     if not outcome.head.version:
         raise NotFound("there is no such token")
     return answer(ctx, None)

@@ -21,9 +21,9 @@ from slipway.kernel.envelope import INSTALLATION, Subject
 
 from api_gateway import names
 from api_gateway.deployments.react import stop_all
+from api_gateway.documents import everything, views_hold
 from api_gateway.domains.domain import HOST, RemoveRoute
 from api_gateway.gateway import Gateway
-from api_gateway.http.answers import everything
 from api_gateway.projects.domain import (
     ENVIRONMENT,
     PROJECT,
@@ -31,6 +31,7 @@ from api_gateway.projects.domain import (
     FinishDeletion,
     RequestDeletion,
 )
+from api_gateway.request_context import service_context
 from api_gateway.services.domain import SERVICE
 from api_gateway.services.domain import FinishDeletion as ServiceGone
 from api_gateway.services.domain import RequestDeletion as DeleteService
@@ -75,37 +76,45 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
 
 async def _first_environment(gateway: Gateway, commit: Commit, event: ProjectCreated) -> None:
     organization = commit.subject.organization
-    state, _ = await gateway.known(ENVIRONMENT, organization, event.environment)
+    state, _ = await gateway.commands.last_seen(ENVIRONMENT, organization, event.environment)
     if state.phase == "none":
-        ctx, project = gateway.service_context(commit), commit.subject.id
-        await names.claim(gateway, ctx, project, "Production", ENVIRONMENT, event.environment)
+        ctx, project = service_context(gateway.clock, commit), commit.subject.id
+        await names.claim(
+            gateway.commands, ctx, project, "Production", ENVIRONMENT, event.environment
+        )
         command = CreateEnvironment(project, "Production")
-        await gateway.handle(ctx, ENVIRONMENT, event.environment, command, step="environment")
+        await gateway.commands.handle(
+            ctx, ENVIRONMENT, event.environment, command, step="environment"
+        )
 
 
 async def _late_environment(gateway: Gateway, commit: Commit, event: EnvironmentCreated) -> None:
-    project = await gateway.state(PROJECT, commit.subject.organization, event.project)
+    project = await gateway.commands.state(PROJECT, commit.subject.organization, event.project)
     if project.phase in _GOING:
-        ctx = gateway.service_context(commit, "late")
-        await gateway.handle(ctx, ENVIRONMENT, commit.subject.id, RequestDeletion(), step="d")
+        ctx = service_context(gateway.clock, commit, "late")
+        await gateway.commands.handle(
+            ctx, ENVIRONMENT, commit.subject.id, RequestDeletion(), step="d"
+        )
 
 
 async def _late_service(gateway: Gateway, commit: Commit, event: ServiceCreated) -> None:
-    environment = await gateway.state(ENVIRONMENT, commit.subject.organization, event.environment)
+    environment = await gateway.commands.state(
+        ENVIRONMENT, commit.subject.organization, event.environment
+    )
     if environment.phase in _GOING:
-        ctx = gateway.service_context(commit, "late")
-        await gateway.handle(ctx, SERVICE, commit.subject.id, DeleteService(), step="d")
+        ctx = service_context(gateway.clock, commit, "late")
+        await gateway.commands.handle(ctx, SERVICE, commit.subject.id, DeleteService(), step="d")
 
 
 async def _remove_domains(gateway: Gateway, commit: Commit, service: str) -> None:
-    ctx = gateway.service_context(commit, "domains")
-    for host in await everything(gateway, "host", {"state.routes.service": service}):
+    ctx = service_context(gateway.clock, commit, "domains")
+    for host in await everything(gateway.documents, "host", {"state.routes.service": service}):
         for route in host["state"]["routes"]:
             if route["service"] == service:
                 command = RemoveRoute(route["domain"], ctx.at)
-                state = await gateway.state(HOST, INSTALLATION, host["_id"])
+                state = await gateway.commands.state(HOST, INSTALLATION, host["_id"])
                 if any(r.domain == route["domain"] for r in state.routes):
-                    await gateway.handle(
+                    await gateway.commands.handle(
                         ctx, HOST, host["_id"], command,
                         step=route["domain"], organization=INSTALLATION,
                     )  # fmt: skip
@@ -113,58 +122,64 @@ async def _remove_domains(gateway: Gateway, commit: Commit, service: str) -> Non
 
 async def _service_gone(gateway: Gateway, commit: Commit, service: str) -> None:
     organization = commit.subject.organization
-    state = await gateway.state(SERVICE, organization, service)
+    state = await gateway.commands.state(SERVICE, organization, service)
     if state.phase != "deleting":
         return
     await _remove_domains(gateway, commit, service)  # one may have been added meanwhile
-    ctx = gateway.service_context(commit, "gone")
+    ctx = service_context(gateway.clock, commit, "gone")
     name = names.name_id(state.environment, state.name)
-    await gateway.handle(ctx, names.NAME, name, names.Release(service), step="release")
-    await gateway.handle(ctx, SERVICE, service, ServiceGone(), step="gone")
+    await gateway.commands.handle(ctx, names.NAME, name, names.Release(service), step="release")
+    await gateway.commands.handle(ctx, SERVICE, service, ServiceGone(), step="gone")
 
 
 async def _delete_services(gateway: Gateway, commit: Commit, environment: str) -> None:
-    await gateway.views_hold(commit)
-    ctx = gateway.service_context(commit, "services")
-    for document in await everything(gateway, "service", {"state.environment": environment}):
+    await views_hold(gateway.projector, commit)
+    ctx = service_context(gateway.clock, commit, "services")
+    for document in await everything(
+        gateway.documents, "service", {"state.environment": environment}
+    ):
         if document["state"]["phase"] == "active":
-            await gateway.handle(ctx, SERVICE, document["_id"], DeleteService(), step="d")
+            await gateway.commands.handle(ctx, SERVICE, document["_id"], DeleteService(), step="d")
 
 
 async def _environment_gone(gateway: Gateway, commit: Commit, environment: str) -> None:
     """Once no service is left and the network has gone."""
     organization = commit.subject.organization
-    state = await gateway.state(ENVIRONMENT, organization, environment)
+    state = await gateway.commands.state(ENVIRONMENT, organization, environment)
     if state.phase != "deleting":
         return
-    await gateway.views_hold(commit)
-    for document in await everything(gateway, "service", {"state.environment": environment}):
+    await views_hold(gateway.projector, commit)
+    for document in await everything(
+        gateway.documents, "service", {"state.environment": environment}
+    ):
         if document["state"]["phase"] != "deleted":
             return
     network = await gateway.store.head(Subject(organization, "network", environment))
     if network is None or not isinstance(network.events[-1], NetworkRemoved):
         return
-    ctx = gateway.service_context(commit, "environment-gone")
+    ctx = service_context(gateway.clock, commit, "environment-gone")
     name = names.name_id(state.project, state.name)
-    await gateway.handle(ctx, names.NAME, name, names.Release(environment), step="release")
-    await gateway.handle(ctx, ENVIRONMENT, environment, FinishDeletion(), step="gone")
+    await gateway.commands.handle(ctx, names.NAME, name, names.Release(environment), step="release")
+    await gateway.commands.handle(ctx, ENVIRONMENT, environment, FinishDeletion(), step="gone")
 
 
 async def _delete_environments(gateway: Gateway, commit: Commit, project: str) -> None:
-    await gateway.views_hold(commit)
-    ctx = gateway.service_context(commit, "environments")
-    for document in await everything(gateway, "environment", {"state.project": project}):
+    await views_hold(gateway.projector, commit)
+    ctx = service_context(gateway.clock, commit, "environments")
+    for document in await everything(gateway.documents, "environment", {"state.project": project}):
         if document["state"]["phase"] == "active":
-            await gateway.handle(ctx, ENVIRONMENT, document["_id"], RequestDeletion(), step="d")
+            await gateway.commands.handle(
+                ctx, ENVIRONMENT, document["_id"], RequestDeletion(), step="d"
+            )
 
 
 async def _project_gone(gateway: Gateway, commit: Commit, project: str) -> None:
-    state = await gateway.state(PROJECT, commit.subject.organization, project)
+    state = await gateway.commands.state(PROJECT, commit.subject.organization, project)
     if state.phase != "deleting":
         return
-    await gateway.views_hold(commit)
-    for document in await everything(gateway, "environment", {"state.project": project}):
+    await views_hold(gateway.projector, commit)
+    for document in await everything(gateway.documents, "environment", {"state.project": project}):
         if document["state"]["phase"] != "deleted":
             return
-    ctx = gateway.service_context(commit, "project-gone")
-    await gateway.handle(ctx, PROJECT, project, FinishDeletion(), step="gone")
+    ctx = service_context(gateway.clock, commit, "project-gone")
+    await gateway.commands.handle(ctx, PROJECT, project, FinishDeletion(), step="gone")

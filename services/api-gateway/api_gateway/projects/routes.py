@@ -4,18 +4,19 @@ import asyncio
 
 from fastapi.responses import Response
 from slipway.kernel import ids
-from slipway.kernel.envelope import NOTHING, Subject
+from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
 from api_gateway import names
-from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.http.answers import Cursor, Id, Limit, answer, ours, place
+from api_gateway.gateway import Gateway
+from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Deleting, Listed
 from api_gateway.projects import domain, schema
-from api_gateway.projects.tree import Tree
+from api_gateway.projects.tree import Tree, Trees
+from api_gateway.request_context import RequestContext
 
 router = feature("projects")
 
@@ -25,8 +26,8 @@ async def list_projects(
     gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """With their environments and services, oldest first."""
-    after = place(cursor)
-    tree = await gateway.trees.of(ctx.organization)
+    after = decoded(cursor)
+    tree = await gateway.view(Trees).of(ctx.organization)
     items, next_ = tree.page(after, limit)
     cursor_of_next = b"null" if next_ is None else b'"%s"' % next_.encode()
     return answer(ctx, b'{"items":[%s],"next":%s}' % (b",".join(items), cursor_of_next))
@@ -36,13 +37,13 @@ async def list_projects(
 async def create_project(body: schema.NewProject, gateway: Gate, ctx: Ctx) -> Response:
     """With its first environment, Production."""
     id_, production = ids.derived(ctx.id, "project"), ids.derived(ctx.id, "environment")
-    if not await gateway.replayed(ctx, Subject(ctx.organization, "project", id_)):
-        gateway.precondition(ctx, NOTHING)
+    if not await gateway.commands.replayed(ctx, Subject(ctx.organization, "project", id_)):
+        ctx.precondition(0)
     # Side by side: what is cut off here is finished by the reaction to the project's making.
     _, environment, outcome = await asyncio.gather(
-        names.claim(gateway, ctx, id_, "Production", domain.ENVIRONMENT, production),
+        names.claim(gateway.commands, ctx, id_, "Production", domain.ENVIRONMENT, production),
         _environment(gateway, ctx, id_, production, "Production"),
-        gateway.handle(
+        gateway.commands.handle(
             ctx, domain.PROJECT, id_, domain.CreateProject(body.name, production),
             step="create", new=True,
         ),
@@ -57,7 +58,7 @@ async def _environment(
     gateway: Gateway, ctx: RequestContext, project: str, id_: str, name: str
 ) -> Document:
     command = domain.CreateEnvironment(project, name)
-    outcome = await gateway.handle(
+    outcome = await gateway.commands.handle(
         ctx, domain.ENVIRONMENT, id_, command, step="environment", new=True
     )
     return outcome.document
@@ -66,7 +67,7 @@ async def _environment(
 async def _project(
     gateway: Gateway, ctx: RequestContext, id_: str, version: int | None = None
 ) -> Response:
-    tree = await gateway.trees.of(ctx.organization)
+    tree = await gateway.view(Trees).of(ctx.organization)
     shown = tree.project(id_)
     if shown is None:
         raise NotFound("there is no such project")
@@ -80,16 +81,16 @@ async def get_project(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.patch("/v1/projects/{id}", response_model=schema.Project)
 async def change_project(id_: Id, body: schema.ChangedProject, gateway: Gate, ctx: Ctx) -> Response:
-    ours(id_, "project")
-    outcome = await gateway.handle(ctx, domain.PROJECT, id_, domain.Rename(body.name))
+    checked_id(id_, "project")
+    outcome = await gateway.commands.handle(ctx, domain.PROJECT, id_, domain.Rename(body.name))
     return await _project(gateway, ctx, id_, version=outcome.head.version)
 
 
 @router.delete("/v1/projects/{id}", status_code=202, response_model=Deleting)
 async def delete_project(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """Begins; routes, services and networks go first, and it is shown as deleting until then."""
-    ours(id_, "project")
-    await gateway.handle(ctx, domain.PROJECT, id_, domain.RequestDeletion())
+    checked_id(id_, "project")
+    await gateway.commands.handle(ctx, domain.PROJECT, id_, domain.RequestDeletion())
     return answer(ctx, {"id": id_, "status": "deleting"}, 202)
 
 
@@ -99,11 +100,13 @@ async def create_environment(
 ) -> Response:
     environment = ids.derived(ctx.id, "environment")
     subject = Subject(ctx.organization, "environment", environment)
-    state, head = await gateway.known(domain.PROJECT, ctx.organization, ours(id_, "project"))
-    if not await gateway.replayed(ctx, subject):
+    state, head = await gateway.commands.last_seen(
+        domain.PROJECT, ctx.organization, checked_id(id_, "project")
+    )
+    if not await gateway.commands.replayed(ctx, subject):
         domain.alive("project", state.phase)
-        gateway.precondition(ctx, head)
-        await names.claim(gateway, ctx, id_, body.name, domain.ENVIRONMENT, environment)
+        ctx.precondition(head.version)
+        await names.claim(gateway.commands, ctx, id_, body.name, domain.ENVIRONMENT, environment)
     document = await _environment(gateway, ctx, id_, environment, body.name)
     made = Tree(None)
     made.put("environment", document)
@@ -113,7 +116,7 @@ async def create_environment(
 async def _one(
     gateway: Gateway, ctx: RequestContext, id_: str, version: int | None = None
 ) -> Response:
-    tree = await gateway.trees.of(ctx.organization)
+    tree = await gateway.view(Trees).of(ctx.organization)
     shown = tree.environment(id_)
     if shown is None:
         raise NotFound("there is no such environment")
@@ -130,15 +133,19 @@ async def change_environment(
     id_: Id, body: schema.ChangedEnvironment, gateway: Gate, ctx: Ctx
 ) -> Response:
     environment = domain.ENVIRONMENT
-    state, _ = await gateway.begin(ctx, environment, ours(id_, "environment"))
+    state, _ = await gateway.commands.begin(ctx, environment, checked_id(id_, "environment"))
     domain.alive("environment", state.phase)
-    async with names.moved(gateway, ctx, state.project, state.name, body.name, environment, id_):
-        outcome = await gateway.handle(ctx, domain.ENVIRONMENT, id_, domain.Rename(body.name))
+    async with names.moved(
+        gateway.commands, ctx, state.project, state.name, body.name, environment, id_
+    ):
+        outcome = await gateway.commands.handle(
+            ctx, domain.ENVIRONMENT, id_, domain.Rename(body.name)
+        )
     return await _one(gateway, ctx, id_, version=outcome.head.version)
 
 
 @router.delete("/v1/environments/{id}", status_code=202, response_model=Deleting)
 async def delete_environment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    ours(id_, "environment")
-    await gateway.handle(ctx, domain.ENVIRONMENT, id_, domain.RequestDeletion())
+    checked_id(id_, "environment")
+    await gateway.commands.handle(ctx, domain.ENVIRONMENT, id_, domain.RequestDeletion())
     return answer(ctx, {"id": id_, "status": "deleting"}, 202)

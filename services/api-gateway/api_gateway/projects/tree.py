@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
-from slipway.eventstore.store import Commit
-from slipway.kernel.envelope import Subject
+from slipway.eventstore.store import Commit, EventStore
 from slipway.readmodel import cursor as cursors
 from slipway.readmodel.model import Document, Documents
 from slipway.readmodel.projector import Progress, Projector
 
+from api_gateway.listener import Listener
+
 _MOST = 100
+_AT_ONCE = 500
 _KINDS = ("project", "environment", "service", "rollout")
 _THERE = ["active", "deleting"]
 
@@ -85,47 +87,63 @@ class Tree:
     _order: list[tuple[str, str]] = field(default_factory=list)
     _rendered: dict[str, bytes] = field(default_factory=dict)
 
-    def known(self, kind: str, id_: str) -> int:
+    def sequence_of(self, kind: str, id_: str) -> int:
         """The sequence up to which that part is here."""
         part = self._parts[kind].get(id_)
         return part.sequence if part else 0
 
     def put(self, kind: str, document: Document) -> None:
         id_ = document["_id"]
-        if self.known(kind, id_) >= document["_seq"]:
+        if self.sequence_of(kind, id_) >= document["_seq"]:
             return
-        part = self._parts[kind][id_] = _part(kind, document)
-        place = (part.created_at, id_)
+        part = _part(kind, document)
+        if kind == "rollout":
+            self._put_rollout(id_, part)
+            return
+        if part.state["phase"] == "deleted":
+            self._forget(kind, id_)
+            return
+        self._parts[kind][id_] = part
         match kind:
             case "project":
-                if part.state["phase"] == "deleted":
-                    self._order = [item for item in self._order if item != place]
-                else:
-                    self._insert(place)
-                self._rendered.pop(id_, None)
+                self._insert((part.created_at, id_))
             case "environment":
                 self._inside.setdefault(part.state["project"], set()).add(id_)
-                self._rendered.pop(part.state["project"], None)
-            case "service":
-                self._inside.setdefault(part.state["environment"], set()).add(id_)
-                self._rendered.pop(part.state["project"], None)
             case _:
-                service = self._parts["service"].get(id_)
-                if service is not None:
-                    self._rendered.pop(service.state["project"], None)
+                self._inside.setdefault(part.state["environment"], set()).add(id_)
+        self._rendered.pop(part.state.get("project", id_), None)
 
-    def _insert(self, place: tuple[str, str]) -> None:
-        at = bisect_left(self._order, place)
-        if self._order[at : at + 1] != [place]:
-            self._order.insert(at, place)
+    def _put_rollout(self, id_: str, part: _Part) -> None:
+        """One of a service that is not here belongs to one that is gone."""
+        if (service := self._parts["service"].get(id_)) is not None:
+            self._parts["rollout"][id_] = part
+            self._rendered.pop(service.state["project"], None)
+
+    def _forget(self, kind: str, id_: str) -> None:
+        """An older document may bring it back, until the log's announcement has it read again."""
+        part = self._parts[kind].pop(id_, None)
+        if part is None:
+            return
+        self._inside.pop(id_, None)
+        parent = part.state.get("environment") or part.state.get("project")
+        self._inside.get(parent or "", set()).discard(id_)
+        self._parts["rollout"].pop(id_, None)
+        self._rendered.pop(part.state.get("project", id_), None)
+        if kind == "project":
+            self._order.remove((part.created_at, id_))
+
+    def _insert(self, project: tuple[str, str]) -> None:
+        at = bisect_left(self._order, project)
+        if self._order[at : at + 1] != [project]:
+            self._order.insert(at, project)
 
     def page(self, after: tuple[str, str] | None, limit: int) -> tuple[list[bytes], str | None]:
         """Projects as JSON, oldest first, and the cursor of the next page."""
         start = bisect_right(self._order, after) if after is not None else 0
-        places = self._order[start : start + limit]
+        projects = self._order[start : start + limit]
         more = len(self._order) > start + limit
-        next_ = cursors.encode(*places[-1]) if places and more else None
-        return [self._json(id_) for _, id_ in places], next_
+        next_ = cursors.encode(*projects[-1]) if projects and more else None
+        return [self._json(id_) for _, id_ in projects], next_
 
     def _json(self, id_: str) -> bytes:
         found = self._rendered.get(id_)
@@ -136,6 +154,9 @@ class Tree:
     def _there(self, kind: str, id_: str) -> _Part | None:
         part = self._parts[kind].get(id_)
         return part if part is not None and part.state["phase"] in _THERE else None
+
+    def service_ids(self) -> list[str]:
+        return list(self._parts["service"])
 
     def version(self, kind: str, id_: str) -> int:
         return self._parts[kind][id_].version
@@ -204,9 +225,9 @@ class Tree:
             and wanted.status in (None, self._status(id_))
         )
         start = bisect_right(found, after) if after is not None else 0
-        places = found[start : start + limit]
+        part = found[start : start + limit]
         more = len(found) > start + limit
-        return [id_ for _, id_ in places], cursors.encode(*places[-1]) if more else None
+        return [id_ for _, id_ in part], cursors.encode(*part[-1]) if more else None
 
 
 def service_status(state: dict[str, Any], *, serving: bool) -> ServiceStatus:
@@ -217,29 +238,27 @@ def service_status(state: dict[str, Any], *, serving: bool) -> ServiceStatus:
     return "running" if serving else "not deployed"
 
 
-class Trees:
-    def __init__(self, documents: Documents, projector: Projector) -> None:
+class Trees(Listener):
+    def __init__(self, _store: EventStore, documents: Documents, projector: Projector) -> None:
         self._documents = documents
         self._projector = projector
         self._trees: OrderedDict[str, Tree] = OrderedDict()
-        self._written: dict[str, int] = {}
-        """Organization → the highest sequence that was written here."""
+        self._written = 0
+        """The highest sequence that was written here."""
 
-    def changed(self, commit: Commit) -> None:
-        """The documents hold the commit."""
+    def folded(self, commit: Commit) -> None:
         kind, id_ = commit.subject.category, commit.subject.id
         tree = self._trees.get(commit.subject.organization)
-        if tree is not None and kind in _KINDS and tree.known(kind, id_) < commit.sequence:
+        if tree is not None and kind in _KINDS and tree.sequence_of(kind, id_) < commit.sequence:
             tree.stale.add((kind, id_))
 
-    def put(self, subject: Subject, document: Document) -> None:
-        """Somebody here wrote this."""
-        organization = subject.organization
-        if subject.category not in _KINDS:
+    def written(self, commit: Commit, document: Document) -> None:
+        kind = commit.subject.category
+        if kind not in _KINDS:
             return
-        self._written[organization] = max(self._written.get(organization, 0), document["_seq"])
-        if (tree := self._trees.get(organization)) is not None:
-            tree.put(subject.category, document)
+        self._written = max(self._written, document["_seq"])
+        if (tree := self._trees.get(commit.subject.organization)) is not None:
+            tree.put(kind, document)
 
     async def of(self, organization: str) -> Tree:
         """As new as the documents, and with everything that was written here."""
@@ -264,9 +283,10 @@ class Trees:
 
     async def _refresh(self, tree: Tree, organization: str) -> None:
         if not tree.loaded:
-            await self._projector.wait_for(self._written.get(organization, 0), 2.0)
-            for kind in _KINDS:
+            await self._projector.wait_for(self._written, 2.0)
+            for kind in ("project", "environment", "service"):
                 await self._load(tree, kind, organization)
+            await self._load_rollouts(tree)
             tree.loaded = True
         while tree.stale:
             stale, tree.stale = tree.stale, set()
@@ -280,13 +300,19 @@ class Trees:
                 raise
 
     async def _load(self, tree: Tree, kind: str, organization: str) -> None:
-        where: dict[str, Any] = {"org": organization}
-        if kind != "rollout":
-            where["state.phase"] = _THERE
+        where = {"org": organization, "state.phase": _THERE}
         cursor = None
         while True:
-            page = await self._documents.find(kind, where, cursor=cursor, limit=500)
+            page = await self._documents.find(kind, where, cursor=cursor, limit=_AT_ONCE)
             for document in page.items:
                 tree.put(kind, document)
             if (cursor := page.next) is None:
                 return
+
+    async def _load_rollouts(self, tree: Tree) -> None:
+        """Of the services that are there: those of gone ones are many after some years."""
+        services = tree.service_ids()
+        for start in range(0, len(services), _AT_ONCE):
+            ids = services[start : start + _AT_ONCE]
+            for document in (await self._documents.get_many("rollout", ids)).values():
+                tree.put("rollout", document)

@@ -4,12 +4,11 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-from slipway import sealing
 from slipway.contracts.values import Build, HealthCheck, Sealed, Source
-from slipway.readmodel.model import Document
+from slipway.readmodel.model import Document, Documents
 
+from api_gateway.documents import everything
 from api_gateway.gateway import Gateway
-from api_gateway.http.answers import everything
 from api_gateway.http.schema import Shown
 from api_gateway.projects.tree import service_status
 
@@ -65,12 +64,11 @@ class Service(Shown):
 
 def webhook_url(gateway: Gateway, document: Document) -> str:
     sealed = Sealed.model_validate(document["state"]["webhook_token"])
-    private = gateway.settings.gateway_key.get_secret_value()
-    token = sealing.open_sealed(private, sealed, f"service/{document['_id']}/webhook")
+    token = gateway.own_key.open(sealed, f"service/{document['_id']}/webhook")
     return f"{gateway.settings.public_url}/v1/webhooks/git/{token}"
 
 
-def domain(host: str, route: dict[str, Any]) -> dict[str, Any]:
+def domain_of(host: str, route: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": route["domain"],
         "host": host,
@@ -88,20 +86,20 @@ def _settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 async def domains_of(
-    gateway: Gateway, services: list[str]
+    documents: Documents, services: list[str]
 ) -> defaultdict[str, list[dict[str, Any]]]:
     """Service → its domains, ordered by host and path."""
-    hosts = await everything(gateway, "host", {"state.routes.service": services})
+    hosts = await everything(documents, "host", {"state.routes.service": services})
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for host in sorted(hosts, key=lambda item: item["state"]["host"]):
         for route in sorted(host["state"]["routes"], key=lambda item: item["path"]):
             if route["service"] in services:
                 name = host["state"]["host"]
-                found[route["service"]].append(domain(name, route))
+                found[route["service"]].append(domain_of(name, route))
     return found
 
 
-def shown(
+def service(
     gateway: Gateway,
     document: Document,
     *,
@@ -149,10 +147,10 @@ async def services(
         gateway.documents.get_many("rollout", ids),
         gateway.documents.get_many("route", ids),
         gateway.documents.get_many("newest", ids),
-        domains_of(gateway, ids),
+        domains_of(gateway.documents, ids),
     )
     return [
-        shown(
+        service(
             gateway, document, hook=hook,
             rollout=rollouts.get(id_), route=routes.get(id_),
             newest=newest.get(id_), domains=domains[id_],

@@ -5,21 +5,21 @@ from typing import Annotated
 
 from fastapi import Query
 from fastapi.responses import Response
-from slipway import sealing
-from slipway.contracts.values import Kind, Sealed, Settings
+from slipway.contracts.values import Kind, Settings
 from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
 from api_gateway import names
-from api_gateway.gateway import Gateway, RequestContext
-from api_gateway.http.answers import Cursor, Id, Limit, answer, listed, ours, owned, place
+from api_gateway.gateway import Gateway
+from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate, hashed
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Deleting, Listed, given
 from api_gateway.projects.domain import ENVIRONMENT, alive
-from api_gateway.projects.tree import ServiceStatus, Wanted
+from api_gateway.projects.tree import ServiceStatus, Trees, Wanted
+from api_gateway.request_context import RequestContext
 from api_gateway.roles import may
 from api_gateway.services import domain, read, schema
 from api_gateway.services.domain import SERVICE
@@ -36,19 +36,16 @@ async def show(
     return answer(ctx, shown, status, version=document["version"])
 
 
-def _seal(gateway: Gateway, secret: str, place: str) -> Sealed:
-    public = sealing.public_of(gateway.settings.gateway_key.get_secret_value())
-    return sealing.seal(public, "gateway", secret, place)
-
-
 @router.post("/v1/environments/{id}/services", status_code=201, response_model=read.Service)
 async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: Ctx) -> Response:
     service = ids.derived(ctx.id, "service")
-    parent, head = await gateway.known(ENVIRONMENT, ctx.organization, ours(id_, "environment"))
-    if await gateway.replayed(ctx, Subject(ctx.organization, "service", service)):
+    parent, head = await gateway.commands.last_seen(
+        ENVIRONMENT, ctx.organization, checked_id(id_, "environment")
+    )
+    if await gateway.commands.replayed(ctx, Subject(ctx.organization, "service", service)):
         return await show(gateway, ctx, await _document(gateway, ctx, service), 201)
     alive("environment", parent.phase)
-    gateway.precondition(ctx, head)
+    ctx.precondition(head.version)
     settings = schema.settings_of(body, allow_private=gateway.settings.allow_private_sources)
     domain.agree(settings)
     schema.not_too_large(settings)
@@ -58,24 +55,24 @@ async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: C
         environment=id_,
         name=body.name,
         settings=settings,
-        webhook_token=_seal(gateway, token, f"service/{service}/webhook"),
+        webhook_token=gateway.own_key.seal(token, f"service/{service}/webhook"),
         webhook_hash=hashed(token),
     )
-    await names.claim(gateway, ctx, id_, body.name, SERVICE, service)
-    outcome = await gateway.handle(ctx, SERVICE, service, command, step="create", new=True)
-    shown = read.shown(gateway, outcome.document, hook=True)
+    await names.claim(gateway.commands, ctx, id_, body.name, SERVICE, service)
+    outcome = await gateway.commands.handle(ctx, SERVICE, service, command, step="create", new=True)
+    shown = read.service(gateway, outcome.document, hook=True)
     return answer(ctx, shown, 201, version=outcome.head.version)
 
 
 async def _document(gateway: Gateway, ctx: RequestContext, id_: str) -> Document:
-    return await owned(gateway, ctx, "service", id_, "service")
+    return await owned(gateway.documents, ctx, "service", id_, "service")
 
 
 async def _page(
     gateway: Gateway, ctx: RequestContext, wanted: Wanted, limit: int, cursor: str | None
 ) -> Response:
-    tree = await gateway.trees.of(ctx.organization)
-    places, next_ = tree.services(wanted, place(cursor), limit)
+    tree = await gateway.view(Trees).of(ctx.organization)
+    places, next_ = tree.services(wanted, decoded(cursor), limit)
     documents = await gateway.documents.get_many("service", places)
     found = [documents[id_] for id_ in places if id_ in documents]
     items = await read.services(gateway, found, hook=may(ctx.role, "write"))
@@ -87,7 +84,7 @@ async def list_environment_services(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """Oldest first."""
-    tree = await gateway.trees.of(ctx.organization)
+    tree = await gateway.view(Trees).of(ctx.organization)
     if tree.environment(id_) is None:
         raise NotFound("there is no such environment")
     return await _page(gateway, ctx, Wanted(environment=id_), limit, cursor)
@@ -118,13 +115,13 @@ async def get_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 @router.patch("/v1/services/{id}", response_model=read.Service)
 async def change_service(id_: Id, body: schema.ChangedService, gateway: Gate, ctx: Ctx) -> Response:
     """`replicas` act at once, everything else with the next deployment."""
-    state, _ = await gateway.begin(ctx, SERVICE, ours(id_, "service"))
+    state, _ = await gateway.commands.begin(ctx, SERVICE, checked_id(id_, "service"))
     command = _changes(gateway, id_, body, state.settings)
     after = SERVICE.fold(SERVICE.decide(command, state), state)
     schema.not_too_large(after.settings)
     place = (state.environment, state.name, after.name)
-    async with names.moved(gateway, ctx, *place, SERVICE, id_):
-        outcome = await gateway.handle(ctx, SERVICE, id_, command)
+    async with names.moved(gateway.commands, ctx, *place, SERVICE, id_):
+        outcome = await gateway.commands.handle(ctx, SERVICE, id_, command)
     return await show(gateway, ctx, outcome.document)
 
 
@@ -134,7 +131,7 @@ def _changes(
     changes = given(body, "name", "replicas")
     if "webhook_secret" in body.model_fields_set:
         place, secret = f"service/{id_}/webhook-secret", body.webhook_secret
-        changes["webhook_secret"] = _seal(gateway, secret, place) if secret else None
+        changes["webhook_secret"] = gateway.own_key.seal(secret, place) if secret else None
     allow_private = gateway.settings.allow_private_sources
     change = schema.change_of(body, settings, allow_private=allow_private)
     return domain.Configure(**changes, settings=change)
@@ -143,6 +140,6 @@ def _changes(
 @router.delete("/v1/services/{id}", status_code=202, response_model=Deleting)
 async def delete_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """Begins; it is shown as deleting until nothing of it is left."""
-    ours(id_, "service")
-    await gateway.handle(ctx, SERVICE, id_, domain.RequestDeletion())
+    checked_id(id_, "service")
+    await gateway.commands.handle(ctx, SERVICE, id_, domain.RequestDeletion())
     return answer(ctx, {"id": id_, "status": "deleting"}, 202)

@@ -12,14 +12,14 @@ from slipway.contracts.variables import REFERENCE, UnknownReference, resolve
 from slipway.kernel.envelope import Head
 from slipway.kernel.errors import Invalid, NotFound
 
-from api_gateway.gateway import RequestContext
-from api_gateway.http.answers import Id, answer, ours
+from api_gateway.http.answers import Id, answer, checked_id
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Shown, Text
 from api_gateway.organizations.domain import ORGANIZATION
 from api_gateway.organizations.domain import SetVariables as OfOrganization
 from api_gateway.projects.domain import SetVariables as OfParent
+from api_gateway.request_context import RequestContext
 from api_gateway.services.domain import SetVariables as OfService
 from api_gateway.variables.scopes import LEVELS, reachable
 
@@ -51,7 +51,7 @@ class ShownItems(Shown):
     next: None
 
 
-def _shown(items: tuple[Variable, ...]) -> dict[str, Any]:
+def _answer(items: tuple[Variable, ...]) -> dict[str, Any]:
     return {
         "items": [
             {"name": item.name, "value": item.value, "secret": item.secret} for item in items
@@ -60,10 +60,10 @@ def _shown(items: tuple[Variable, ...]) -> dict[str, Any]:
     }
 
 
-def _ours(ctx: RequestContext, scope: Scope, id_: str) -> str:
+def _checked_id(ctx: RequestContext, scope: Scope, id_: str) -> str:
     if scope == "organization" and id_ != ctx.organization:
         raise NotFound("there is no such organization")
-    return ours(id_, scope)
+    return checked_id(id_, scope)
 
 
 def _present(scope: Scope, state: Any, head: Head) -> None:
@@ -73,9 +73,11 @@ def _present(scope: Scope, state: Any, head: Head) -> None:
 
 def _get(scope: Scope) -> Callable[..., Awaitable[Response]]:
     async def variables(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-        state, head = await gateway.load(LEVELS[scope], ctx.organization, _ours(ctx, scope, id_))
+        state, head = await gateway.commands.load(
+            LEVELS[scope], ctx.organization, _checked_id(ctx, scope, id_)
+        )
         _present(scope, state, head)
-        return answer(ctx, _shown(state.variables), version=head.version)
+        return answer(ctx, _answer(state.variables), version=head.version)
 
     return variables
 
@@ -83,23 +85,25 @@ def _get(scope: Scope) -> Callable[..., Awaitable[Response]]:
 def _set(scope: Scope) -> Callable[..., Awaitable[Response]]:
     async def set_variables(id_: Id, body: Items, gateway: Gate, ctx: Ctx) -> Response:
         """All of this level. A secret that comes without a value keeps the one it has."""
-        state, head = await gateway.begin(ctx, LEVELS[scope], _ours(ctx, scope, id_))
+        state, head = await gateway.commands.begin(ctx, LEVELS[scope], _checked_id(ctx, scope, id_))
         _present(scope, state, head)
-        organization = await gateway.state(ORGANIZATION, ctx.organization, ctx.organization)
+        organization = await gateway.commands.state(
+            ORGANIZATION, ctx.organization, ctx.organization
+        )
         before = {item.name: item for item in state.variables}
         items: dict[str, Variable] = {}
         for index, given in enumerate(body.items):
             if given.name in items:
-                raise Invalid(f"{given.name} stands here twice", pointer=f"/items/{index}/name")
+                raise Invalid(f"{given.name} is listed twice", pointer=f"/items/{index}/name")
             items[given.name] = _variable(ctx, scope, organization.key, given, before, index)
         wanted = tuple(items.values())
         _not_too_large(wanted)
-        farther = await reachable(gateway, ctx.organization, scope, state)
+        farther = await reachable(gateway.commands, ctx.organization, scope, state)
         _references(scope, body.items, farther)
         kinds = {"organization": OfOrganization, "service": OfService}
         command = kinds.get(scope, OfParent)(wanted)
-        outcome = await gateway.handle(ctx, LEVELS[scope], id_, command)
-        return answer(ctx, _shown(outcome.state.variables), version=outcome.head.version)
+        outcome = await gateway.commands.handle(ctx, LEVELS[scope], id_, command)
+        return answer(ctx, _answer(outcome.state.variables), version=outcome.head.version)
 
     return set_variables
 

@@ -6,7 +6,7 @@ from typing import Any
 from slipway.contracts.values import Scope, ScopedVariables
 from slipway.kernel.decider import Decider
 
-from api_gateway.gateway import Gateway
+from api_gateway.commands import Commands
 from api_gateway.organizations.domain import ORGANIZATION
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT
 from api_gateway.services.domain import SERVICE
@@ -20,7 +20,7 @@ LEVELS: dict[Scope, Decider[Any, Any, Any]] = {
 
 
 async def reachable(
-    gateway: Gateway, organization: str, scope: Scope, state: Any
+    commands: Commands, organization: str, scope: Scope, state: Any
 ) -> tuple[ScopedVariables, ...]:
     """The scopes farther than this one, as the log has them now, the farthest first."""
     farther: dict[Scope, str] = {}
@@ -31,7 +31,7 @@ async def reachable(
     if scope == "service":
         farther["environment"] = state.environment
     states = await asyncio.gather(
-        *(gateway.state(LEVELS[level], organization, id_) for level, id_ in farther.items())
+        *(commands.state(LEVELS[level], organization, id_) for level, id_ in farther.items())
     )
     return tuple(
         ScopedVariables(scope=level, items=found.variables)

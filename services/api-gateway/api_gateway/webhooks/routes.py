@@ -5,21 +5,21 @@ from typing import Annotated, Literal
 import orjson
 from fastapi import Path, Request
 from fastapi.responses import Response
-from slipway import sealing
 from slipway.contracts.deployment import Trigger
 from slipway.contracts.values import GitSource, Sealed
 from slipway.kernel import ids
 from slipway.kernel.envelope import Actor, Subject
 from slipway.kernel.errors import Forbidden, NotFound
-from slipway.readmodel.model import Document
+from slipway.readmodel.model import Document, Documents
 
 from api_gateway.deployments.request import living, request
-from api_gateway.gateway import Gateway, RequestContext
 from api_gateway.http.answers import answer
 from api_gateway.http.context import Gate, address_of, hashed
 from api_gateway.http.problem import Malformed
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Shown
+from api_gateway.own_key import OwnKey
+from api_gateway.request_context import RequestContext
 from api_gateway.webhooks.push import kind, parse, signed
 
 router = feature("webhooks")
@@ -54,7 +54,7 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     id_, organization = document["_id"], document["org"]
     body = await incoming.body()
     if document["state"]["webhook_secret"]:
-        _check(gateway, document, incoming, body)
+        _check(gateway.own_key, document, incoming, body)
     event = kind(incoming.headers)
     try:
         payload = orjson.loads(body)
@@ -63,7 +63,7 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     push = parse(incoming.headers, payload)
     if push is None:
         return _ignored(f"a {event[:50]} event of this kind starts nothing")
-    service = await living(gateway, organization, id_)
+    service = await living(gateway.commands, organization, id_)
     source = service.specification.settings.source
     if not isinstance(source, GitSource) or push.branch != source.branch:
         return _ignored(f"the service follows another branch than {push.branch[:200]}")
@@ -76,30 +76,27 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     made = ids.derived(ctx.id, "deployment")
     if await gateway.store.head(Subject(organization, "deployment", made)) is not None:
         return _ignored("seen before", made)
-    if (same := await _newest_of(gateway, id_, push.commit)) is not None:
+    if (same := await _newest_of(gateway.documents, id_, push.commit)) is not None:
         return _ignored("the newest deployment has this commit", same)
     trigger = Trigger(kind="webhook", delivery=push.delivery, commit=push.commit)
-    await request(gateway, ctx, service, trigger)
+    await request(gateway.commands, ctx, service, trigger)
     return answer(ctx, {"status": "accepted", "reason": None, "deployment": made}, 202)
 
 
-def _check(gateway: Gateway, document: Document, incoming: Request, body: bytes) -> None:
+def _check(own_key: OwnKey, document: Document, incoming: Request, body: bytes) -> None:
     """Raises Forbidden."""
     sealed = Sealed.model_validate(document["state"]["webhook_secret"])
-    private = gateway.settings.gateway_key.get_secret_value()
     place = f"service/{document['_id']}/webhook-secret"
-    if not signed(incoming.headers, body, sealing.open_sealed(private, sealed, place)):
+    if not signed(incoming.headers, body, own_key.open(sealed, place)):
         raise Forbidden("the signature does not fit", hint="set the same secret on both sides")
 
 
-async def _newest_of(gateway: Gateway, service: str, commit: str) -> str | None:
+async def _newest_of(documents: Documents, service: str, commit: str) -> str | None:
     """The newest deployment that has not failed, if that commit was announced for it or built."""
     where = {"state.service": service, "state.phase": _NOT_FAILED}
-    newest = await gateway.documents.find(
-        "deployment", where, sort="first", descending=True, limit=1
-    )
+    newest = await documents.find("deployment", where, sort="first", descending=True, limit=1)
     for last in newest.items:
-        timeline = await gateway.documents.get("timeline", last["_id"]) or {}
+        timeline = await documents.get("timeline", last["_id"]) or {}
         known = {
             last["state"]["trigger"]["commit"],
             (last["state"]["commit"] or {}).get("hash"),
