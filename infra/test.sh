@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run tests: `test.sh quick|all|e2e|bench|api`. What needs the platform runs on an instance of its own,
+# Run tests: `test.sh quick|all|e2e|bench|api|release-schema`. What needs the platform runs on an instance of its own,
 # brought up as a user brings one up and removed after. pytest's closing line is printed last.
 set -eu
 : "${SLIPWAY_INSTANCE:=slipway-test}"
@@ -85,7 +85,10 @@ bench)
 api)
 	run tests.architecture.event_samples
 	;;
+release-schema)
+	run tests.architecture.event_samples --release ${FIRST:+--first}
+	;;
 *)
-	fail "test.sh does not know '$mode'" "quick, all, e2e, bench or api"
+	fail "test.sh does not know '$mode'" "quick, all, e2e, bench, api or release-schema"
 	;;
 esac
