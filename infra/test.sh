@@ -35,7 +35,7 @@ fi
 
 static=0
 static_checks() { # what they find fails the run, but only at its end
-	{ run ruff check --quiet . && run ruff format --quiet --check .; } || static=1
+	run tests.architecture.static_checks || static=1
 }
 instance_up() { # with fail points that a test arms by writing this file into a container
 	SLIPWAY_FAILPOINTS_FILE=/tmp/failpoints sh infra/up.sh
@@ -56,6 +56,7 @@ tests() { # tests pytest's arguments …; remembers the closing line
 	closing=$(grep -E '^=*.*(passed|failed|error|no tests ran).* in [0-9.]+' "$report" | tail -n 1)
 	failed=$(grep -c '^exit status ' "$report" || true)
 	rm -f "$report"
+	[ "$static" -eq 0 ] || echo "static checks failed: what they found is above the tests" >&2
 	[ "$failed" -eq 0 ] && [ "$static" -eq 0 ]
 }
 

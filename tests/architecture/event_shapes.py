@@ -124,6 +124,9 @@ def _inline(shape: Any, within: Schema, inside: tuple[str, ...] = ()) -> Any:
 def _compare(where: str, old: Schema, new: Schema, tolerated: bool = True) -> Iterator[Change]:
     """`tolerated` is False inside a union without discriminator: there a reader can't tell what is
     newer than itself from what is broken."""
+    if "arms" in old or "arms" in new:
+        by = str(old.get("by") or new.get("by"))
+        old, new = _as_union(old, by), _as_union(new, by)
     yield from _required(where, old, new)
     for key in sorted((old.keys() | new.keys()) - {"required"}):
         was, now = old.get(key, _NOTHING), new.get(key, _NOTHING)
@@ -146,6 +149,19 @@ def _compare(where: str, old: Schema, new: Schema, tolerated: bool = True) -> It
                 continue  # a value with a new field of its own
             case _:
                 yield Change(where, f"{key} {_short(was)} became {_short(now)}")
+
+
+def _as_union(shape: Schema, by: str) -> Schema:
+    """A value that says its kind is stored as the only alternative of a union would be."""
+    kinds = shape.get("properties", {}).get(by, {}).get("enum", ())
+    if "arms" in shape or len(kinds) != 1:
+        return shape
+    outer = {"default": shape["default"]} if "default" in shape else {}
+    return {
+        "by": by,
+        "arms": {kinds[0]: {k: v for k, v in shape.items() if k not in outer}},
+        **outer,
+    }
 
 
 def within(now: Any, stored: Any) -> bool:

@@ -15,7 +15,7 @@ type Plant = Callable[[Schema, Schema], object]
 """Changes today's events and values in place."""
 
 BUILD_FAILED = "build.failed"
-SPECIFICATION = "deployment.requested.specification"
+SETTINGS = "deployment.requested.specification.settings"
 RETRIES = ("HealthCheck", "retries")
 
 
@@ -82,7 +82,7 @@ REFUSED: dict[str, tuple[Plant, str]] = {
         lambda _, values: field(values, ("DockerfileBuild", "args"))["additionalProperties"].update(
             type="integer"
         ),
-        f'{SPECIFICATION}.build<dockerfile>.args[]: type "string" became "integer"',
+        f'{SETTINGS}.build<dockerfile>.args[]: type "string" became "integer"',
     ),
     "a literal is gone": (
         lambda events, _: events["deployment.stop_requested"]["properties"]["reason"][
@@ -96,23 +96,23 @@ REFUSED: dict[str, tuple[Plant, str]] = {
     ),
     "an only literal is another": (
         lambda _, values: field(values, ("GitSource", "kind")).update(const="repository"),
-        f"{SPECIFICATION}.source<git>.kind: 'git' is gone",
+        f"{SETTINGS}.source<git>.kind: 'git' is gone",
     ),
     "an alternative is gone": (
         lambda _, values: without_arm(arms(values, "Source"), "image"),
-        f"{SPECIFICATION}.source: the alternative 'image' is gone",
+        f"{SETTINGS}.source: the alternative 'image' is gone",
     ),
     "an alternative has another shape": (
         lambda _, values: values["ImageSource"]["properties"].pop("image"),
-        f"{SPECIFICATION}.source<image>.image: is gone",
+        f"{SETTINGS}.source<image>.image: is gone",
     ),
     "alternatives are told apart otherwise": (
         lambda _, values: arms(values, "Source")["discriminator"].update(propertyName="type"),
-        f'{SPECIFICATION}.source: by "kind" became "type"',
+        f'{SETTINGS}.source: by "kind" became "type"',
     ),
     "a union of one kind of value only": (
         lambda _, values: values.update(Source=copy.deepcopy(values["GitSource"])),
-        f"{SPECIFICATION}.source: arms ",
+        f"{SETTINGS}.source: the alternative 'image' is gone",
     ),
     "an optional value is no longer so": (
         lambda _, values: field(values, ("Variable", "value"))["anyOf"].pop(),
@@ -130,19 +130,19 @@ REFUSED: dict[str, tuple[Plant, str]] = {
     ),
     "a default is another": (
         lambda _, values: field(values, RETRIES).update(default=5),
-        f"{SPECIFICATION}.runtime.health_check.retries: default 3 became 5",
+        f"{SETTINGS}.runtime.health_check.retries: default 3 became 5",
     ),
     "a default is gone": (
         lambda _, values: field(values, RETRIES).pop("default"),
-        f"{SPECIFICATION}.runtime.health_check.retries: default 3 became nothing",
+        f"{SETTINGS}.runtime.health_check.retries: default 3 became nothing",
     ),
     "a bound is new": (
         lambda _, values: field(values, RETRIES).update(maximum=10),
-        f"{SPECIFICATION}.runtime.health_check.retries: maximum nothing became 10",
+        f"{SETTINGS}.runtime.health_check.retries: maximum nothing became 10",
     ),
     "a largest length is another": (
         lambda _, values: field(values, ("Specification", "name")).update(maxLength=63),
-        f"{SPECIFICATION}.name: maxLength nothing became 63",
+        "deployment.requested.specification.name: maxLength nothing became 63",
     ),
     "a format is new": (
         lambda _, values: field(values, ("Step", "started")).update(format="date-time"),
@@ -174,14 +174,33 @@ ALLOWED: dict[str, tuple[Plant, str]] = {
     ),
     "an optional field of a value": (
         lambda _, values: values["HealthCheck"]["properties"].update(host=OPTIONAL),
-        f"{SPECIFICATION}.runtime.health_check.host: a new field",
+        f"{SETTINGS}.runtime.health_check.host: a new field",
     ),
     "an optional field of a value that is a default": (
         lambda _, values: (
             values["Runtime"]["properties"].update(user=OPTIONAL),
-            field(values, ("Specification", "runtime"))["default"].update(user=None),
+            field(values, ("Settings", "runtime"))["default"].update(user=None),
         ),
-        f"{SPECIFICATION}.runtime.user: a new field",
+        f"{SETTINGS}.runtime.user: a new field",
+    ),
+    "a second kind of what had one": (
+        lambda _, values: (
+            values.update(Cron=copy.deepcopy(values["Settings"])),
+            field(values, ("Cron", "kind")).update(const="cron", default="cron"),
+            values["Specification"]["properties"].update(
+                settings={
+                    "discriminator": {
+                        "propertyName": "kind",
+                        "mapping": {
+                            "application": "#/$defs/Settings",
+                            "cron": "#/$defs/Cron",
+                        },
+                    },
+                    "oneOf": [{"$ref": "#/$defs/Settings"}, {"$ref": "#/$defs/Cron"}],
+                }
+            ),
+        ),
+        f"{SETTINGS}: the alternative 'cron' is new",
     ),
     "a public field": (
         lambda events, _: events[BUILD_FAILED]["public"].append("environment"),
@@ -199,7 +218,7 @@ ALLOWED: dict[str, tuple[Plant, str]] = {
             ),
             values.update(UploadSource=copy.deepcopy(values["ImageSource"])),
         ),
-        f"{SPECIFICATION}.source: the alternative 'upload' is new",
+        f"{SETTINGS}.source: the alternative 'upload' is new",
     ),
 }
 

@@ -66,7 +66,8 @@ def test_samples_show_each_alternative():
     assert {".image:BuiltImage", ".image:NoneType", ".image.ports[0]", ".image.ports[1]"} <= set(
         trigger
     )
-    assert {".specification.source.kind=git", ".specification.source.kind=image"} <= set(trigger)
+    source = ".specification.settings.source"
+    assert {f"{source}.kind=git", f"{source}.kind=image"} <= set(trigger)
 
 
 def test_only_missing_samples_are_added():

@@ -17,6 +17,7 @@ from slipway.contracts.values import GitSource
 
 from tests.architecture.event_samples import hints, instances, plain
 
+IMAGE = {"kind": "image", "image": "i"}
 SAMPLES = [(name, event) for name, cls in sorted(REGISTRY.items()) for event in instances(cls)]
 
 
@@ -120,7 +121,7 @@ def test_yesterdays_reader_knows_less():
     older = without_optional(REGISTRY["deployment.requested"])
     assert "image" not in older.model_fields
     specification = older.model_fields["specification"].annotation
-    assert set(specification.model_fields) == {"name", "source"}
+    assert set(specification.model_fields) == {"name", "settings"}
     with pytest.raises(ValidationError, match="Extra inputs"):
         older.model_validate(encode(event_of("deployment.requested"))["d"])
 
@@ -143,7 +144,7 @@ def test_a_literal_or_alternative_that_came_later_makes_an_unknown_event(
     [
         ("deployment.stop_requested", {"service": "a", "reason": "expired"}),
         ("deployment.requested", {"trigger": {"kind": "start"}}),
-        ("deployment.requested", {"specification": {"source": {"kind": "image", "image": "i"}}}),
+        ("deployment.requested", {"specification": {"settings": {"source": IMAGE}}}),
     ],
 )
 def test_such_an_event_is_unknown_to_yesterdays_reader(
@@ -154,6 +155,15 @@ def test_such_an_event_is_unknown_to_yesterdays_reader(
     assert not isinstance(decode(stored), Unknown)
     yesterday(name, without_newest(REGISTRY[name]))
     assert isinstance(decode(stored), Unknown)
+
+
+def test_a_second_kind_of_what_had_one_makes_an_unknown_event():
+    stored = encode(event_of("service.configured"))
+    stored["d"]["settings"] = {"kind": "cron", "schedule": "@daily"}
+    assert decode(stored) == Unknown(name="service.configured", data=stored["d"])
+    del stored["d"]["settings"]
+    with pytest.raises(ValidationError):
+        decode(stored)
 
 
 def merged(data: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

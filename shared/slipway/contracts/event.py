@@ -69,18 +69,26 @@ def newest(stored: dict[str, Any]) -> Stored:
     return Stored(wire, data)
 
 
-_NEWER = {"literal_error", "union_tag_invalid"}
-"""Pydantic's words for a literal, and an alternative of a union, that this program doesn't know."""
-
-
 def made(stored: Stored) -> Event:
     """Raises ValueError for data that no version ever had."""
     try:
         return REGISTRY.get(stored.type, Unknown).from_stored(stored.data)
     except ValidationError as error:
-        if any(fault["type"] not in _NEWER for fault in error.errors()):
+        if not _newer(error):
             raise
         return Unknown(name=stored.type, data=stored.data)
+
+
+def _newer(error: ValidationError) -> bool:
+    """Whether all that is wrong is a literal, or the kind of a value, that this program doesn't
+    know. Of a value of unknown kind nothing else is looked at."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    unknown = [
+        fault["loc"][:-1] if fault["loc"][-1:] == ("kind",) else fault["loc"]
+        for fault in faults
+        if fault["type"] in {"literal_error", "union_tag_invalid"}
+    ]
+    return all(any(fault["loc"][: len(at)] == at for at in unknown) for fault in faults)
 
 
 def decode(stored: dict[str, Any]) -> Event:
