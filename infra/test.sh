@@ -63,7 +63,7 @@ tests() { # tests pytest's arguments …; remembers the closing line
 case $mode in
 quick)
 	static_checks
-	tests tests/unit tests/architecture "$@"
+	tests --numprocesses auto --maxprocesses 4 tests/unit tests/architecture "$@"
 	;;
 all)
 	static_checks
