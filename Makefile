@@ -1,6 +1,6 @@
 # The only commands to know. Settings come from the environment or after the command:
 #   make up HTTP_PORT=8080      SLIPWAY_INSTANCE=two make up
-.PHONY: up down purge test check e2e bench api lock
+.PHONY: up down purge test check e2e bench api release-schema lock
 
 up: ## start the platform, make the first owner, deploy the sample
 	@sh infra/up.sh
@@ -25,6 +25,9 @@ bench: ## measure against the goals, on an instance of its own
 
 api: ## write what is generated from the contracts: event schemas, samples, docs/events.md
 	@sh infra/test.sh api
+
+release-schema: ## at a release: hold all later event shapes against today's (before the first: FIRST=1)
+	@sh infra/test.sh release-schema
 
 lock: ## write the lock files again after a dependency changed
 	@sh infra/lock.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run tests: `test.sh quick|all|e2e|bench|api`. What needs the platform runs on an instance of its own,
+# Run tests: `test.sh quick|all|e2e|bench|api|release-schema`. What needs the platform runs on an instance of its own,
 # brought up as a user brings one up and removed after. pytest's closing line is printed last.
 set -eu
 : "${SLIPWAY_INSTANCE:=slipway-test}"
@@ -35,7 +35,7 @@ fi
 
 static=0
 static_checks() { # what they find fails the run, but only at its end
-	{ run ruff check --quiet . && run ruff format --quiet --check .; } || static=1
+	run tests.architecture.static_checks || static=1
 }
 instance_up() { # with fail points that a test arms by writing this file into a container
 	SLIPWAY_FAILPOINTS_FILE=/tmp/failpoints sh infra/up.sh
@@ -56,13 +56,14 @@ tests() { # tests pytest's arguments …; remembers the closing line
 	closing=$(grep -E '^=*.*(passed|failed|error|no tests ran).* in [0-9.]+' "$report" | tail -n 1)
 	failed=$(grep -c '^exit status ' "$report" || true)
 	rm -f "$report"
+	[ "$static" -eq 0 ] || echo "static checks failed: what they found is above the tests" >&2
 	[ "$failed" -eq 0 ] && [ "$static" -eq 0 ]
 }
 
 case $mode in
 quick)
 	static_checks
-	tests tests/unit tests/architecture "$@"
+	tests --numprocesses auto --maxprocesses 4 tests/unit tests/architecture "$@"
 	;;
 all)
 	static_checks
@@ -85,7 +86,10 @@ bench)
 api)
 	run tests.architecture.event_samples
 	;;
+release-schema)
+	run tests.architecture.event_samples --release ${FIRST:+--first}
+	;;
 *)
-	fail "test.sh does not know '$mode'" "quick, all, e2e, bench or api"
+	fail "test.sh does not know '$mode'" "quick, all, e2e, bench, api or release-schema"
 	;;
 esac

@@ -5,83 +5,101 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slipway.contracts.event import REGISTRY, Unknown, decode, encode
+from slipway.contracts.event import REGISTRY, UPCASTERS, Unknown, decode, encode
 from slipway.contracts.streams import APPENDS
 
-from tests.architecture import event_samples
+from tests.architecture import event_samples, event_shapes
 
-STORED = json.loads(event_samples.SNAPSHOT.read_text())
-SAMPLES = sorted(event_samples.GOLDEN.glob("*.v*.json"))
+RELEASED = json.loads(event_samples.RELEASED.read_text())
+SAMPLES = [
+    (file.stem, sample)
+    for file in sorted(event_samples.GOLDEN.glob("*.v*.json"))
+    for sample in event_samples.samples_of(file)
+]
 ANEW = "run `make api` and look at what changed"
 
 
-def incompatibilities(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Why data of the old schema may not be valid in the new one of the same version."""
-    found = []
-    for name, shape in {"": old, **old.get("$defs", {})}.items():
-        now = new if name == "" else new.get("$defs", {}).get(name, {})
-        properties = now.get("properties", {})
-        for field, before in shape.get("properties", {}).items():
-            if field not in properties:
-                found.append(f"{name}.{field} is gone")
-            elif {k: v for k, v in before.items() if k in ("type", "$ref")} != {
-                k: v for k, v in properties[field].items() if k in ("type", "$ref")
-            }:
-                found.append(f"{name}.{field} has another type")
-        fresh = set(now.get("required", ())) - set(shape.get("required", ()))
-        found += [f"{name}.{field} became required" for field in sorted(fresh)]
-    return found
+def test_no_released_event_changed_its_shape():
+    found = event_shapes.changes(RELEASED, event_shapes.document())
+    refused = [str(change) for change in found if not change.allowed]
+    assert refused == [], event_shapes.REMEDY
 
 
-def test_no_released_event_changed_incompatibly():
-    now = event_samples.schemas()
-    broken = []
-    for name, was in STORED.items():
-        if name not in now or now[name]["v"] < was["v"]:
-            broken.append(f"{name} v{was['v']} is gone")
-        elif now[name]["v"] == was["v"]:
-            problems = incompatibilities(was["schema"], now[name]["schema"])
-            broken += [f"{name}: {problem}: needs a new version" for problem in problems]
-    assert broken == []
+def test_no_released_sample_was_touched():
+    now = event_samples.hashes()
+    for file, released in RELEASED["samples"].items():
+        assert set(released) <= set(now.get(file, ())), f"{file}.json: released samples stay"
 
 
-def test_an_incompatible_change_is_found():
-    old = {"properties": {"a": {"type": "string"}}, "required": ["a"]}
-    assert incompatibilities(old, {"properties": {}})
-    assert incompatibilities(old, {"properties": {"a": {"type": "integer"}}})
-    grown = {"properties": {"a": {"type": "string"}, "b": {}}, "required": ["a", "b"]}
-    assert incompatibilities(old, grown)
-    assert not incompatibilities(old, {**grown, "required": ["a"]})
+def test_each_released_version_has_its_upcaster():
+    for name, released in RELEASED["events"].items():
+        for version in range(released["v"], REGISTRY[name].v):
+            assert (name, version) in UPCASTERS, event_shapes.REMEDY
 
 
-def test_the_snapshot_and_the_document_are_of_today():
-    assert event_samples.SNAPSHOT.read_text() == event_samples.snapshot(), ANEW
+def test_the_schema_and_the_document_are_of_today():
+    assert event_samples.SCHEMA.read_text() == event_samples.schema(), ANEW
     assert event_samples.DOCUMENT.read_text() == event_samples.document(), ANEW
 
 
-@pytest.mark.parametrize("file", SAMPLES, ids=lambda path: path.stem)
-def test_every_version_ever_released_is_read(file: Path):
-    stored = json.loads(file.read_text())
+@pytest.mark.parametrize(("file", "stored"), SAMPLES)
+def test_every_version_ever_stored_is_read(file: str, stored: dict[str, Any]):
+    assert file == f"{stored['t']}.v{stored['v']}"
     event = decode(stored)
     assert not isinstance(event, Unknown)
     if stored["v"] == event.v:
-        assert within(encode(event)["d"], stored["d"]), "what was stored is read as it was"
+        assert event_shapes.within(encode(event)["d"], stored["d"]), "it is read as it was stored"
 
 
-def within(now: Any, stored: Any) -> bool:
-    """All that was stored is there; fields which came later may be there too."""
-    if isinstance(stored, dict):
-        return all(name in now and within(now[name], value) for name, value in stored.items())
-    return now == stored
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_every_alternative_of_every_event_has_a_sample(name: str):
+    cls = REGISTRY[name]
+    samples = event_samples.samples_of(event_samples.path_of(cls))
+    assert samples, ANEW
+    assert event_samples.missing(cls, samples) == [], ANEW
 
 
-def test_every_event_has_a_sample_and_a_writer():
-    categories = {category for owned in APPENDS.values() for category in owned}
-    for name, cls in REGISTRY.items():
-        assert event_samples.path_of(cls).exists(), f"{name}: {ANEW}"
-        assert name.split(".")[0] in categories
+def test_samples_show_each_alternative():
+    trigger = event_samples.alternatives(REGISTRY["deployment.requested"])
+    for kind in ("manual", "webhook", "rollback", "restart", "start"):
+        assert f".trigger.kind={kind}" in trigger
+    assert {".image:BuiltImage", ".image:NoneType", ".image.ports[0]", ".image.ports[1]"} <= set(
+        trigger
+    )
+    source = ".specification.settings.source"
+    assert {f"{source}.kind=git", f"{source}.kind=image"} <= set(trigger)
 
 
-def test_no_category_has_two_writers():
+def test_only_missing_samples_are_added():
+    cls = REGISTRY["deployment.stop_requested"]
+    samples = event_samples.samples_of(event_samples.path_of(cls))
+    of_reason = {sample["d"]["reason"]: sample for sample in samples}
+    assert set(of_reason) == {"cancelled", "superseded", "expired"}
+    lost = of_reason["expired"]
+    assert event_samples.missing(cls, [s for s in samples if s is not lost]) == [lost]
+
+
+def test_every_event_has_a_writer_and_no_category_two():
     owned = [category for categories in APPENDS.values() for category in categories]
     assert len(owned) == len(set(owned))
+    assert {name.split(".")[0] for name in REGISTRY} <= set(owned)
+
+
+def test_a_release_refuses_what_it_may_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    file = tmp_path / "released.json"
+    former = event_shapes.document()
+    former["events"]["token.revoked"]["properties"]["why"] = {"type": "string"}
+    file.write_text(json.dumps(former))
+    monkeypatch.setattr(event_samples, "RELEASED", file)
+    with pytest.raises(SystemExit):
+        event_samples.release(first=False)
+    assert "REFUSED: token.revoked.why: is gone" in capsys.readouterr().out
+    assert json.loads(file.read_text()) == former
+    event_samples.release(first=True)
+    assert json.loads(file.read_text()) == released_now()
+
+
+def released_now() -> dict[str, Any]:
+    return {**event_shapes.document(), "samples": event_samples.hashes()}

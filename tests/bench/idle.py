@@ -74,6 +74,8 @@ def alone(processes: Iterable[int]) -> float:
                     # Each container has a device of its own for the same file of an image.
                     _, _, offset, _, inode, *path = line.split(maxsplit=5)
                     place = (offset, f"{inode} {path}")
+                case _:
+                    pass
     return (own + sum(files.values())) / 1024
 
 

@@ -33,6 +33,8 @@ class Names(Projection):
                     name = event.name
                 case ProjectRenamed():
                     name, renames = event.name, renames + 1
+                case _:
+                    pass
         return {"state": {"name": name}, "renames": renames}
 
 

@@ -144,6 +144,8 @@ async def edge(world: World, settle: float = 1.0, drain: float = 0.0) -> None:
                 if now.state.deployment != serving:
                     wire = "route.activated" if serving else "route.withdrawn"
                     await fact(world, "route", service, route_event(wire, serving))
+            case _:
+                pass
 
 
 def routed(world: World, service: str) -> RouteEvent | None:

@@ -5,7 +5,7 @@ Sizes are bytes as they are stored, in JSON: a control character counts six."""
 
 import json
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pydantic import BeforeValidator
 
@@ -39,7 +39,11 @@ def at_most(limit: int) -> BeforeValidator:
 
 def only(items: slice) -> BeforeValidator:
     """Of a list: these items."""
-    return BeforeValidator(lambda given: given[items] if isinstance(given, list | tuple) else given)
+
+    def taken(given: Any) -> Any:
+        return cast("list[Any]", given)[items] if isinstance(given, list | tuple) else given
+
+    return BeforeValidator(taken)
 
 
 class Clipped(Value):

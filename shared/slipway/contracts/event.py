@@ -1,9 +1,9 @@
 """The base of every event, and the registry by its wire name."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from slipway.kernel.envelope import Stored
 
@@ -15,9 +15,15 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 
 
 class Value(BaseModel):
-    """A frozen value inside events. Unknown fields are an error: a misspelt one must not vanish."""
+    """A frozen value inside events. Making one with an unknown field is an error: a misspelt one
+    must not vanish. `from_stored` ignores such fields: a newer program may have written them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def from_stored(cls, stored: object) -> Self:
+        """From what was stored as JSON. Raises ValidationError, a ValueError."""
+        return cls.model_validate(stored, extra="ignore")
 
 
 class Event(Value):
@@ -39,7 +45,8 @@ class Event(Value):
 
 
 class Unknown(Event):
-    """An event of a newer release; it is kept as it is and skipped by folds."""
+    """An event of a newer release: its type, its version, a literal or an alternative in it isn't
+    known here. It is kept as it is and skipped by folds."""
 
     name: str
     data: dict[str, Any]
@@ -64,7 +71,24 @@ def newest(stored: dict[str, Any]) -> Stored:
 
 def made(stored: Stored) -> Event:
     """Raises ValueError for data that no version ever had."""
-    return REGISTRY.get(stored.type, Unknown).model_validate(stored.data)
+    try:
+        return REGISTRY.get(stored.type, Unknown).from_stored(stored.data)
+    except ValidationError as error:
+        if not _newer(error):
+            raise
+        return Unknown(name=stored.type, data=stored.data)
+
+
+def _newer(error: ValidationError) -> bool:
+    """Whether all that is wrong is a literal, or the kind of a value, that this program doesn't
+    know. Of a value of unknown kind nothing else is looked at."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    unknown = [
+        fault["loc"][:-1] if fault["loc"][-1:] == ("kind",) else fault["loc"]
+        for fault in faults
+        if fault["type"] in {"literal_error", "union_tag_invalid"}
+    ]
+    return all(any(fault["loc"][: len(at)] == at for at in unknown) for fault in faults)
 
 
 def decode(stored: dict[str, Any]) -> Event:

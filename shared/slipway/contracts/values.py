@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
@@ -138,9 +138,9 @@ def _canonical(value: Any) -> Any:
                 if name == "kind" or found != fields[name].get_default(call_default_factory=True)
             }
         case tuple():
-            return [_canonical(item) for item in value]
+            return [_canonical(item) for item in cast("tuple[Any, ...]", value)]
         case dict():
-            return {name: _canonical(item) for name, item in value.items()}
+            return {name: _canonical(each) for name, each in cast("dict[str, Any]", value).items()}
         case _:
             return value
 

@@ -38,5 +38,5 @@ class StreamLogs:
             else self._stream.read(after, None, subject)
         )
         async for message in messages:
-            lines = tuple(LogLine.model_validate(line) for line in orjson.loads(message.data))
+            lines = tuple(LogLine.from_stored(line) for line in orjson.loads(message.data))
             yield message.sequence, lines

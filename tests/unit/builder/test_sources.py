@@ -58,7 +58,7 @@ async def test_when_it_is_cancelled_nothing_is_left(played: Played, wanted: Sour
     async def hang(name: str) -> None:
         await played.programs([])
 
-    played.engine.pull = hang  # pyright: ignore[reportAttributeAccessIssue]
+    played.engine.pull = hang
     async with cancelled(job):
         pass
     assert played.left() == []

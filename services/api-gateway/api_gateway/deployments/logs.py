@@ -71,7 +71,7 @@ async def _of_deployment(
         rows = (await gateway.build_logs.get(id_) or b"").splitlines()
         for index, row in enumerate(rows):
             if index > last[1]:
-                yield f"0.{index}", LogLine.model_validate_json(row)
+                yield f"0.{index}", LogLine.from_stored(orjson.loads(row))
 
 
 def _respond(request: Request, lines: Lines) -> Response:

@@ -53,7 +53,8 @@ def of_kind(what: str, *kinds: str) -> BeforeValidator:
             problem = f"has to say what kind of {what} it is"
         else:
             problem = f"names no kind of {what} that there is"
-        raise PydanticCustomError(UNKNOWN_KIND, f"{problem}; there are: {', '.join(kinds)}")
+        told = {"problem": problem, "kinds": ", ".join(kinds)}
+        raise PydanticCustomError(UNKNOWN_KIND, "{problem}; there are: {kinds}", told)
 
     return BeforeValidator(check)
 

@@ -72,7 +72,7 @@ class ApplicationChange:
 
     source: Source | Keep = KEEP
     build: Build | Keep | None = KEEP
-    runtime: Mapping[str, Any] = field(default_factory=dict)
+    runtime: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 type SettingsChange = ApplicationChange
@@ -145,7 +145,8 @@ def decide(command: Command, state: ServiceState) -> tuple[Event, ...]:
             return (ServiceDeleted(project=state.project, environment=state.environment),)
         case FinishDeletion(), _:
             return ()
-    present(state)
+        case _:
+            present(state)
     match command:
         case RequestDeletion():
             return (ServiceDeletionRequested(project=state.project, environment=state.environment),)
@@ -179,7 +180,7 @@ def changed(settings: Settings, change: SettingsChange) -> Settings:
                 build = None if isinstance(source, ImageSource) else settings.build
             runtime = settings.runtime.model_copy(update=dict(change.runtime))
             after = ApplicationSettings(source=source, build=build, runtime=runtime)
-        case _:
+        case _:  # pyright: ignore[reportUnnecessaryComparison]  # there is one kind so far
             assert_never(settings)
     agree(after)
     return after

@@ -32,4 +32,4 @@ class RunLogs:
 
 
 def _lines(data: bytes) -> tuple[LogLine, ...]:
-    return tuple(LogLine.model_validate(line) for line in orjson.loads(data))
+    return tuple(LogLine.from_stored(line) for line in orjson.loads(data))

@@ -135,7 +135,7 @@ def public(view: View) -> Release | None:
 
 def _bindings(view: View, own: int | None) -> tuple[Binding, ...]:
     """What can be routed: a domain without a port needs the release's `own`."""
-    found = []
+    found: list[Binding] = []
     for bound in view.bound:
         port = bound.port or own
         if port is not None:
@@ -155,7 +155,7 @@ def routing(view: View) -> Routing:
         return Routing(view.service)
     chosen = public(view) or _of_deployment(view, view.route.deployment)
     deployment = chosen.deployment if chosen else view.route.deployment
-    trusted = set(view.route.addresses) if deployment == view.route.deployment else set()
+    trusted = set(view.route.addresses if deployment == view.route.deployment else ())
     ports = ports_of(view, chosen) if chosen else ()
     addresses = tuple(
         sorted(
@@ -184,7 +184,7 @@ def _kept(view: View, bindings: tuple[Binding, ...]) -> tuple[Binding, ...]:
 
 
 def _probes(view: View, trusted: set[str]) -> tuple[Probe, ...]:
-    found = {}
+    found: dict[tuple[str, int], Probe] = {}
     new = candidate(view)
     for release in (view.rollout.wanted, view.rollout.serving):
         if release is None or view.route_failed == (release.deployment, release.attempt):

@@ -1,0 +1,131 @@
+"""A feature's folder holds only files whose name promises what is in them; what says of itself that
+it is pure is held to it."""
+
+import ast
+import configparser
+import fnmatch
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+ROOMS = {
+    "__init__",
+    "domain",  # what may happen: commands, state, decide, evolve
+    "plan",  # observed and wanted → steps
+    "render",  # values → a document
+    "react",  # whenever X, then Y
+    "read",  # a projection and its queries
+    "routes",  # HTTP in and out
+    "manifest",  # what a feature of the gateway brings along
+    "schema",  # the bodies which routes take and give
+    "explain",  # what happened, in the words that users read
+}
+PARTS = {"adapters", "http", "sources", "builders", "engines", "compose", "strategies", "providers"}
+"""Folders of interchangeable parts, or of doors to the outside: a file there is named after it."""
+
+EXCEPTIONS = {
+    "api_gateway.admin.asked": "what operators asked for, remembered by its key",
+    "api_gateway.deployments.dead": "the end of what could not be handled",
+    "api_gateway.deployments.projections": "several projections, read by several modules",
+    "api_gateway.deployments.logs": "a stream that joins two stores, beside the other routes",
+    "api_gateway.deployments.open": "a fold in memory of what has not ended",
+    "api_gateway.deployments.request": "how each trigger becomes a deployment",
+    "api_gateway.events.cloudevents": "the outer form of an event, named after its standard",
+    "api_gateway.identity.passwords": "hashing, in a thread of its own",
+    "api_gateway.identity.throttle": "the memory of failed sign-ins",
+    "api_gateway.organizations.creation": "what several routes do to make one",
+    "api_gateway.projects.tree": "a view that many features' events make",
+    "api_gateway.variables.scopes": "where variables come from, for routes and requests",
+    "api_gateway.webhooks.push": "what git servers send, as values",
+    "builder.build.failures": "why a build failed, in words",
+    "builder.build.job": "what every source and builder is given",
+    "builder.build.log": "the build's output on its way to the log",
+    "builder.build.progress": "BuildKit's output as values",
+    "builder.build.redact": "secrets out of text",
+    "builder.build.slots": "whose turn it is",
+    "builder.build.variables": "a deployment's variables, opened",
+    "builder.build.work": "one build from source to image",
+    "deployer.recovery.watch": "the engine's events as wake-ups",
+    "deployer.rollout.facts": "states as events",
+    "deployer.rollout.observe": "what the engine shows, as plan's input",
+    "deployer.rollout.view": "plan's input",
+    "metrics.anchors.chain": "hashes and signatures",
+    "metrics.logs.batch": "lines in batches of bounded size",
+    "metrics.logs.frames": "the engine's framing",
+    "metrics.logs.ledger": "how far each container has been read",
+    "metrics.logs.position": "where in a log",
+    "metrics.logs.reader": "one container's log",
+    "proxy_sync.routing.model": "plan's input and output",
+    "proxy_sync.routing.tasks": "the tasks' list, polled",
+}
+"""Module → why no name of the above says what it is."""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for top in (ROOT / "shared", *(ROOT / "services").iterdir()):
+        for path in sorted(top.glob("*/**/*.py")):
+            if "clients" not in path.parts:
+                yield ".".join(path.relative_to(top).with_suffix("").parts), path
+
+
+def unnamed(names: list[str]) -> list[str]:
+    """Modules of features whose file's name says nothing."""
+    deep = [name.split(".") for name in names if name.count(".") > 1]
+    return [
+        ".".join(parts) for parts in deep if parts[-1] not in ROOMS and not PARTS & set(parts[1:-1])
+    ]
+
+
+def test_a_feature_holds_only_known_rooms():
+    found = unnamed([name for name, _ in modules() if not name.startswith("slipway.")])
+    assert set(found) - set(EXCEPTIONS) == set(), "name it after the table, or give a reason"
+    assert set(EXCEPTIONS) - set(found) == set(), "these are gone: take them off the list"
+
+
+def test_another_room_is_found():
+    planted = ["api_gateway.projects.helper", "builder.build.deep.routes", "builder.app"]
+    planted += ["builder.sources.git", "deployer.rollout.strategies.start_first"]
+    assert unnamed(planted) == ["api_gateway.projects.helper"]
+
+
+def says_pure(source: str) -> bool:
+    sentence = (ast.get_docstring(ast.parse(source)) or "").replace(";", ".")
+    return any(each.strip() == "Pure" for each in sentence.split("."))
+
+
+def held() -> list[str]:
+    configuration = configparser.ConfigParser()
+    configuration.read(ROOT / ".importlinter")
+    return configuration["importlinter:contract:pure"]["source_modules"].split()
+
+
+def uncovered(names: list[str], patterns: list[str]) -> list[str]:
+    return [
+        name
+        for name in names
+        if not any(
+            fnmatch.fnmatch(name, pattern) or name.startswith(f"{pattern}.") for pattern in patterns
+        )
+    ]
+
+
+def test_what_says_that_it_is_pure_is_under_the_contract():
+    pure = [name for name, path in modules() if says_pure(path.read_text())]
+    assert len(pure) >= 20
+    assert uncovered(pure, held()) == []
+    names = [name for name, _ in modules()]
+    assert [pattern for pattern in held() if len(uncovered(names, [pattern])) == len(names)] == []
+
+
+def test_what_decides_plans_or_renders_is_under_the_contract():
+    rooms = [name for name, _ in modules() if name.split(".")[-1] in {"domain", "plan", "render"}]
+    assert uncovered(rooms, held()) == []
+
+
+def test_a_pure_module_outside_the_contract_is_found():
+    assert says_pure('"""What is said.\n\nPure; no more."""')
+    assert not says_pure('"""Two pure functions. Pure ones."""')
+    assert uncovered(["api_gateway.projects.facts", "metrics.logs.render"], held()) == [
+        "api_gateway.projects.facts"
+    ]
