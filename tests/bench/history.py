@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from slipway.contracts.build import BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentSucceeded, Trigger
@@ -154,6 +154,7 @@ class Site:
     def deployed(self, number: int) -> Iterator[Message]:
         """From the request to what is live: nine commits of one event each."""
         id_, service = derived("deployment", number), self._id
+        about: Any = {"service": service, "kind": "application"}
         began = iso(BEGAN + timedelta(seconds=self._history.sequence))
         specification = Specification(
             name=self._name,
@@ -199,24 +200,24 @@ class Site:
         state = self._state.model_copy(
             update={"queue": (Pending(deployment=id_, sequence=sequence),)}
         )
-        yield self._commit("rollout", service, RolloutQueued(deployment=id_, state=state))
+        yield self._commit("rollout", service, RolloutQueued(**about, deployment=id_, state=state))
         state = state.model_copy(
             update={"queue": (), "wanted": release, "highest": sequence, "deadline": began}
         )
-        yield self._commit("rollout", service, RolloutStarted(deployment=id_, state=state))
+        yield self._commit("rollout", service, RolloutStarted(**about, deployment=id_, state=state))
         state = state.model_copy(update={"ready": True, "tasks": (task,)})
-        yield self._commit("rollout", service, RolloutReady(deployment=id_, state=state))
+        yield self._commit("rollout", service, RolloutReady(**about, deployment=id_, state=state))
         host = f"{self._name}.example"
         binding = Binding(domain=derived("domain", service), host=host, path="/", port=8080)
         route = RouteState(
             environment=self._environment, deployment=id_, attempt=1, releases=(id_,),
             addresses=("10.0.5.7:8080",), bindings=(binding,),
         )  # fmt: skip
-        yield self._commit("route", service, RouteActivated(deployment=id_, state=route))
+        yield self._commit("route", service, RouteActivated(**about, deployment=id_, state=route))
         self._state = state.model_copy(
             update={"serving": release, "wanted": None, "ready": False, "deadline": None}
         )
-        succeeded = RolloutSucceeded(deployment=id_, state=self._state)
+        succeeded = RolloutSucceeded(**about, deployment=id_, state=self._state)
         yield self._commit("rollout", service, succeeded)
         ended = DeploymentSucceeded(kind="application", service=service, image=image, commit=commit)
         yield self._commit("deployment", id_, ended, actor=Actor("service", "api-gateway"))

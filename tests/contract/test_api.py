@@ -418,7 +418,9 @@ async def test_deleting_a_project_takes_everything_with_it(platform: Platform):
         ] != "deleting":
             await asyncio.sleep(0.01)
     organization, environment = platform.organization, service["environment"]
-    removed = RolloutRemoved(state=RolloutState(removed=True))
+    removed = RolloutRemoved(
+        service=service["id"], kind="application", state=RolloutState(removed=True)
+    )
     await platform.append(Subject(organization, "rollout", service["id"]), removed)
     network = Subject(organization, "network", environment)
     await platform.append(network, NetworkRemoved(name="n"))

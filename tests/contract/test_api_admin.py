@@ -131,8 +131,10 @@ async def test_what_ends_no_deployment_is_a_dead_letter_and_done_when_tried_agai
             raise Broken
 
     monkeypatch.setattr("api_gateway.projects.react._service_gone", broken)
-    gone = RolloutRemoved(state=RolloutState(removed=True))
-    await platform.append(Subject(platform.organization, "rollout", str(uuid4())), gone)
+    gone = RolloutRemoved(
+        service=(service := str(uuid4())), kind="application", state=RolloutState(removed=True)
+    )
+    await platform.append(Subject(platform.organization, "rollout", service), gone)
     letters = platform.gateway.dead_letters
     (letter,) = await until(letters.list)
     assert (letter.durable, letter.sequence, letter.state) == ("api-gateway", seen[0], "dead")

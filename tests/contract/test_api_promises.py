@@ -152,7 +152,12 @@ async def _succeed(
     release = Release(
         deployment=deployment, sequence=1, service="s", image=IMAGE, specification="x", commit=built
     )
-    serving = RolloutSucceeded(deployment=deployment, state=RolloutState(serving=release))
+    serving = RolloutSucceeded(
+        service=service["id"],
+        kind="application",
+        deployment=deployment,
+        state=RolloutState(serving=release),
+    )
     await platform.append(Subject(platform.organization, "rollout", service["id"]), serving)
     await until(lambda: _has(platform, deployment, "live"))
 

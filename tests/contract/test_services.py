@@ -86,7 +86,7 @@ async def _serves(platform: Platform, service: dict[str, Any]) -> None:
     state = RolloutState(environment=service["environment"], serving=release)
     await platform.append(
         Subject(platform.organization, "rollout", service["id"]),
-        RolloutSucceeded(state=state),
+        RolloutSucceeded(service=service["id"], kind="application", state=state),
     )
 
 

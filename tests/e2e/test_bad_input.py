@@ -33,7 +33,12 @@ def something_of_everything(api: Api) -> dict[str, str]:
     """Collection → an id in it. The deployment fails: there is no such repository."""
     project = api.post("/v1/projects", {"name": f"bad input {uuid.uuid4().hex[:6]}"})
     environment = project["environments"][0]["id"]
-    wanted = {"name": "web", "source": NOWHERE, "build": {"kind": "dockerfile"}}
+    wanted = {
+        "kind": "application",
+        "name": "web",
+        "source": NOWHERE,
+        "build": {"kind": "dockerfile"},
+    }
     service = api.post(f"/v1/environments/{environment}/services", wanted)
     path = f"/v1/services/{service['id']}"
     domain = api.post(f"{path}/domains", {"host": f"{uuid.uuid4().hex[:8]}.localhost"})

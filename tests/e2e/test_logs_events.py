@@ -117,7 +117,7 @@ def test_events_are_followed_and_resumed(api: Api, app: Service):
     assert [type_ for type_ in types if type_ in wanted] == wanted, types
     assert all(e["specversion"] == "1.0" and e["id"] == id_ for id_, e in parts)
     assert {"source", "time", "subject", "datacontenttype", "actor"} <= whole[0].keys(), whole[0]
-    assert whole[0]["data"].keys() <= {"project", "environment", "service", "trigger"}
+    assert whole[0]["data"].keys() <= {"project", "environment", "service", "kind", "trigger"}
 
 
 def test_only_the_wanted_types_of_the_own_organization(

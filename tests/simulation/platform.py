@@ -2,16 +2,15 @@
 and a proxy that says what it routes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.adapters.engine import Engine
-from deployer.app import key, reaction
+from deployer.app import giving_up, key, reaction
 from deployer.networks.react import Networks
 from deployer.rollout.react import Rollouts
-from deployer.settings import DeployerSettings
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import (
     DeploymentCancelled,
@@ -31,7 +30,12 @@ from slipway.contracts.route import (
     RouteState,
     RouteWithdrawn,
 )
-from slipway.contracts.service import ServiceCreated, ServiceDeletionRequested
+from slipway.contracts.service import (
+    ServiceCreated,
+    ServiceDeletionRequested,
+    ServiceScaled,
+    ServiceStopped,
+)
 from slipway.contracts.values import (
     ApplicationSettings,
     BuiltImage,
@@ -47,7 +51,7 @@ from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 from slipway.kernel.ids import derived
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
-from slipway.runtime.reactor import Reactor, dead_letter
+from slipway.runtime.reactor import Reactor
 from slipway.sealing import Opener, generate, wrap
 
 from tests.simulation.world import INSTANCE, Away, Behaviour, Life, Refuses, Seen, Swarm, World
@@ -55,23 +59,24 @@ from tests.simulation.world import INSTANCE, Away, Behaviour, Life, Refuses, See
 ORGANIZATION, PROJECT, ENVIRONMENT = "org", "project-1", "environment-1"
 ENDS = {"rollout.succeeded", "rollout.failed", "rollout.cancelled", "rollout.superseded"}
 MASTER, PAIR = generate(), generate()
-SETTINGS = DeployerSettings(instance=INSTANCE)
 
 
 async def wrapped_key(organization: str) -> bytes | None:
     return wrap(MASTER.public, PAIR, organization) if organization == ORGANIZATION else None
 
 
-class SwarmEngine(Engine):
-    """The deployer's own adapter, over the Swarm in memory."""
+class SwarmTransport:
+    """The Swarm in memory, as a process reaches it: what changes it is an effect of its life."""
 
-    def __init__(self, swarm: Swarm, life: Life) -> None:  # no client is made
-        self._instance, self._api = INSTANCE, (0, 0)
+    def __init__(self, swarm: Swarm, life: Life) -> None:
         self._swarm, self._life = swarm, life
 
-    async def query(self, path: str, method: str = "GET", **given: Any) -> Any:
+    async def query(
+        self, path: str, method: str = "GET", *, params: dict[str, str] | None = None,
+        data: Any = None,
+    ) -> Any:  # fmt: skip
         async def ask() -> Any:
-            return await self._swarm.query(path, method, given.get("params", {}), given.get("data"))
+            return await self._swarm.query(path, method, params or {}, data)
 
         try:
             return await (ask() if method == "GET" else self._life.effect(f"{method} {path}", ask))
@@ -82,13 +87,15 @@ class SwarmEngine(Engine):
         except KeyError as error:  # the swarm's own dictionaries know no such id
             raise EngineMissing(path) from error
 
-    async def lines(self, container: str, count: int = 20) -> list[str]:
-        return ["the last words"] if container else []
+    async def last_lines(self, container: str, count: int) -> list[str]:
+        return self._swarm.printed[-count:] if container else []
 
-    async def events(self) -> AsyncIterator[str]:
+    @asynccontextmanager
+    async def container_events(
+        self, events: Sequence[str], marks: Sequence[str]
+    ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         try:
-            async for service in self._swarm.events():
-                yield service
+            yield self._swarm.events()
         except Away as error:
             raise EngineAway(str(error)) from error
 
@@ -96,10 +103,10 @@ class SwarmEngine(Engine):
 async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.private) -> None:
     """One life of the service, wired as its `app.py` does."""
     store: EventStore = Seen(world, life)
-    engine, lease = SwarmEngine(swarm, life), MemoryLease()
+    engine, lease = Engine(SwarmTransport(swarm, life), INSTANCE), MemoryLease()
     opener = Opener(master, wrapped_key)
-    rollouts = Rollouts(store, engine, opener, world.clock, lease, SETTINGS)
     networks = Networks(store, engine, world.clock, lease, INSTANCE)
+    rollouts = Rollouts(store, engine, networks, opener, world.clock, lease, INSTANCE)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(rollouts.run())
@@ -109,7 +116,7 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
             "deployer",
             key,
             reaction(rollouts, networks),
-            dead=dead_letter,
+            dead=giving_up(rollouts),
             letters=MemoryDeadLetters(world.clock),
         )
         group.create_task(reactor.run())
@@ -130,20 +137,22 @@ async def edge(world: World, settle: float = 1.0, drain: float = 0.0) -> None:
                     continue
                 deployment = str(last.deployment)
                 former = (now.state.deployment or "",) if now and now.state.deployment else ()
-                both = route_event("route.activated", deployment, *former)
+                both = route_event("route.activated", deployment, *former, service=service)
                 await fact(world, "route", service, both)
                 if former:
                     await asyncio.sleep(drain)
-                    alone = route_event("route.changed", deployment)
+                    alone = route_event("route.changed", deployment, service=service)
                     await fact(world, "route", service, alone)
             case "service.stopped" | "service.deletion_requested":
                 if now is None or now.type != "route.withdrawn":
-                    await fact(world, "route", service, route_event("route.withdrawn"))
+                    await fact(
+                        world, "route", service, route_event("route.withdrawn", service=service)
+                    )
             case _ if isinstance(last, RolloutEvent) and now and now.state.deployment:
                 serving = last.state.serving.deployment if last.state.serving else None
                 if now.state.deployment != serving:
                     wire = "route.activated" if serving else "route.withdrawn"
-                    await fact(world, "route", service, route_event(wire, serving))
+                    await fact(world, "route", service, route_event(wire, serving, service=service))
             case _:
                 pass
 
@@ -153,7 +162,9 @@ def routed(world: World, service: str) -> RouteEvent | None:
     return events[-1] if events and isinstance(events[-1], RouteEvent) else None
 
 
-def route_event(wire: str, deployment: str | None = None, *former: str) -> RouteEvent:
+def route_event(
+    wire: str, deployment: str | None = None, *former: str, service: str = "service-1"
+) -> RouteEvent:
     """`route.failed` says that nothing is routed; the others that the deployment is, beside the
     tasks of the former ones."""
     routed = None if wire in ("route.failed", "route.withdrawn") else deployment
@@ -163,22 +174,29 @@ def route_event(wire: str, deployment: str | None = None, *former: str) -> Route
         attempt=1 if routed else 0,
         releases=(routed, *former) if routed else (),
     )
+    about: Any = {"service": service, "kind": "application", "deployment": deployment}
     match wire:
         case "route.activated":
-            return RouteActivated(deployment=deployment, state=state)
+            return RouteActivated(**about, state=state)
         case "route.failed":
             failure = Failure(reason="probe-failed", detail="it answered 500")
             refused = Refusal(deployment=deployment or "", attempt=1, failure=failure)
             state = state.model_copy(update={"refused": refused})
-            return RouteFailed(deployment=deployment, state=state, failure=failure)
+            return RouteFailed(
+                **about,
+                state=state,
+                failure=failure,
+            )
         case "route.changed":
-            return RouteChanged(deployment=deployment, state=state)
+            return RouteChanged(**about, state=state)
         case _:
-            return RouteWithdrawn(deployment=deployment, state=state)
+            return RouteWithdrawn(**about, state=state)
 
 
 async def activate(world: World, service: str, deployment: str) -> Commit:
-    return await fact(world, "route", service, route_event("route.activated", deployment))
+    return await fact(
+        world, "route", service, route_event("route.activated", deployment, service=service)
+    )
 
 
 async def fact(world: World, category: str, id_: str, *events: Event, cause: str = "") -> Commit:
@@ -258,6 +276,17 @@ class Site:
         event = DeploymentStopRequested(kind="application", service=self.id, reason="cancelled")
         await fact(self.world, "deployment", deployment, event)
 
+    async def scale(self, replicas: int) -> None:
+        await fact(self.world, "service", self.id, ServiceScaled(replicas=replicas))
+
+    async def stop_service(self) -> None:
+        await fact(self.world, "service", self.id, ServiceStopped())
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What every event of its rollout and route names."""
+        return {"service": self.id, "kind": self.settings.kind}
+
     async def over(self, deployment: str) -> None:
         """The gateway has seen the end of it."""
         event = DeploymentCancelled(kind="application", service=self.id)
@@ -298,10 +327,11 @@ class Site:
 
 @asynccontextmanager
 async def platform(
-    *, routed: bool = True, settle: float = 1.0, master: str = MASTER.private
-) -> AsyncIterator[Site]:
+    *, routed: bool = True, settle: float = 1.0, master: str = MASTER.private,
+    swarm: Swarm | None = None,
+) -> AsyncIterator[Site]:  # fmt: skip
     """A world with one service, a deployer that lives for ever and, if `routed`, a proxy."""
-    world, swarm = World(), Swarm()
+    world, swarm = World(), swarm or Swarm()
     site = Site(world, swarm)
     await site.create()
     running = [asyncio.create_task(deployer(world, swarm, Life(), master))]

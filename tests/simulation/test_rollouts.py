@@ -3,16 +3,21 @@ order, wishes to stop, scaling, hands that remove what serves, a deployer that d
 and hears old messages once more. Whatever the seed, what the log promises holds."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from random import Random
+from typing import Any
 
 import pytest
+from slipway.contracts import labels
 from slipway.contracts.deployment import Limits
 from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.service import ServiceScaled
 
 from tests.simulation.platform import Site, deployer, edge, end, fact, routed
+from tests.simulation.proxy import Traefik, add_domain, proxy_sync
 from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
 
+HOST = "day.example.org"
 BEHAVIOURS = (
     *(Behaviour(),) * 4,
     Behaviour(boot=4.0),
@@ -27,6 +32,7 @@ class Day:
     def __init__(self, seed: int) -> None:
         self.chance = Random(seed)
         self.world, self.swarm = World(chance=self.chance), Swarm()
+        self.traefik = Traefik(self.swarm)
         self.site = Site(self.world, self.swarm)
         self.swarm.on_remove = self._removed
         self.names: list[str] = []
@@ -41,14 +47,23 @@ class Day:
 
     async def deployers(self) -> None:
         """Life after life; each hears some of the old messages again."""
+        await self._lives("deployer", lambda life: deployer(self.world, self.swarm, life))
+
+    async def proxies(self) -> None:
+        """The same of proxy-sync; Traefik lives on."""
+        await self._lives(
+            "proxy-sync", lambda life: proxy_sync(self.world, self.swarm, self.traefik, life)
+        )
+
+    async def _lives(self, durable: str, work: Callable[[Life], Coroutine[Any, Any, None]]) -> None:
         while True:
             life = Life(self.chance.choice((None, self.chance.randint(1, 30))))
-            running = asyncio.create_task(life.run(deployer(self.world, self.swarm, life)))
+            running = asyncio.create_task(life.run(work(life)))
             patience = asyncio.create_task(asyncio.sleep(self.chance.uniform(5, 60)))
             await asyncio.wait([running, patience], return_when=asyncio.FIRST_COMPLETED)
             await end(running, patience)
             await asyncio.sleep(self.chance.expovariate(0.5))
-            heard = self.world._acknowledged.get("deployer", set())
+            heard = self.world._acknowledged.get(durable, set())
             for sequence in [s for s in heard if self.chance.random() < 0.2]:
                 heard.discard(sequence)
 
@@ -72,14 +87,16 @@ class Day:
             if services and self.chance.random() < 0.5:
                 self.swarm.delete_service(self.chance.choice(services))
 
-    async def run(self) -> None:
+    async def run(self, *, routed: bool) -> None:
+        """`routed`: with proxy-sync itself, which dies as well; else with one that says what a
+        proxy would."""
         await self.site.create()
-        others = [
-            asyncio.create_task(self.deployers()),
-            asyncio.create_task(
-                edge(self.world, self.chance.uniform(0, 5), self.chance.uniform(0, 5))
-            ),
-        ]
+        if routed:
+            await add_domain(self.world, self.site.id, HOST)
+            proxy = self.proxies()
+        else:
+            proxy = edge(self.world, self.chance.uniform(0, 5), self.chance.uniform(0, 5))
+        others = [asyncio.create_task(self.deployers()), asyncio.create_task(proxy)]
         async with asyncio.TaskGroup() as group:
             group.create_task(self.meddle())
             for number in range(8):
@@ -87,10 +104,16 @@ class Day:
                 await asyncio.sleep(self.chance.expovariate(0.2))
         await asyncio.sleep(400)
         await end(others[0])
-        last = asyncio.create_task(deployer(self.world, self.swarm, Life()))
+        last = [asyncio.create_task(deployer(self.world, self.swarm, Life()))]
+        if routed:
+            await end(others[1])
+            living = proxy_sync(self.world, self.swarm, self.traefik, Life())
+            last.append(asyncio.create_task(living))
         await asyncio.sleep(120)
-        await end(last, others[1])
         self.judge()
+        if routed:
+            self.judge_routes()
+        await end(*last, others[1])
 
     def judge(self) -> None:
         events = [
@@ -113,6 +136,22 @@ class Day:
         assert self.swarm.releases() == wanted, told
         assert state.replicas == self.replicas() or not serving, told
 
+    def judge_routes(self) -> None:
+        """Requests reach the tasks of what serves, all of them and no others."""
+        events = self.world.events("rollout", self.site.id)
+        state = events[-1].state if isinstance(events[-1], RolloutEvent) else None
+        serving = state.serving.deployment if state and state.serving else None
+        addresses = [
+            entry["Addresses"][0].partition("/")[0]
+            for task in self.swarm.tasks.values()
+            if task["Spec"]["ContainerSpec"]["Labels"][labels.DEPLOYMENT] == serving
+            and task["DesiredState"] == "running"
+            and task["Status"]["State"] == "running"
+            for entry in task["NetworksAttachments"]
+        ]
+        told = "\n".join(self.site.rollout())
+        assert sorted(self.traefik.public_servers(HOST)) == sorted(addresses), told
+
     def replicas(self) -> int:
         scaled = [
             event.replicas
@@ -125,4 +164,10 @@ class Day:
 @pytest.mark.parametrize("seed", range(40))
 @virtual
 async def test_a_day(seed: int):
-    await Day(seed).run()
+    await Day(seed).run(routed=False)
+
+
+@pytest.mark.parametrize("seed", range(40))
+@virtual
+async def test_a_day_with_a_proxy_that_dies_as_well(seed: int):
+    await Day(seed).run(routed=True)

@@ -7,6 +7,7 @@ import functools
 import itertools
 import json
 import selectors
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import structlog
 from slipway.contracts import labels
 from slipway.contracts.event import Event
 from slipway.eventstore.memory import MemoryStore
-from slipway.eventstore.store import Commit, EventStore
+from slipway.eventstore.store import Commit, EventStore, OutcomeUnknown
 from slipway.kernel.envelope import Head, Meta, Subject
 
 structlog.configure(
@@ -107,6 +108,12 @@ class World(MemoryStore):
         super().__init__()
         self.clock = VirtualClock()
         self.latency = latency
+        self.away = False
+        """No read of the log is answered."""
+        self.read_calls: Counter[str] = Counter()
+        """How often each way of reading was used."""
+        self.messages_read: Counter[str] = Counter()
+        """How many commits were read, by category."""
         self._chance = chance
 
     async def _wait(self) -> None:
@@ -128,9 +135,31 @@ class World(MemoryStore):
         seen = commit.sequence > min(since, expected.sequence)
         return not seen and self.clock.now() - commit.meta.at > self.REMEMBERED
 
+    def _asked(self, how: str) -> None:
+        self.read_calls[how] += 1
+        if self.away:
+            raise OutcomeUnknown("the log is away")
+
     async def load(self, subject: Subject, after: int = 0) -> list[Commit]:
         await self._wait()
-        return await super().load(subject, after)
+        self._asked("load")
+        found = await super().load(subject, after)
+        self.messages_read[subject.category] += len(found)
+        return found
+
+    async def head(self, subject: Subject) -> Commit | None:
+        await self._wait()
+        self._asked("head")
+        found = await super().load(subject)
+        return found[-1] if found else None
+
+    async def heads(self, organization: str, category: str) -> list[Commit]:
+        self._asked("heads")
+        return await super().heads(organization, category)
+
+    async def last_sequence(self) -> int:
+        self._asked("last_sequence")
+        return await super().last_sequence()
 
     def events(self, category: str, id_: str) -> list[Event]:
         """All events of an aggregate so far."""
@@ -256,7 +285,11 @@ class Swarm:
         self.on_remove: Callable[[str], None] = lambda _: None
         """Called with the deployment of a service that a process removes."""
         self._numbers = itertools.count(1)
-        self._watching: set[asyncio.Queue[str]] = set()
+        self._watching: set[asyncio.Queue[dict[str, str]]] = set()
+        self.printed = ["the last words"]
+        """What every container has printed."""
+        self.asked: Counter[str] = Counter()
+        """How often each path was asked for."""
 
     def _new(self, kind: str) -> str:
         return f"{kind}{next(self._numbers)}"
@@ -337,9 +370,8 @@ class Swarm:
             self._tell(task)
 
     def _tell(self, task: dict[str, Any]) -> None:
-        service = task["Spec"]["ContainerSpec"]["Labels"][labels.SERVICE]
         for queue in self._watching:
-            queue.put_nowait(service)
+            queue.put_nowait(task["Spec"]["ContainerSpec"]["Labels"])
 
     # - what a test does
 
@@ -372,6 +404,7 @@ class Swarm:
         self, path: str, method: str, params: Mapping[str, str], data: Mapping[str, Any] | None
     ) -> Any:
         """Raises KeyError for what is not there, Refuses and Away."""
+        self.asked[f"{method} {path}"] += 1
         await asyncio.sleep(self.latency)
         if self.away:
             raise Away("connection refused")
@@ -390,9 +423,16 @@ class Swarm:
                 self.on_remove(self.services[id_]["Spec"]["Labels"][labels.DEPLOYMENT])
                 return self._delete(id_)
             case ["GET", "tasks"]:
-                wanted = json.loads(params["filters"]).get("service")
+                filters = json.loads(params["filters"])
+                wanted, desired = filters.get("service"), filters.get("desired-state")
+                for id_ in wanted or ():
+                    if id_ not in self.services:
+                        raise KeyError(f"service {id_} not found")
                 return [
-                    t for t in self.tasks.values() if wanted is None or t["ServiceID"] in wanted
+                    t
+                    for t in self.tasks.values()
+                    if (wanted is None or t["ServiceID"] in wanted)
+                    and (desired is None or t["DesiredState"] in desired)
                 ]
             case ["POST", "networks", "create"]:
                 name = dict(data or {})["Name"]
@@ -460,18 +500,18 @@ class Swarm:
         log = [{"ExitCode": 1, "Output": f"{answers}\n"}] if answers else []
         return {"State": {"Health": {"FailingStreak": len(log), "Log": log}}}
 
-    async def events(self) -> AsyncIterator[str]:
-        """Services whose containers did something; ends when the engine is away."""
-        queue: asyncio.Queue[str] = asyncio.Queue()
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """Containers that did something; ends when the engine is away."""
+        queue: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._watching.add(queue)
         try:
             while not self.away:
                 try:
                     async with asyncio.timeout(5.0):
-                        service = await queue.get()
+                        marks = await queue.get()
                 except TimeoutError:
                     continue
-                yield service
+                yield {"ID": "", "Attributes": marks}
         finally:
             self._watching.discard(queue)
         raise Away("the event stream ended")
@@ -479,4 +519,7 @@ class Swarm:
 
 def _fits(marks: Mapping[str, str], params: Mapping[str, str]) -> bool:
     wanted = json.loads(params["filters"])["label"]
-    return all(marks.get(name) == value for name, _, value in (w.partition("=") for w in wanted))
+    pairs = (mark.partition("=") for mark in wanted)
+    return all(
+        marks.get(name) == value if equals else name in marks for name, equals, value in pairs
+    )

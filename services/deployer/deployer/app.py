@@ -7,20 +7,27 @@ import socket
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested
 from slipway.contracts.project import EnvironmentCreated, EnvironmentDeletionRequested
-from slipway.contracts.route import RouteEvent
-from slipway.contracts.service import ServiceCreated, ServiceDeletionRequested
+from slipway.contracts.route import NetworkLeft, RouteEvent
+from slipway.contracts.service import (
+    ServiceCreated,
+    ServiceDeletionRequested,
+    ServiceScaled,
+    ServiceStarted,
+    ServiceStopped,
+)
 from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
 from slipway.kernel.clock import Clock
 from slipway.runtime.clock import SystemClock
+from slipway.runtime.engine import EngineApi
 from slipway.runtime.process import until
-from slipway.runtime.reactor import Handle, Reactor, dead_letter
+from slipway.runtime.reactor import Dead, Handle, NoFact, Reactor
 from slipway.sealing import Opener
 
 from deployer.adapters.engine import Engine
 from deployer.adapters.log_server import LogServer
 from deployer.networks.react import Networks
-from deployer.recovery.watch import Recovery
+from deployer.recovery.react import Recovery
 from deployer.rollout.react import Rollouts
 from deployer.settings import DeployerSettings
 
@@ -44,12 +51,28 @@ def reaction(rollouts: Rollouts, networks: Networks) -> Handle:
                     rollouts.ensure(organization, event.service)
                 case EnvironmentDeletionRequested():
                     networks.ensure(organization, id_)
-                case ServiceDeletionRequested() | RouteEvent():
+                case (
+                    ServiceScaled() | ServiceStopped() | ServiceStarted()
+                    | ServiceDeletionRequested() | RouteEvent()
+                ):  # fmt: skip
                     rollouts.ensure(organization, id_)
+                case NetworkLeft():
+                    networks.wake(id_)
                 case _:
-                    rollouts.wake(id_)
+                    pass
 
     return react
+
+
+def giving_up(rollouts: Rollouts) -> Dead:
+    async def give_up(commit: Commit, error: Exception) -> None:
+        for event in commit.events:
+            if isinstance(event, BuildSucceeded):
+                await rollouts.refuse(commit, event, error)
+                return
+        raise NoFact
+
+    return give_up
 
 
 def put_lifeline(settings: DeployerSettings) -> None:
@@ -66,13 +89,14 @@ async def main(stopping: asyncio.Event) -> None:
     settings = DeployerSettings()
     put_lifeline(settings)
     clock = SystemClock()
-    engine = Engine(settings.instance)
+    api = EngineApi()
+    engine = Engine(api, settings.instance)
     recovery = Recovery(engine, LogServer(settings.nats_url), clock, settings.instance)
     try:
         # Beside it, not in it: to connect and to get the lease takes a log that can be written to.
         await until(stopping, recovery.run(), deploy(settings, engine, clock))
     finally:
-        await engine.close()
+        await api.close()
 
 
 async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> None:
@@ -83,8 +107,8 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
     lease = connection.lease("deployer", socket.gethostname(), clock)
     opener = Opener(settings.master_private.get_secret_value(), connection.keys.get)
     store = connection.store
-    rollouts = Rollouts(store, engine, opener, clock, lease, settings)
     networks = Networks(store, engine, clock, lease, settings.instance)
+    rollouts = Rollouts(store, engine, networks, opener, clock, lease, settings.instance)
     try:
         await lease.acquire()
         reactor = Reactor(
@@ -92,7 +116,7 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
             "deployer",
             key,
             reaction(rollouts, networks),
-            dead=dead_letter,
+            dead=giving_up(rollouts),
             letters=connection.dead_letters,
         )
         async with asyncio.TaskGroup() as group:

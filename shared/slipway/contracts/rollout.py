@@ -3,12 +3,12 @@
 Every event carries the whole state, so the head alone tells all."""
 
 from slipway.contracts.event import Event, Value
-from slipway.contracts.values import BuiltImage, Failure, GitCommit
+from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind
 
 
 class Release(Value):
-    """One deployment on the engine: a Swarm service of its own. `sequence` is that of its
-    `deployment.requested`; `port` the resolved one, None where it listens on none."""
+    """One deployment on the engine: a Swarm service of its own, whose name is `service`. `sequence`
+    is that of its `deployment.requested`; `port` the resolved one, None where it has none."""
 
     deployment: str
     sequence: int
@@ -45,6 +45,8 @@ class RolloutState(Value):
     """What is being rolled out; None when nothing is."""
     ready: bool = False
     """The wanted release's tasks run and are healthy: the proxy's turn."""
+    ready_at: str | None = None
+    """ISO 8601; since when it is ready."""
     deadline: str | None = None
     """ISO 8601; of the wanted release's present phase."""
     queue: tuple[Pending, ...] = ()
@@ -57,7 +59,9 @@ class RolloutState(Value):
 
 
 class RolloutEvent(Event):
-    public = frozenset({"deployment"})
+    public = frozenset({"service", "kind", "deployment"})
+    service: str
+    kind: Kind
     deployment: str | None = None
     """Which deployment this is about; None for what concerns the service."""
     state: RolloutState
@@ -81,7 +85,7 @@ class RolloutSucceeded(RolloutEvent):
 
 class RolloutFailed(RolloutEvent):
     type = "rollout.failed"
-    public = frozenset({"deployment", "failure"})
+    public = frozenset({"service", "kind", "deployment", "failure"})
     failure: Failure
 
 
@@ -127,5 +131,7 @@ class DriftRepaired(Event):
     """Category drift; the aggregate's id is the service's id."""
 
     type = "drift.repaired"
-    public = frozenset({"what"})
+    public = frozenset({"service", "kind", "what"})
+    service: str
+    kind: Kind
     what: str

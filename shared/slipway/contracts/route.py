@@ -4,7 +4,7 @@ environment's network, the environment's id). One edge so far. Written by proxy-
 Every event of a service's route carries the whole state."""
 
 from slipway.contracts.event import Event, Value
-from slipway.contracts.values import Failure
+from slipway.contracts.values import Failure, Kind
 
 
 class Binding(Value):
@@ -40,7 +40,9 @@ class RouteState(Value):
 
 
 class RouteEvent(Event):
-    public = frozenset({"deployment"})
+    public = frozenset({"service", "kind", "deployment"})
+    service: str
+    kind: Kind
     deployment: str | None = None
     state: RouteState
 
@@ -53,7 +55,7 @@ class RouteActivated(RouteEvent):
 
 class RouteFailed(RouteEvent):
     type = "route.failed"
-    public = frozenset({"deployment", "failure"})
+    public = frozenset({"service", "kind", "deployment", "failure"})
     failure: Failure
 
 

@@ -61,9 +61,7 @@ DURABLES: tuple[Durable, ...] = (
     Durable("deployer", "deployer", (
         "deployment", "build", "route", "service", "environment",
     ), "all"),
-    Durable("proxy-sync", "proxy-sync", (
-        "rollout", "host", "network", "service", "environment",
-    ), "all"),
+    Durable("proxy-sync", "proxy-sync", ("rollout", "service", "environment"), "all"),
 )  # fmt: skip
 
 BESIDE: dict[str, tuple[str, ...]] = {

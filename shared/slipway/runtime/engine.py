@@ -8,8 +8,8 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
 
 import aiodocker
 from aiodocker.exceptions import DockerError
@@ -49,6 +49,21 @@ def _problem(error: Exception, path: str) -> Exception:
     if error.status in _AWAY or any(word in words for word in _PASSING):
         return EngineAway(words)
     return EngineRefused(words, error.status)
+
+
+class EngineTransport(Protocol):
+    """How services' adapters reach the engine; `EngineApi` does it for real."""
+
+    async def query(
+        self, path: str, method: str = "GET", *, params: dict[str, str] | None = None,
+        data: Any = None,
+    ) -> Any: ...  # fmt: skip
+
+    async def last_lines(self, container: str, count: int) -> list[str]: ...
+
+    def container_events(
+        self, events: Sequence[str], marks: Sequence[str]
+    ) -> AbstractAsyncContextManager[AsyncIterator[dict[str, Any]]]: ...
 
 
 class EngineApi:

@@ -70,9 +70,10 @@ BUILT = commit(
         ),
     ),
 )  # fmt: skip
-ROLLING = commit("rollout", "a1", 13, RolloutStarted(deployment="d1", state=RolloutState()))
-READY = commit("rollout", "a1", 15, RolloutReady(deployment="d1", state=RolloutState()))
-ROUTED = commit("route", "a1", 21, RouteActivated(deployment="d1", state=RouteState()))
+OF: Any = {"service": "a1", "kind": "application"}
+ROLLING = commit("rollout", "a1", 13, RolloutStarted(**OF, deployment="d1", state=RolloutState()))
+READY = commit("rollout", "a1", 15, RolloutReady(**OF, deployment="d1", state=RolloutState()))
+ROUTED = commit("route", "a1", 21, RouteActivated(**OF, deployment="d1", state=RouteState()))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_what_comes_after_the_end_is_not_its_own():
         22,
         facts.DeploymentSucceeded(kind="application", service="a1", image=IMAGE),
     )
-    again = commit("route", "a1", 500, RouteActivated(deployment="d1", state=RouteState()))
+    again = commit("route", "a1", 500, RouteActivated(**OF, deployment="d1", state=RouteState()))
     before = folded(STARTED, BUILT, ROLLING, READY, ROUTED, ended)
     assert folded(STARTED, BUILT, ROLLING, READY, ROUTED, ended, again) == before
 
@@ -144,8 +145,8 @@ def test_what_comes_after_the_end_is_not_its_own():
 def test_each_timeline_holds_its_own_deployment():
     both = commit(
         "rollout", "a1", 30,
-        RolloutSucceeded(deployment="d1", state=RolloutState()),
-        RolloutStarted(deployment="d2", state=RolloutState()),
+        RolloutSucceeded(**OF, deployment="d1", state=RolloutState()),
+        RolloutStarted(**OF, deployment="d2", state=RolloutState()),
     )  # fmt: skip
     assert set(Timeline().keys(both)) == {"d1", "d2"}
     assert list(folded(both, key="d2")["marks"]) == ["rollout.started"]

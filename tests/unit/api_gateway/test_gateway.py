@@ -292,7 +292,9 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
     release = Release(
         deployment="d1", sequence=1, service="s", image=BuiltImage(reference="r"), specification="x"
     )
-    serving = RolloutSucceeded(deployment="d1", state=RolloutState(serving=release))
+    serving = RolloutSucceeded(
+        service=service, kind="application", deployment="d1", state=RolloutState(serving=release)
+    )
     at = Subject(ORGANIZATION, "rollout", service)
     meta = Meta("c1", gateway.clock.now(), Actor("service", "deployer"), "d1")
     commit = await gateway.store.append(at, NOTHING, [serving], meta)
@@ -392,7 +394,9 @@ async def serves(gateway: Gateway, service: str) -> int:
     at = Subject(ORGANIZATION, "rollout", service)
     head = await gateway.store.head(at)
     meta = Meta(str(uuid4()), gateway.clock.now(), Actor("service", "deployer"), "d1")
-    event = RolloutSucceeded(deployment="d1", state=RolloutState())
+    event = RolloutSucceeded(
+        service=service, kind="application", deployment="d1", state=RolloutState()
+    )
     return (await gateway.store.append(at, head.head if head else NOTHING, [event], meta)).sequence
 
 

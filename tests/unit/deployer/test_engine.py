@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 from deployer.adapters.engine import task_view
-from deployer.rollout.view import TaskView
+from deployer.rollout.domain import TaskView
 
 CONTAINER = {"ContainerID": "c1", "ExitCode": 0}
 
 
 def task(state: str, desired: str = "running", **status: Any) -> dict[str, Any]:
     def attached(network: str, address: str) -> dict[str, Any]:
-        return {"Network": {"ID": network}, "Addresses": [address]}
+        return {"Network": {"Spec": {"Name": network}}, "Addresses": [address]}
 
     return {
         "ID": "t1",

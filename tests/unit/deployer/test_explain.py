@@ -2,7 +2,7 @@
 
 import pytest
 from deployer.rollout import explain
-from deployer.rollout.view import TaskView
+from deployer.rollout.domain import TaskView
 
 
 def ended(error: str = "", code: int | None = None) -> TaskView:

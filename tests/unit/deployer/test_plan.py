@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from deployer.rollout import explain
+from deployer.rollout.domain import Phase, ReleaseView, TaskView, View
 from deployer.rollout.plan import (
     IDLE,
     OPEN,
@@ -17,14 +19,15 @@ from deployer.rollout.plan import (
     NoteStopped,
     Ready,
     Remove,
+    Rest,
     Scale,
     Start,
     Step,
     Succeed,
     Wait,
+    about,
     next_step,
 )
-from deployer.rollout.view import Phase, ServiceView, TaskView, View
 from slipway.contracts.rollout import Pending, Release, RolloutState, Task
 from slipway.contracts.route import Refusal, RouteState
 from slipway.contracts.values import BuiltImage, Failure
@@ -47,13 +50,13 @@ def task(name: str = "t1", phase: Phase = "running", **more: Any) -> TaskView:
     return TaskView(name, phase, address="10.0.0.5" if phase == "running" else "", **more)
 
 
-def service(name: str, *tasks: TaskView, replicas: int = 1) -> ServiceView:
-    return ServiceView(f"id-{name}", f"web-{name}", name, replicas, 7, tasks)
+def on_engine(name: str, *tasks: TaskView, replicas: int = 1) -> ReleaseView:
+    return ReleaseView(f"id-{name}", f"web-{name}", name, replicas, 7, tasks)
 
 
 OLD, NEW = release("d1", 10), release("d2", 20)
-ON_OLD, ON_NEW = service("d1", task()), service("d2", task("t2"))
-STARTING = service("d2", task("t2", "starting"))
+ON_OLD, ON_NEW = on_engine("d1", task()), on_engine("d2", task("t2"))
+STARTING = on_engine("d2", task("t2", "starting"))
 FAILED = Failure(reason="probe-failed", detail="it answered 502")
 IMPOSSIBLE = Failure(reason="engine-refused", detail="no such limit")
 
@@ -77,14 +80,14 @@ NEW_ROUTE = route("route.activated", "d2", "d2")
 def idle(**more: Any) -> View:
     """d1 serves; nothing else is going on."""
     state = RolloutState(serving=OLD, highest=10)
-    return replace(View(NOW, state, services={"d1": ON_OLD}, **OLD_ROUTE), **more)
+    return replace(View(NOW, state, releases={"d1": ON_OLD}, **OLD_ROUTE), **more)
 
 
-def rolling(*services: ServiceView, ready: bool = False, **more: Any) -> View:
+def rolling(*releases: ReleaseView, ready: bool = False, **more: Any) -> View:
     """d1 serves, d2 is being rolled out."""
     state = RolloutState(serving=OLD, wanted=NEW, highest=20, ready=ready, deadline=FUTURE)
-    found = {item.deployment: item for item in (ON_OLD, *services)}
-    return replace(View(NOW, state, services=found, **OLD_ROUTE), **more)
+    found = {item.deployment: item for item in (ON_OLD, *releases)}
+    return replace(View(NOW, state, releases=found, **OLD_ROUTE), **more)
 
 
 def state_of(view: View, **more: Any) -> View:
@@ -101,9 +104,9 @@ TWO = (task("a"), task("b"))
 
 TABLE: dict[str, tuple[View, Step]] = {
     # nothing goes on
-    "nothing at all": (View(NOW, RolloutState()), Wait(IDLE)),
+    "nothing at all": (View(NOW, RolloutState()), Rest()),
     "all is as it should be": (idle(), Wait(IDLE)),
-    "a removed service is left alone": (state_of(idle(), removed=True), Wait(IDLE)),
+    "a removed service is left alone": (state_of(idle(), removed=True), Rest()),
     # the queue
     "the first of the queue starts": (queue(("d2", 20)), Start(D2)),
     "the lowest sequence is first": (queue(("d3", 30), ("d2", 20)), Start(D2)),
@@ -125,6 +128,21 @@ TABLE: dict[str, tuple[View, Step]] = {
     "with its replicas": (rolling(replicas=3), Create(NEW, 3)),
     "of a stopped service with one": (rolling(replicas=3, stopped=True), Create(NEW, 1)),
     "of a service scaled to none with one": (rolling(replicas=0), Create(NEW, 1)),
+    "its time may be over before it was made": (
+        state_of(rolling(), deadline=PAST),
+        Fail(explain.too_late()),
+    ),
+    "an engine that is away is waited for": (rolling(away="no answer"), Wait(OPEN)),
+    "until its time is over": (
+        state_of(rolling(away="no answer"), deadline=PAST),
+        Fail(explain.engine_away("no answer")),
+    ),
+    "a route needs no engine": (rolling(away="no answer", **NEW_ROUTE), Succeed()),
+    "nor does a wish to stop": (
+        rolling(away="no answer", stops=frozenset({"d2"})),
+        Cancel(),
+    ),
+    "what serves is left alone meanwhile": (idle(away="no answer", releases={}), Wait(OPEN)),
     "what can't be made fails": (rolling(impossible=IMPOSSIBLE), Fail(IMPOSSIBLE)),
     "a change of replicas is followed": (
         rolling(STARTING, replicas=2),
@@ -134,8 +152,8 @@ TABLE: dict[str, tuple[View, Step]] = {
     "one of two runs": (
         state_of(
             rolling(
-                service("d1", *TWO, replicas=2),
-                service("d2", task("a"), task("b", "starting"), replicas=2),
+                on_engine("d1", *TWO, replicas=2),
+                on_engine("d2", task("a"), task("b", "starting"), replicas=2),
                 replicas=2,
             ),
             replicas=2,
@@ -143,21 +161,21 @@ TABLE: dict[str, tuple[View, Step]] = {
         Wait(OPEN),
     ),
     "what serves is scaled beside it": (
-        rolling(service("d2", task("a"), task("b", "starting"), replicas=2), replicas=2),
+        rolling(on_engine("d2", task("a"), task("b", "starting"), replicas=2), replicas=2),
         Scale(ON_OLD, 2),
     ),
     "tasks without an address don't count": (
-        rolling(service("d2", replace(task("a"), address=""))),
+        rolling(on_engine("d2", replace(task("a"), address=""))),
         Wait(OPEN),
     ),
     "all run": (rolling(ON_NEW), Ready((Task(id="t2", address="10.0.0.5"),))),
     "both run": (
-        rolling(service("d2", *TWO, replicas=2), replicas=2),
+        rolling(on_engine("d2", *TWO, replicas=2), replicas=2),
         Ready((Task(id="a", address="10.0.0.5"), Task(id="b", address="10.0.0.5"))),
     ),
     "the proxy is waited for": (rolling(ON_NEW, ready=True), Wait(OPEN)),
     "a task that goes away on purpose is no failure": (
-        rolling(service("d2", task("t2", "stopping"))),
+        rolling(on_engine("d2", task("t2", "stopping"))),
         Wait(OPEN),
     ),
     # a rollout: how it ends
@@ -192,38 +210,38 @@ TABLE: dict[str, tuple[View, Step]] = {
         Wait(OPEN),
     ),
     # what serves
-    "the serving release is missing": (idle(services={}), Create(OLD, 1, repair=True)),
+    "the serving release is missing": (idle(releases={}), Create(OLD, 1, repair=True)),
     "it has other replicas": (idle(replicas=2), Scale(ON_OLD, 2)),
     "scaled to none": (idle(replicas=0), Scale(ON_OLD, 0)),
     "the scaling is told": (
-        idle(replicas=2, services={"d1": service("d1", *TWO, replicas=2)}),
+        idle(replicas=2, releases={"d1": on_engine("d1", *TWO, replicas=2)}),
         NoteScaled(2),
     ),
     "it is repaired during a rollout": (
-        replace(rolling(ON_NEW, ready=True), services={"d2": ON_NEW}),
+        replace(rolling(ON_NEW, ready=True), releases={"d2": ON_NEW}),
         Create(OLD, 1, repair=True),
     ),
     # what is left over
     "a release nobody wants goes": (
-        idle(services={"d1": ON_OLD, "d0": service("d0")}),
-        Remove(service("d0")),
+        idle(releases={"d1": ON_OLD, "d0": on_engine("d0")}),
+        Remove(on_engine("d0")),
     ),
     "not while a route names it": (
         idle(
-            services={"d1": ON_OLD, "d0": service("d0")},
+            releases={"d1": ON_OLD, "d0": on_engine("d0")},
             **route("route.activated", "d1", "d1", "d0"),
         ),
         Wait(IDLE),
     ),
     "it goes during a rollout": (
-        rolling(STARTING, service("d0")),
-        Remove(service("d0")),
+        rolling(STARTING, on_engine("d0")),
+        Remove(on_engine("d0")),
     ),
     "the former goes behind the new": (
         View(
             NOW,
             RolloutState(serving=NEW, highest=20),
-            services={"d1": ON_OLD, "d2": ON_NEW},
+            releases={"d1": ON_OLD, "d2": ON_NEW},
             **NEW_ROUTE,
         ),
         Remove(ON_OLD),
@@ -241,7 +259,7 @@ TABLE: dict[str, tuple[View, Step]] = {
     "the stop is told": (
         idle(
             stopped=True,
-            services={"d1": service("d1", replicas=0)},
+            releases={"d1": on_engine("d1", replicas=0)},
             **route("route.withdrawn", "d1"),
         ),
         NoteStopped(),
@@ -250,22 +268,22 @@ TABLE: dict[str, tuple[View, Step]] = {
         state_of(
             idle(
                 stopped=True,
-                services={"d1": service("d1", replicas=0)},
+                releases={"d1": on_engine("d1", replicas=0)},
                 **route("route.withdrawn", "d1"),
             ),
             stopped=True,
         ),
-        Wait(IDLE),
+        Rest(),
     ),
     "started again, the stopped release stays down": (
         state_of(
             idle(
-                services={"d1": service("d1", replicas=0)},
+                releases={"d1": on_engine("d1", replicas=0)},
                 **route("route.withdrawn", "d1"),
             ),
             stopped=True,
         ),
-        Wait(IDLE),
+        Rest(),
     ),
     # being deleted
     "deleting cancels the rollout": (rolling(STARTING, deleting=True), Cancel()),
@@ -279,7 +297,7 @@ TABLE: dict[str, tuple[View, Step]] = {
         Remove(ON_OLD),
     ),
     "deleting ends": (
-        idle(deleting=True, services={}, **route("route.withdrawn", None)),
+        idle(deleting=True, releases={}, **route("route.withdrawn", None)),
         Finish(),
     ),
 }
@@ -293,12 +311,12 @@ def test_next_step(what: str):
 
 FAILS: dict[str, tuple[View, str, str]] = {
     "a task ended at its start": (
-        rolling(service("d2", task("t", "ended", exit_code=3))),
+        rolling(on_engine("d2", task("t", "ended", exit_code=3))),
         "exited",
         "at its start with exit code 3",
     ),
     "a task ended while probed": (
-        rolling(service("d2", task("t", "ended", exit_code=0), task("u")), ready=True),
+        rolling(on_engine("d2", task("t", "ended", exit_code=0), task("u")), ready=True),
         "exited",
         "after it had been healthy",
     ),
@@ -309,7 +327,7 @@ FAILS: dict[str, tuple[View, str, str]] = {
     ),
     "it is late": (state_of(rolling(STARTING), deadline=PAST), "rollout-timeout", "ready in time"),
     "it is nowhere": (
-        state_of(rolling(service("d2")), deadline=PAST),
+        state_of(rolling(on_engine("d2")), deadline=PAST),
         "rollout-timeout",
         "no task was placed",
     ),
@@ -328,6 +346,22 @@ def test_failures_say_why(what: str):
     assert isinstance(step, Fail)
     assert step.failure.reason == reason
     assert words in step.failure.detail
+
+
+@pytest.mark.parametrize(
+    ("step", "own"),
+    [
+        (Create(NEW, 1), True),
+        (Create(OLD, 1, repair=True), False),
+        (Scale(ON_NEW, 2), True),
+        (Scale(ON_OLD, 2), False),
+        (Remove(ON_OLD), False),
+        (Ready(()), True),
+        (NoteScaled(2), False),
+    ],
+)
+def test_only_what_a_rollout_can_t_go_on_without_is_about_it(step: Step, own: bool):
+    assert about(step, "d2") is own
 
 
 def test_a_route_that_is_late_may_still_come_before_the_end_is_told():

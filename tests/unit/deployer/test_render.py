@@ -25,7 +25,7 @@ def specification(runtime: Runtime) -> Specification:
 def service(given: dict[str, Any]) -> dict[str, Any]:
     wanted = specification(Runtime.model_validate(given.get("runtime", {})))
     image = BuiltImage(reference="sha256:abc", node=given.get("node"))
-    return render.service(
+    return render.swarm_service(
         instance="slipway",
         organization="org",
         project="project",

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from proxy_sync.routing import plan
-from proxy_sync.routing.domain import Bound
-from proxy_sync.routing.model import Asked, Probe, Routing, TaskAddress, View
+from proxy_sync.routing.domain import Asked, Bound, Probe, Routing, TaskAddress, View
 from slipway.contracts.rollout import Release, RolloutState
 from slipway.contracts.route import Binding, Refusal, RouteState
 from slipway.contracts.values import BuiltImage, Failure
@@ -123,8 +122,8 @@ def test_every_task_has_to_answer():
 
 def test_what_never_answers_fails_with_its_last_words():
     view = first(asked={("t2", 8000): Asked(last=189.0, bad=90, text="GET / answered 503")})
-    assert said(replace(view, now=190.0)) is None
-    step = said(replace(view, now=190.1))
+    assert said(replace(view, now=190.0, waited=90.0)) is None
+    step = said(replace(view, now=100.1, waited=90.1))
     assert isinstance(step, plan.Fail)
     assert step.failure.reason == "no-answer"
     assert "503" in step.failure.detail

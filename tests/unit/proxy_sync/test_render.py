@@ -7,8 +7,7 @@ import pytest
 from proxy_sync.adapters.traefik import Answer
 from proxy_sync.edge import render as edge
 from proxy_sync.routing import render
-from proxy_sync.routing.domain import Bound, Hosts
-from proxy_sync.routing.model import Probe, Routing
+from proxy_sync.routing.domain import Bound, Hosts, Probe, Routing
 from slipway.contracts.host import HostReleased, HostRouteAdded, HostRouteRemoved
 from slipway.contracts.route import Binding
 
@@ -23,7 +22,7 @@ def document(given: dict[str, Any]) -> dict[str, Any]:
         deployment=given.get("deployment"),
         probes=tuple(Probe(**probe) for probe in given.get("probes", ())),
     )
-    return render.service(routing, "secret")
+    return render.configuration(routing, "secret")
 
 
 @pytest.mark.parametrize("case", cases("traefik"), ids=lambda file: file.stem)
@@ -33,8 +32,8 @@ def test_the_document_of_a_service(case: Path):
 
 def test_the_marker_changes_with_the_document():
     binding = Binding(domain="d", host="h", path="/", port=80)
-    one = render.service(Routing("app", (binding,), ("10.0.0.1",), "d1"), "s")
-    two = render.service(Routing("app", (binding,), ("10.0.0.2",), "d1"), "s")
+    one = render.configuration(Routing("app", (binding,), ("10.0.0.1",), "d1"), "s")
+    two = render.configuration(Routing("app", (binding,), ("10.0.0.2",), "d1"), "s")
     assert render.marker(one, "app") != render.marker(two, "app")
     assert render.marker(one, "other") is None
     assert render.marker({}, "app") is None

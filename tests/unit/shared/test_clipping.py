@@ -86,7 +86,7 @@ LARGEST: list[Event] = [
     BuildSucceeded(service=ID, kind=KIND, environment=ID, image=IMAGE, commit=COMMIT, steps=STEPS),
     BuildFailed(service=ID, kind=KIND, environment=ID, failure=FAILURE, commit=COMMIT, steps=STEPS),
     BuildCancelled(service=ID, kind=KIND, environment=ID, steps=STEPS),
-    RolloutFailed(deployment=ID, state=STATE, failure=FAILURE),
+    RolloutFailed(service=ID, kind=KIND, deployment=ID, state=STATE, failure=FAILURE),
     DeploymentSucceeded(service=ID, kind=KIND, image=IMAGE, commit=COMMIT),
     DeploymentFailed(service=ID, kind=KIND, failure=FAILURE),
     DeploymentExpired(service=ID, kind=KIND, failure=FAILURE),

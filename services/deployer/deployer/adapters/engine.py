@@ -1,13 +1,14 @@
-"""Docker Swarm: services, tasks, networks, images. Only what carries our label is changed."""
+"""Docker Swarm: Swarm services, tasks, networks, images. Only what carries our label is changed."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 from slipway.contracts import labels
-from slipway.runtime.engine import EngineApi, EngineMissing, EngineRefused
+from slipway.runtime.engine import EngineMissing, EngineRefused, EngineTransport
 
-from deployer.rollout.view import Phase, ServiceView, TaskView
+from deployer.rollout.domain import Phase, ReleaseView, TaskView
+from deployer.rollout.releases import Found, Owner
 
 _EVENTS = ("start", "kill", "die", "destroy", "health_status")
 _PHASES: dict[str, Phase] = {
@@ -19,7 +20,7 @@ _PHASES: dict[str, Phase] = {
 
 
 def task_view(task: Mapping[str, Any], network: str) -> TaskView:
-    """`network` is the id of the environment's network, on which the address is looked for."""
+    """`network` is the name of the environment's network, on which the address is looked for."""
     status = task.get("Status") or {}
     phase = _PHASES.get(status.get("State", "new"), "starting")
     container = status.get("ContainerStatus") or {}
@@ -32,7 +33,7 @@ def task_view(task: Mapping[str, Any], network: str) -> TaskView:
         (
             entry["Addresses"][0].partition("/")[0]
             for entry in task.get("NetworksAttachments") or ()
-            if entry["Network"]["ID"] == network and entry.get("Addresses")
+            if entry["Network"]["Spec"]["Name"] == network and entry.get("Addresses")
         ),
         "",
     )
@@ -46,11 +47,24 @@ def task_view(task: Mapping[str, Any], network: str) -> TaskView:
     )
 
 
-class Engine(EngineApi):
-    def __init__(self, instance: str) -> None:
-        super().__init__()
+def release_view(found: Mapping[str, Any]) -> ReleaseView:
+    """Of a Swarm service, without its tasks."""
+    spec = found["Spec"]
+    return ReleaseView(
+        id=found["ID"],
+        name=spec["Name"],
+        deployment=spec["Labels"][labels.DEPLOYMENT],
+        replicas=spec["Mode"]["Replicated"]["Replicas"],
+        version=found["Version"]["Index"],
+    )
+
+
+class Engine:
+    def __init__(self, api: EngineTransport, instance: str) -> None:
+        self._engine = api
         self._instance = instance
         self._api: tuple[int, int] = (0, 0)
+        self.query = api.query
 
     async def knows_start_interval(self) -> bool:
         if self._api == (0, 0):
@@ -62,31 +76,32 @@ class Engine(EngineApi):
     def _filter(self, *marks: str) -> str:
         return json.dumps({"label": [f"{labels.INSTANCE}={self._instance}", *marks]})
 
-    async def services(self, service: str, network: str) -> dict[str, ServiceView]:
-        """deployment → release, with its tasks."""
-        mark = f"{labels.SERVICE}={service}"
-        found = await self.query("services", params={"filters": self._filter(mark)})
-        if not found:
-            return {}
-        names = json.dumps({"service": [release["ID"] for release in found]})
-        tasks = await self.query("tasks", params={"filters": names})
-        network_id = await self.network_id(network) or ""
-        views = {}
-        for release in found:
-            spec = release["Spec"]
-            own = [task for task in tasks if task["ServiceID"] == release["ID"]]
-            own.sort(key=lambda task: task["CreatedAt"])
-            views[spec["Labels"][labels.DEPLOYMENT]] = ServiceView(
-                id=release["ID"],
-                name=spec["Name"],
-                deployment=spec["Labels"][labels.DEPLOYMENT],
-                replicas=spec["Mode"]["Replicated"]["Replicas"],
-                version=release["Version"]["Index"],
-                tasks=tuple(task_view(task, network_id) for task in own),
-            )
+    async def releases(self, owner: Owner | None = None) -> Found:
+        """All of the instance, or one service's, without their tasks. One question."""
+        mark = labels.SERVICE if owner is None else f"{labels.SERVICE}={owner[1]}"
+        views: Found = {}
+        for found in await self.query("services", params={"filters": self._filter(mark)}):
+            marks = found["Spec"]["Labels"]
+            view = release_view(found)
+            of = (marks[labels.ORGANIZATION], marks[labels.SERVICE])
+            views.setdefault(of, {})[view.deployment] = view
         return views
 
-    async def any_services(self, environment: str) -> bool:
+    async def tasks(self, releases: Collection[str]) -> dict[str, tuple[TaskView, ...]]:
+        """Id of a release → its tasks, oldest first. One question."""
+        filters = {
+            "label": [f"{labels.INSTANCE}={self._instance}"], "service": sorted(releases)
+        }  # fmt: skip
+        found = await self.query("tasks", params={"filters": json.dumps(filters)})
+        views: dict[str, tuple[TaskView, ...]] = {}
+        for task in sorted(found, key=lambda task: task["CreatedAt"]):
+            marks = task["Spec"]["ContainerSpec"].get("Labels") or {}
+            network = labels.network(self._instance, marks.get(labels.ENVIRONMENT, ""))
+            of = task["ServiceID"]
+            views[of] = (*views.get(of, ()), task_view(task, network))
+        return views
+
+    async def any_releases(self, environment: str) -> bool:
         mark = f"{labels.ENVIRONMENT}={environment}"
         return bool(await self.query("services", params={"filters": self._filter(mark)}))
 
@@ -103,15 +118,15 @@ class Engine(EngineApi):
             if "name conflicts with an existing object" not in str(error):
                 raise
 
-    async def scale(self, service: ServiceView, replicas: int) -> None:
+    async def scale(self, release: ReleaseView, replicas: int) -> None:
         """Under the version that was looked at: a process that was paused changes nothing."""
-        found = await self.query(f"services/{service.id}")
+        found = await self.query(f"services/{release.id}")
         spec = found["Spec"]
         if spec["Labels"].get(labels.INSTANCE) != self._instance:
-            raise EngineRefused(f"{service.name} is not ours")
+            raise EngineRefused(f"{release.name} does not belong to {self._instance}")
         spec["Mode"]["Replicated"]["Replicas"] = replicas
-        version = {"version": str(service.version)}
-        await self.query(f"services/{service.id}/update", "POST", params=version, data=spec)
+        version = {"version": str(release.version)}
+        await self.query(f"services/{release.id}/update", "POST", params=version, data=spec)
 
     async def wanted_tasks(self) -> list[dict[str, Any]]:
         """Of every service of the instance, the control plane's too: the tasks that are to run, as
@@ -127,15 +142,15 @@ class Engine(EngineApi):
         found = await self.query(f"services/{service}")
         spec = found["Spec"]
         if spec["Labels"].get(labels.INSTANCE) != self._instance:
-            raise EngineRefused(f"{spec['Name']} is not ours")
+            raise EngineRefused(f"{spec['Name']} does not belong to {self._instance}")
         spec["TaskTemplate"]["ForceUpdate"] = spec["TaskTemplate"].get("ForceUpdate", 0) + 1
         version = {"version": str(found["Version"]["Index"])}
         await self.query(f"services/{service}/update", "POST", params=version, data=spec)
         return spec["Name"]
 
-    async def remove(self, service: ServiceView) -> None:
+    async def remove(self, release: ReleaseView) -> None:
         try:
-            await self.query(f"services/{service.id}", "DELETE")
+            await self.query(f"services/{release.id}", "DELETE")
         except EngineMissing:
             return
 
@@ -182,7 +197,7 @@ class Engine(EngineApi):
             return
 
     async def lines(self, container: str, count: int = 20) -> list[str]:
-        return await self.last_lines(container, count) if container else []
+        return await self._engine.last_lines(container, count) if container else []
 
     async def health_answers(self, container: str) -> str:
         """What the health check said, when it failed the last times it was asked; else empty. The
@@ -198,10 +213,11 @@ class Engine(EngineApi):
             return ""
         return log[-1]["Output"].strip()[:300]
 
-    async def events(self) -> AsyncIterator[str]:
-        """Services whose containers did something, but for what their health checks do all
-        the time. Raises EngineAway when it ends."""
+    async def events(self) -> AsyncIterator[Owner]:
+        """(organization, service) whose containers did something, but for what their health checks
+        do all the time. Raises EngineAway when it ends."""
         marks = [f"{labels.INSTANCE}={self._instance}", labels.SERVICE]
-        async with self.container_events(_EVENTS, marks) as actors:
+        async with self._engine.container_events(_EVENTS, marks) as actors:
             async for actor in actors:
-                yield actor["Attributes"][labels.SERVICE]
+                attributes = actor["Attributes"]
+                yield attributes.get(labels.ORGANIZATION, ""), attributes[labels.SERVICE]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from slipway.contracts.values import Failure
 
-from deployer.rollout.view import TaskView
+from deployer.rollout.domain import TaskView
 
 
 def final(refused: TaskView) -> bool:
@@ -84,6 +84,25 @@ def engine_away(detail: str) -> Failure:
     )
 
 
+def too_late() -> Failure:
+    return Failure(
+        reason="rollout-timeout",
+        detail="the time of this deployment was over before its release could be made",
+        hint="deploy again; if it waited for an earlier deployment, look at how long that one took",
+    )
+
+
+def internal(deployment: str, step: str, error: Exception) -> Failure:
+    """The error's own words may hold what is secret: the deployer's log has them."""
+    return Failure(
+        reason="internal-error",
+        detail=f"the platform itself failed again and again while it rolled out the deployment"
+        f" {deployment} (step {step}, {type(error).__name__})",
+        hint="deploy again; if it fails in the same way, give the operator the deployment's id:"
+        " the log of the deployer says more",
+    )
+
+
 def secrets_unreadable(detail: str) -> Failure:
     return Failure(
         reason="secrets-unreadable",
@@ -101,4 +120,7 @@ def refused(detail: str) -> Failure:
 
 
 def with_lines(failure: Failure, lines: Sequence[str]) -> Failure:
-    return failure.model_copy(update={"lines": tuple(lines[-20:])})
+    """`lines` is what the program printed last: a Failure clips it when it is made."""
+    return Failure(
+        reason=failure.reason, detail=failure.detail, hint=failure.hint, lines=tuple(lines[-20:])
+    )

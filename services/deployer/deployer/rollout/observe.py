@@ -1,121 +1,147 @@
-"""Looks at one service: the log's heads, and what the engine has of it."""
+"""Looks at one service: the log's heads, what came since the last look, and its releases."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
-from slipway.contracts import labels
 from slipway.contracts.deployment import DeploymentRequested
-from slipway.contracts.rollout import RolloutEvent, RolloutState
-from slipway.contracts.route import RouteEvent
-from slipway.contracts.service import (
-    ServiceDeletionRequested,
-    ServiceScaled,
-    ServiceStarted,
-    ServiceStopped,
-)
+from slipway.contracts.desired import DesiredService, evolve
+from slipway.contracts.rollout import RolloutState
+from slipway.contracts.route import RouteEvent, RouteState
+from slipway.contracts.values import Failure
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
+from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 
-from deployer.adapters.engine import Engine
-from deployer.rollout.view import ServiceView, View
+from deployer.rollout.domain import View, state_of, turn
+from deployer.rollout.releases import Owner, Releases
 
 _UNHEALTHY = 10.0
 """A release that listens and answers its health check badly for so many seconds has failed."""
 
 
-def state_of(head: Commit | None) -> RolloutState:
-    event: Any = head.events[-1] if head else None
-    return event.state if isinstance(event, RolloutEvent) else RolloutState()
+class Containers(Protocol):
+    """What the engine is asked for here."""
+
+    async def health_answers(self, container: str) -> str:
+        """What the health check said, when it failed the last times it was asked; else empty."""
+        ...
+
+    async def any_containers(self, service: str) -> bool:
+        """On this node, running or not."""
+        ...
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of a service from the last look, so that the next one reads only what came
+    since. Lost with the process, and read anew."""
+
+    desired: DesiredService = field(default_factory=DesiredService)
+    desired_at: int = 0
+    """The sequence up to which it is folded."""
+    requested: Commit | None = None
+    """The request of the deployment whose turn it is."""
+    stopped: bool = False
+    """Whether that one was asked to stop, or has ended."""
+    unhealthy_since: datetime | None = None
+    impossible: Failure | None = None
+    """Why its release can't be made."""
+
+
+async def requested(store: EventStore, organization: str, deployment: str) -> Commit:
+    """The commit that holds `deployment.requested`; it never changes."""
+    return (await store.load(Subject(organization, "deployment", deployment)))[0]
+
+
+def request(commit: Commit) -> DeploymentRequested:
+    event = commit.events[0]
+    if not isinstance(event, DeploymentRequested):
+        raise RuntimeError(f"{commit.subject.id} does not begin with a request")
+    return event
 
 
 class Observer:
-    def __init__(self, store: EventStore, engine: Engine, clock: Clock, instance: str) -> None:
-        self._store, self._engine, self._clock = store, engine, clock
-        self._instance = instance
-        self._requests: dict[str, Commit] = {}
-        self._unhealthy: dict[str, datetime] = {}
+    def __init__(
+        self, store: EventStore, engine: Containers, releases: Releases, clock: Clock
+    ) -> None:
+        self._store, self._engine, self._releases = store, engine, releases
+        self._clock = clock
 
-    async def look(self, organization: str, service: str) -> View:
+    async def look(self, owner: Owner, known: Known) -> View:
+        organization, service = owner
         head = await self._store.head(Subject(organization, "rollout", service))
-        state = state_of(head)
-        replicas, stopped, deleting = 1, False, False
-        created = None
-        for commit in await self._store.load(Subject(organization, "service", service)):
-            for event in commit.events:
-                created = created or event
-                match event:
-                    case ServiceScaled():
-                        replicas = event.replicas
-                    case ServiceStopped():
-                        stopped = True
-                    case ServiceStarted():
-                        stopped = False
-                    case ServiceDeletionRequested():
-                        deleting = True
-                    case _:
-                        pass
-        environment = state.environment or getattr(created, "environment", "")
+        state = state_of(head.events[-1] if head else None)
+        await self._follow_desired(owner, known)
         # Before the route: one that came before the wish to stop has succeeded.
-        stops = await self._stops(organization, state)
+        await self._follow_turn(organization, turn(state), known)
         route = await self._store.head(Subject(organization, "route", service))
         last = route.events[-1] if route else None
-        network = labels.network(self._instance, environment)
-        services = await self._engine.services(service, network)
-        view = View(
+        deleting, away = known.desired.deleting, await self._away(owner, state)
+        return View(
             now=self._clock.now(),
             rollout=state,
             sequence=head.sequence if head else 0,
-            services=services,
-            replicas=replicas,
-            stopped=stopped,
+            releases=self._releases.of(owner),
+            away=away,
+            kind=known.desired.kind,
+            replicas=known.desired.replicas,
+            stopped=known.desired.stopped,
             deleting=deleting,
-            stops=stops,
-            unhealthy=await self._answers(state, services),
-            containers=deleting and await self._engine.any_containers(service),
+            stops=frozenset({turn(state) or ""} if known.stopped else ()),
+            route=last.state if isinstance(last, RouteEvent) else RouteState(),
+            route_event=last.type if isinstance(last, RouteEvent) else "",
+            unhealthy="" if away else await self._answers(owner, state, known),
+            containers=deleting and not away and await self._engine.any_containers(service),
+            impossible=known.impossible,
         )
-        if isinstance(last, RouteEvent):
-            return replace(view, route=last.state, route_event=last.type)
-        return view
 
-    async def _stops(self, organization: str, state: RolloutState) -> frozenset[str]:
-        stops = set()
-        open_ = [item.deployment for item in state.queue]
-        for deployment in [*open_, *([state.wanted.deployment] if state.wanted else [])]:
-            requested = await self.requested(organization, deployment)
-            if await self._store.load(requested.subject, requested.sequence):
-                stops.add(deployment)
-        return frozenset(stops)
+    async def _away(self, owner: Owner, state: RolloutState) -> str:
+        """Why its releases can't be looked at; no error, as its deadline is to be judged."""
+        if turn(state) is None:
+            self._releases.close(owner)
+        elif not self._releases.away:
+            try:
+                await self._releases.open(owner)
+            except (EngineAway, EngineRefused, EngineMissing) as error:
+                return str(error) or type(error).__name__
+        return self._releases.away
 
-    async def _answers(self, state: RolloutState, services: Mapping[str, ServiceView]) -> str:
+    async def _follow_desired(self, owner: Owner, known: Known) -> None:
+        organization, service = owner
+        subject = Subject(organization, "service", service)
+        for commit in await self._store.load(subject, known.desired_at):
+            known.desired = evolve(known.desired, commit.events)
+            known.desired_at = commit.sequence
+
+    async def _follow_turn(self, organization: str, deployment: str | None, known: Known) -> None:
+        if deployment is None:
+            known.requested = None
+            return
+        if known.requested is None or known.requested.subject.id != deployment:
+            known.requested = await requested(self._store, organization, deployment)
+            known.stopped, known.unhealthy_since, known.impossible = False, None, None
+        if not known.stopped:
+            later = await self._store.load(known.requested.subject, known.requested.sequence)
+            known.stopped = bool(later)
+
+    async def _answers(self, owner: Owner, state: RolloutState, known: Known) -> str:
         """What a wanted release that listens has answered badly for too long."""
         wanted = state.wanted
-        service = services.get(wanted.deployment) if wanted else None
-        if wanted is None or service is None or state.ready:
+        release = self._releases.of(owner).get(wanted.deployment) if wanted else None
+        if release is None or state.ready:
             return ""
-        for task in service.tasks:
+        for task in release.tasks:
             if task.phase == "starting" and task.container:
-                output = await self._engine.health_answers(task.container)
+                try:
+                    output = await self._engine.health_answers(task.container)
+                except EngineAway:
+                    continue  # its deadline goes on
                 if "answered" in output:
-                    since = self._unhealthy.setdefault(wanted.deployment, self._clock.now())
-                    late = (self._clock.now() - since).total_seconds() >= _UNHEALTHY
+                    now = self._clock.now()
+                    known.unhealthy_since = known.unhealthy_since or now
+                    late = (now - known.unhealthy_since).total_seconds() >= _UNHEALTHY
                     return f"{output}, for {_UNHEALTHY:.0f} s" if late else ""
-        self._unhealthy.pop(wanted.deployment, None)
+        known.unhealthy_since = None
         return ""
-
-    async def requested(self, organization: str, deployment: str) -> Commit:
-        """The commit that holds `deployment.requested`; it never changes."""
-        if deployment not in self._requests:
-            commits = await self._store.load(Subject(organization, "deployment", deployment))
-            if len(self._requests) > 2000:
-                self._requests.clear()
-            self._requests[deployment] = commits[0]
-        return self._requests[deployment]
-
-    async def request_of(self, organization: str, deployment: str) -> DeploymentRequested:
-        event = (await self.requested(organization, deployment)).events[0]
-        if not isinstance(event, DeploymentRequested):
-            raise RuntimeError(f"{deployment} does not begin with a request")
-        return event

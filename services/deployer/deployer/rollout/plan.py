@@ -5,12 +5,13 @@ One step at a time: it is carried out, and everything is looked at again.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import assert_never
 
 from slipway.contracts.rollout import Pending, Release, Task
 from slipway.contracts.values import Failure
 
 from deployer.rollout import explain
-from deployer.rollout.view import ServiceView, TaskView, View
+from deployer.rollout.domain import ReleaseView, TaskView, View, first, resting
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,12 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    service: ServiceView
+    release: ReleaseView
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    service: ServiceView
+    release: ReleaseView
     replicas: int
 
 
@@ -86,12 +87,18 @@ class Wait:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing is to be done, or looked at, until something new is asked for."""
+
+
 type Step = (
     Start | Drop | Create | Ready | Succeed | Fail | Cancel | Remove | Scale
-    | NoteScaled | NoteStopped | Finish | Wait
+    | NoteScaled | NoteStopped | Finish | Wait | Rest
 )  # fmt: skip
 
-OPEN = 0.1
+OPEN = 0.5
+"""For the deadlines: what happens to tasks and in the log is told at once."""
 IDLE = 30.0
 REFUSALS = 4
 """So often Swarm may fail to make a container, a second apart: some reasons pass by themselves (a
@@ -100,7 +107,7 @@ network's address range that is not free yet on the node)."""
 
 def next_step(view: View) -> Step:
     if view.rollout.removed:
-        return Wait(IDLE)
+        return Rest()
     if view.deleting:
         return _delete(view)
     if view.rollout.wanted is not None:
@@ -110,8 +117,21 @@ def next_step(view: View) -> Step:
     return _keep(view)
 
 
+def about(step: Step, deployment: str | None) -> bool:
+    """Whether it is this deployment that can't go on without the step."""
+    match step:
+        case Create(release) | Scale(release):
+            return release.deployment == deployment
+        case Remove() | NoteScaled() | NoteStopped() | Finish():
+            return False
+        case Start() | Drop() | Ready() | Succeed() | Fail() | Cancel() | Wait() | Rest():
+            return True
+        case _:
+            assert_never(step)
+
+
 def _take(view: View) -> Step:
-    pending = min(view.rollout.queue, key=lambda item: item.sequence)
+    pending = first(view.rollout)
     if pending.deployment in view.stops:
         return Drop(pending, superseded=False)
     if pending.sequence <= view.rollout.highest:
@@ -126,14 +146,16 @@ def _roll_out(view: View, wanted: Release) -> Step:
         return Cancel()
     if view.impossible is not None:
         return Fail(view.impossible)
-    service = view.services.get(wanted.deployment)
+    if view.away:
+        return Fail(explain.engine_away(view.away)) if _late(view) else Wait(OPEN)
+    release = view.releases.get(wanted.deployment)
     replicas = 0 if view.stopped else view.replicas
-    if service is None:
-        return Create(wanted, max(1, replicas))
-    ended = next((task for task in service.tasks if task.phase == "ended"), None)
+    if release is None:
+        return Fail(explain.too_late()) if _late(view) else Create(wanted, max(1, replicas))
+    ended = next((task for task in release.tasks if task.phase == "ended"), None)
     if ended is not None:
         return Fail(explain.task(ended, ready=view.rollout.ready))
-    refusals = [task for task in service.tasks if task.phase == "refused"]
+    refusals = [task for task in release.tasks if task.phase == "refused"]
     if len(refusals) >= REFUSALS or any(explain.final(task) for task in refusals):
         return Fail(explain.task(refusals[-1], ready=view.rollout.ready))
     refused = view.route.refused
@@ -143,12 +165,12 @@ def _roll_out(view: View, wanted: Release) -> Step:
         return Fail(refused.failure)
     if view.unhealthy:
         return Fail(explain.unhealthy(view.unhealthy))
-    if service.replicas != max(1, replicas):
-        return Scale(service, max(1, replicas))
     if _late(view):
-        return Fail(_timeout(view, service))
-    running = _running(service)
-    if not view.rollout.ready and len(running) >= service.replicas:
+        return Fail(_timeout(view, release))
+    if release.replicas != max(1, replicas):
+        return Scale(release, max(1, replicas))
+    running = _running(release)
+    if not view.rollout.ready and len(running) >= release.replicas:
         return Ready(tuple(Task(id=task.id, address=task.address) for task in running))
     return _serve(view) or _clear(view) or Wait(OPEN)
 
@@ -158,39 +180,41 @@ def _late(view: View) -> bool:
     return deadline is not None and view.now > datetime.fromisoformat(deadline)
 
 
-def _timeout(view: View, service: ServiceView) -> Failure:
+def _timeout(view: View, release: ReleaseView) -> Failure:
     if view.rollout.ready:
         return explain.no_route()
-    return explain.never_ready(service.tasks)
+    return explain.never_ready(release.tasks)
 
 
-def _running(service: ServiceView) -> list[TaskView]:
-    return [task for task in service.tasks if task.phase == "running" and task.address]
+def _running(release: ReleaseView) -> list[TaskView]:
+    return [task for task in release.tasks if task.phase == "running" and task.address]
 
 
 def _keep(view: View) -> Step:
     """Nothing is being rolled out: the world is made equal to the log."""
-    return _serve(view) or _clear(view) or Wait(IDLE)
+    if view.away:
+        return Wait(OPEN)
+    return _serve(view) or _clear(view) or (Rest() if resting(view.rollout) else Wait(IDLE))
 
 
 def _serve(view: View) -> Step | None:
     serving = view.rollout.serving
     if serving is None:
         return None
-    service = view.services.get(serving.deployment)
+    release = view.releases.get(serving.deployment)
     if view.stopped:
         # Only once the proxy names nothing of it: callers must not meet what is going away.
         if view.route_event != "route.withdrawn" and view.route.releases:
             return Wait(OPEN)
-        if service is not None and service.replicas != 0:
-            return Scale(service, 0)
+        if release is not None and release.replicas != 0:
+            return Scale(release, 0)
         return None if view.rollout.stopped else NoteStopped()
     if view.rollout.stopped:
         return None  # started again by a deployment, which replaces it
-    if service is None:
+    if release is None:
         return Create(serving, view.replicas, repair=True)
-    if service.replicas != view.replicas:
-        return Scale(service, view.replicas)
+    if release.replicas != view.replicas:
+        return Scale(release, view.replicas)
     if view.rollout.replicas != view.replicas:
         return NoteScaled(view.replicas)
     return None
@@ -202,9 +226,9 @@ def _clear(view: View) -> Step | None:
     for release in (view.rollout.serving, view.rollout.wanted):
         if release is not None:
             kept.add(release.deployment)
-    for deployment, service in sorted(view.services.items()):
+    for deployment, release in sorted(view.releases.items()):
         if deployment not in kept:
-            return Remove(service)
+            return Remove(release)
     return None
 
 
@@ -213,10 +237,10 @@ def _delete(view: View) -> Step:
         return Cancel()
     if view.rollout.queue:
         return Drop(view.rollout.queue[0], superseded=False)
-    if view.route_event != "route.withdrawn":
-        return Wait(0.5)
-    for _, service in sorted(view.services.items()):
-        return Remove(service)
+    if view.away or view.route_event != "route.withdrawn":
+        return Wait(OPEN)
+    for _, release in sorted(view.releases.items()):
+        return Remove(release)
     if view.containers:
         return Wait(0.3)  # they drain; their images can't be removed before they have gone
     return Finish()

@@ -18,7 +18,7 @@ def port_of(specification: Specification, exposed: Sequence[int]) -> int | None:
     return exposed[0] if len(exposed) == 1 else None
 
 
-def service(
+def swarm_service(
     *,
     instance: str,
     organization: str,

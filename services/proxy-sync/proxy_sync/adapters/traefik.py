@@ -9,11 +9,8 @@ import aiohttp
 import orjson
 
 from proxy_sync.edge.render import CONTROL_PORT
+from proxy_sync.routing.probes import NotLoaded
 from proxy_sync.routing.render import ATTEMPT, PROBE, marker
-
-
-class NotLoaded(Exception):
-    """Traefik did not take the configuration in time."""
 
 
 class Answer:

@@ -1,6 +1,8 @@
 """The edge: Traefik's container is kept beside this service, in the networks of what it routes."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from slipway.contracts import labels
 from slipway.contracts.project import EnvironmentDeletionRequested
@@ -11,23 +13,54 @@ from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime.append import Appender
-from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
+from slipway.runtime.engine import EngineAway
 from slipway.runtime.logging import logger
+from slipway.runtime.trouble import Trouble
 
-from proxy_sync.adapters.engine import Engine
-from proxy_sync.adapters.traefik import Traefik
 from proxy_sync.edge import render
 from proxy_sync.settings import ProxySettings
 
 _EVERY = 10.0
+_UNTOLD = 10.0
+"""Seconds after which it is looked whether an environment is empty, though nothing was told."""
+
+
+class Container(Protocol):
+    """Traefik's container, on the engine."""
+
+    async def control_address(self) -> str: ...
+    async def bridge_gateways(self) -> list[str]: ...
+    async def ensure_traefik(self, body: Mapping[str, Any], mark: str, address: str) -> bool:
+        """True when it was started or made anew."""
+        ...
+
+    async def joined(self) -> set[str]:
+        """The networks that it is in."""
+        ...
+
+    async def join(self, network: str) -> None:
+        """Raises EngineMissing while there is no such network."""
+        ...
+
+    async def leave(self, network: str) -> None: ...
+
+
+class Proxy(Protocol):
+    """Traefik itself."""
+
+    address: str
+
+    def write(self, name: str, document: dict[str, Any]) -> None: ...
+    def write_static(self, document: dict[str, Any]) -> None: ...
+    async def up(self) -> bool: ...
 
 
 class Edge:
     def __init__(
         self,
         store: EventStore,
-        engine: Engine,
-        traefik: Traefik,
+        engine: Container,
+        traefik: Proxy,
         clock: Clock,
         lease: Lease,
         settings: ProxySettings,
@@ -36,7 +69,7 @@ class Edge:
         self._clock, self._lease, self._settings = clock, lease, settings
         self._appender = Appender(store, clock, "proxy-sync")
         self._joined: set[str] = set()
-        self._leaving: set[str] = set()
+        self._leaving: dict[str, asyncio.Event] = {}
         self._group: asyncio.TaskGroup | None = None
         self._look = asyncio.Event()
         self.up = asyncio.Event()
@@ -53,19 +86,29 @@ class Edge:
             for head in await self._store.heads("*", "environment"):
                 if isinstance(head.events[-1], EnvironmentDeletionRequested):
                     self.leave(head.subject.organization, head.subject.id)
-            while True:
-                self._look.clear()
-                try:
-                    await self._ensure()
-                except (EngineAway, EngineRefused, EngineMissing) as error:
-                    logger().warning("traefik can't be kept now; again soon", error=str(error))
-                    await self._clock.sleep(1.0)
-                    continue
-                try:
-                    async with asyncio.timeout(_EVERY):
-                        await self._look.wait()
-                except TimeoutError:
-                    continue
+            await self._keep()
+
+    async def _keep(self) -> None:
+        """Whatever fails: without Traefik nothing is public, so there is nothing to give up."""
+        trouble = Trouble(longest=5.0)
+        while True:
+            self._look.clear()
+            try:
+                await self._ensure()
+                trouble.forget()
+            except Exception as error:
+                trouble.met("ensure")
+                if trouble.worth_saying("ensure"):
+                    logger().warning(
+                        "traefik can't be kept now; again soon", error=repr(error)[:300]
+                    )
+                await self._clock.sleep(trouble.wait("ensure"))
+                continue
+            try:
+                async with asyncio.timeout(_EVERY):
+                    await self._look.wait()
+            except TimeoutError:
+                continue
 
     async def _ensure(self) -> None:
         settings = self._settings
@@ -100,13 +143,13 @@ class Edge:
             logger().info("traefik is up", address=address, made=started)
 
     async def _wait_until_up(self) -> None:
-        """Raises EngineRefused when it does not answer in 10 s."""
+        """Raises EngineAway when it does not answer in 10 s."""
         for _ in range(200):
             if await self._traefik.up():
                 return
             await self._clock.sleep(0.05)
         name = labels.traefik_container(self._settings.instance)
-        raise EngineRefused(f"{name} does not answer; see docker logs {name}")
+        raise EngineAway(f"{name} does not answer; see docker logs {name}")
 
     async def join(self, network: str) -> None:
         """Raises EngineMissing while there is no such network."""
@@ -117,36 +160,54 @@ class Edge:
     # -- an environment that is being deleted -------------------------------------------------
 
     def leave(self, organization: str, environment: str) -> None:
+        """Let the network be left as soon as nothing of the environment can be routed any more."""
         if environment not in self._leaving and self._group is not None:
-            self._leaving.add(environment)
+            self._leaving[environment] = asyncio.Event()
             self._group.create_task(self._leave(organization, environment))
 
+    def removed(self, environment: str) -> None:
+        """A service of it has gone."""
+        if environment in self._leaving:
+            self._leaving[environment].set()
+
     async def _leave(self, organization: str, environment: str) -> None:
-        """Once nothing of the environment can be routed any more."""
-        network = labels.network(self._settings.instance, environment)
-        said = ""
+        """There is nothing to fail: the environment is deleted once its network has been left, so
+        it goes on whatever the engine says, and says so rarely."""
+        trouble, told = Trouble(longest=_UNTOLD), self._leaving[environment]
         while True:
+            told.clear()
+            wait = _UNTOLD if self._lease.held else 0.5
             try:
                 if self._lease.held and await self._empty(organization, environment):
-                    await self._engine.leave(network)
-                    self._joined.discard(network)
-                    await self._appender.append(
-                        Subject(organization, "route", environment), "left",
-                        lambda head: _left(head, environment),
-                        cause=environment, correlation=environment,
-                    )  # fmt: skip
-                    self._leaving.discard(environment)
+                    await self._left(organization, environment)
+                    del self._leaving[environment]
                     return
-            except (EngineAway, EngineRefused) as error:
-                if str(error) != said:
-                    said = str(error)
-                    logger(network=network).info("not left yet", why=said[:200])
-            await self._clock.sleep(0.3)
+                trouble.forget()
+            except Exception as error:
+                trouble.met("leave")
+                if trouble.worth_saying("leave"):
+                    why = repr(error)[:300]
+                    logger(environment=environment).warning("network not left yet", why=why)
+                wait = trouble.wait("leave")
+            try:
+                async with asyncio.timeout(wait):
+                    await told.wait()
+            except TimeoutError:
+                continue
 
     async def _empty(self, organization: str, environment: str) -> bool:
         said = [head.events[-1] for head in await self._store.heads(organization, "rollout")]
         states = [event.state for event in said if isinstance(event, RolloutEvent)]
         return all(state.removed for state in states if state.environment == environment)
+
+    async def _left(self, organization: str, environment: str) -> None:
+        network = labels.network(self._settings.instance, environment)
+        await self._engine.leave(network)
+        self._joined.discard(network)
+        await self._appender.append(
+            Subject(organization, "route", environment), "left",
+            lambda head: _left(head, environment), cause=environment, correlation=environment,
+        )  # fmt: skip
 
 
 def _left(head: Commit | None, environment: str) -> tuple[NetworkLeft, ...]:

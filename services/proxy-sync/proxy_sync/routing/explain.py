@@ -42,3 +42,30 @@ def not_loaded() -> Failure:
         detail="the proxy did not load the new routes in time",
         hint="look at the log of the proxy's container and of proxy-sync",
     )
+
+
+def network_missing(network: str) -> Failure:
+    return Failure(
+        reason="network-missing",
+        detail=f"the proxy could not join the environment's network: {network}",
+        hint="deploy again; if it fails in the same way, look at the log of proxy-sync",
+    )
+
+
+def refused(words: str) -> Failure:
+    return Failure(
+        reason="engine-refused",
+        detail=f"the engine refused to join the proxy to the environment's network: {words}",
+        hint="deploy again; if it fails in the same way, look at the log of proxy-sync",
+    )
+
+
+def internal(deployment: str, step: str, error: Exception) -> Failure:
+    """The error's own words are in the log of proxy-sync."""
+    return Failure(
+        reason="internal-error",
+        detail=f"the platform itself failed again and again while it routed the deployment"
+        f" {deployment} (step {step}, {type(error).__name__})",
+        hint="deploy again; if it fails in the same way, give the operator the deployment's id:"
+        " the log of proxy-sync says more",
+    )

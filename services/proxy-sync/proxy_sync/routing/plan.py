@@ -12,10 +12,10 @@ from slipway.contracts.route import Binding, Refusal, RouteState
 from slipway.contracts.values import Failure
 
 from proxy_sync.routing import explain
-from proxy_sync.routing.model import Asked, Probe, Routing, TaskAddress, View
+from proxy_sync.routing.domain import Asked, Probe, Routing, TaskAddress, View, resting
 
 ANSWER_WITHIN = 90.0
-"""Seconds that a candidate has for its first good answer."""
+"""Seconds that a wanted release has for its first good answer, from when it became ready."""
 BAD_IN_A_ROW = 2
 """One bad answer may be an accident of the moment; so many in a row are none."""
 
@@ -50,6 +50,12 @@ class Confirm:
 
 
 type Step = Activate | Fail | Change | Withdraw | Confirm
+
+
+def rests(view: View) -> bool:
+    if view.deleting and view.route_event != "route.withdrawn":
+        return False
+    return resting(view.rollout, view.route, view.route_event)
 
 
 def candidate(view: View) -> Release | None:
@@ -257,7 +263,7 @@ def _failure(view: View, release: Release) -> Failure | None:
         if asked.good_since is not None and asked.bad >= BAD_IN_A_ROW:
             return explain.stopped_answering(asked.text)
     silent = [asked for asked in answers if asked.good_since is None]
-    if (silent or not answers) and ports and view.now - view.began > ANSWER_WITHIN:
+    if (silent or not answers) and ports and view.waited > ANSWER_WITHIN:
         return explain.never_answered(ANSWER_WITHIN, silent[0].text if silent else "")
     return None
 

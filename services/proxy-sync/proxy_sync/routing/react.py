@@ -1,44 +1,31 @@
-"""Routes: each service has an actor that makes the proxy equal to the log and to the tasks
-that Swarm runs. Whatever comes only wakes it."""
+"""Routes: each service of which something is or shall be routed has an actor that makes the proxy
+equal to the log and to the tasks that Swarm runs. Whatever comes only wakes it."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Protocol, assert_never
 
 from slipway.contracts import labels
-from slipway.contracts.rollout import Release, RolloutEvent, RolloutState
-from slipway.contracts.route import (
-    Refusal,
-    RouteActivated,
-    RouteChanged,
-    RouteEvent,
-    RouteFailed,
-    RouteState,
-    RouteWithdrawn,
-)
-from slipway.contracts.service import (
-    ServiceDeletionRequested,
-    ServiceStarted,
-    ServiceStopped,
-)
+from slipway.contracts.rollout import Release, RolloutEvent
+from slipway.contracts.route import RouteEvent, RouteState
+from slipway.contracts.service import ServiceDeletionRequested
 from slipway.contracts.values import Failure
 from slipway.eventstore.lease import Lease
-from slipway.eventstore.store import Commit, EventStore
+from slipway.eventstore.store import EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
-from slipway.runtime import failpoints
-from slipway.runtime.append import Appender
+from slipway.runtime import failpoints, retry
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
+from slipway.runtime.trouble import Trouble
 
-from proxy_sync.adapters.engine import Engine
-from proxy_sync.adapters.traefik import NotLoaded, Traefik
-from proxy_sync.edge.react import Edge
-from proxy_sync.routing import explain, plan, render
-from proxy_sync.routing.domain import Hosts
-from proxy_sync.routing.model import Asked, Probe, Routing, View
-from proxy_sync.routing.tasks import OPEN, Tasks
-from proxy_sync.settings import ProxySettings
+from proxy_sync.routing import explain, plan, probes, render
+from proxy_sync.routing.domain import Asked, Probe, Routing, View, resting
+from proxy_sync.routing.facts import RouteFacts
+from proxy_sync.routing.hosts import HostTable
+from proxy_sync.routing.observe import Memory, Observer, monotonic
+from proxy_sync.routing.probes import NotLoaded, Proxy
+from proxy_sync.routing.tasks import OPEN, TaskLists, Tasks
 
 failpoints.register(
     "proxy-sync.switch.before",
@@ -46,49 +33,73 @@ failpoints.register(
     "proxy-sync.activated.appended",
 )
 IDLE = 30.0
+_LOOK, _LOAD, _JOIN = "look", "load", "join"
+
+
+class JoinedEdge(Protocol):
+    """The proxy's container."""
+
+    up: asyncio.Event
+
+    def look(self) -> None:
+        """Something happened to it."""
+        ...
+
+    async def join(self, network: str) -> None:
+        """Raises EngineMissing while there is no such network."""
+        ...
 
 
 @dataclass(slots=True)
-class _Memory:
-    """What an actor knows besides the log; lost with the process, and found again by asking."""
-
+class _Actor:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: dict[tuple[str, int], Asked] = field(default_factory=dict)
-    asking: set[tuple[str, int]] = field(default_factory=set)
-    candidate: str | None = None
-    began: float = 0.0
-    loaded: Routing | None = None
-    confirmed: str | None = None
+    memory: Memory = field(default_factory=Memory)
+    trouble: Trouble = field(default_factory=lambda: Trouble(longest=5.0))
+    step: str = _LOOK
+    """What it is about to do."""
 
 
 class Routes:
+    """`secret` lets a request through to a probe's router."""
+
     def __init__(
         self,
         store: EventStore,
-        engine: Engine,
-        traefik: Traefik,
-        edge: Edge,
+        engine: TaskLists,
+        proxy: Proxy,
+        edge: JoinedEdge,
         clock: Clock,
         lease: Lease,
-        settings: ProxySettings,
+        *,
+        instance: str,
+        secret: str,
     ) -> None:
-        self._store, self._engine, self._traefik, self._edge = store, engine, traefik, edge
-        self._clock, self._lease, self._settings = clock, lease, settings
-        self._appender = Appender(store, clock, "proxy-sync")
-        self._secret = settings.probe_key.get_secret_value()
-        self._actors: dict[str, _Memory] = {}
-        self._hosts = Hosts()
+        self._store, self._proxy, self._edge = store, proxy, edge
+        self._clock, self._lease = clock, lease
+        self._instance, self._secret = instance, secret
+        self._facts = RouteFacts(store, clock)
+        self._actors: dict[str, _Actor] = {}
+        self._hosts = HostTable(store, self.wake)
         self._tasks = Tasks(engine, clock, self.wake, edge.look)
+        self._observer = Observer(store, self._hosts, self._tasks, clock)
         self._group: asyncio.TaskGroup | None = None
+        self.ready = asyncio.Event()
+        """Set once everything that the log knows has what it needs."""
 
     # -- what wakes an actor ------------------------------------------------------------------
 
     def ensure(self, organization: str, service: str) -> None:
-        """Let there be an actor, and wake it."""
+        """The log has gone on: let there be an actor, and wake it."""
         if service not in self._actors and self._group is not None:
-            self._actors[service] = _Memory()
+            self._actors[service] = _Actor()
             self._group.create_task(self._act(organization, service), name=f"route:{service}")
-        self.wake(service)
+        self.outdated(service)
+
+    def outdated(self, service: str) -> None:
+        """The log has gone on; a service at rest stays so."""
+        if service in self._actors:
+            self._actors[service].memory.outdated()
+            self._actors[service].wake.set()
 
     def scaling(self) -> None:
         """Tasks will come and go."""
@@ -98,301 +109,222 @@ class Routes:
         if service in self._actors:
             self._actors[service].wake.set()
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
     async def run(self) -> None:
-        """For ever: actors of everything that the log knows, then of what comes."""
-        end = await self._store.last_sequence()
-        async for commit in self._store.read(0, end, "evt._.host.*"):
-            self._fold_hosts(commit)
+        """For ever: actors of what the log says is not at rest, then of what comes. What rests has
+        none: a start costs no more where a thousand services are stopped."""
+        await self._hosts.begin()
         while not await self._tasks.look():
             await self._clock.sleep(0.5)
         await self._edge.up.wait()
         async with asyncio.TaskGroup() as group:
             self._group = group
-            known = set()
+            routed = {
+                head.subject.id: last
+                for head in await self._store.heads("*", "route")
+                if isinstance(last := head.events[-1], RouteEvent)
+            }
             for head in await self._store.heads("*", "rollout"):
-                known.add(head.subject.id)
-                self.ensure(head.subject.organization, head.subject.id)
+                rollout, route = head.events[-1], routed.get(head.subject.id)
+                if isinstance(rollout, RolloutEvent) and not resting(
+                    rollout.state, route.state if route else RouteState(),
+                    route.type if route else "",
+                ):  # fmt: skip
+                    self.ensure(head.subject.organization, head.subject.id)
             for head in await self._store.heads("*", "service"):
                 if isinstance(head.events[-1], ServiceDeletionRequested):
                     self.ensure(head.subject.organization, head.subject.id)
-            for name in self._traefik.names() - self._actors.keys() - {"platform"}:
-                self._traefik.write(name, {})
-            group.create_task(self._follow_hosts(end))
+            for name in self._proxy.names() - self._actors.keys() - {"platform"}:
+                self._proxy.write(name, {})
+            self.ready.set()
+            group.create_task(self._hosts.follow())
             group.create_task(self._tasks.watch())
             group.create_task(self._tasks.follow_events())
-
-    def _fold_hosts(self, commit: Commit) -> None:
-        for event in commit.events:
-            service = self._hosts.evolve(event)
-            if service is not None:
-                self.wake(service)
-
-    async def _follow_hosts(self, after: int) -> None:
-        async for commit in self._store.follow(after, "evt._.host.*"):
-            self._fold_hosts(commit)
 
     # -- one actor ----------------------------------------------------------------------------
 
     async def _act(self, organization: str, service: str) -> None:
-        log = logger(service=service)
-        memory = self._actors[service]
-        trouble = 0
+        """Ends when the service rests, and never by an error: what fails here is one service's."""
+        actor = self._actors[service]
+        subject = Subject(organization, "route", service)
         while True:
-            memory.wake.clear()
+            actor.wake.clear()
+            actor.step = _LOOK
             try:
-                view, head, rollout = await self._look(organization, service, memory)
-                if view.rollout.removed and view.route_event in ("", "route.withdrawn"):
-                    self._traefik.write(service, {})
-                    self._tasks.open.discard(service)
-                    del self._actors[service]
-                    return
-                wait = 0.5
-                if self._lease.held:
-                    wait = await self._turn(organization, view, head, rollout, memory)
-                trouble = 0
-            except (EngineAway, EngineRefused, NotLoaded, EngineMissing) as error:
-                log.warning("not routed yet; trying again", error=repr(error)[:300])
-                trouble += 1
-                wait = min(5.0, 0.1 * 2**trouble)
-            except Exception:
-                log.exception("routing failed; trying again")
-                trouble += 1
-                wait = min(30.0, 0.5 * 2**trouble)
+                wait = await self._turn(subject, actor)
+            except Exception as error:
+                actor.memory.outdated()
+                wait = await self._troubled(subject, actor, error)
+            if wait is None and not actor.wake.is_set():
+                self._tasks.open.discard(service)
+                del self._actors[service]
+                return
             if wait:
                 try:
                     async with asyncio.timeout(wait):
-                        await memory.wake.wait()
+                        await actor.wake.wait()
                 except TimeoutError:
                     continue
 
-    async def _look(
-        self, organization: str, service: str, memory: _Memory
-    ) -> tuple[View, Commit | None, Commit | None]:
-        """(what to plan from, the route's head, the rollout's head)."""
-        rollout = await self._store.head(Subject(organization, "rollout", service))
-        route = await self._store.head(Subject(organization, "route", service))
-        stopped, deleting = False, False
-        for commit in await self._store.load(Subject(organization, "service", service)):
-            for event in commit.events:
-                match event:
-                    case ServiceStopped():
-                        stopped = True
-                    case ServiceStarted():
-                        stopped = False
-                    case ServiceDeletionRequested():
-                        deleting = True
-                    case _:
-                        pass
-        said: Any = rollout.events[-1] if rollout else None
-        last = route.events[-1] if route else None
-        state = last.state if isinstance(last, RouteEvent) else RouteState()
-        view = View(
-            service=service,
-            now=self._now(),
-            rollout=said.state if isinstance(said, RolloutEvent) else RolloutState(),
-            route=state,
-            route_event=last.type if last else "",
-            route_failed=(state.refused.deployment, state.refused.attempt)
-            if state.refused
-            else None,
-            bound=self._hosts.of(service),
-            tasks=self._tasks.of(service),
-            stopped=stopped,
-            deleting=deleting,
-            loaded=memory.loaded,
-            confirmed=memory.confirmed,
-        )
-        return self._remembered(view, memory), route, rollout
-
-    def _remembered(self, view: View, memory: _Memory) -> View:
-        there = {task.id for task in view.tasks}
-        memory.asked = {key: asked for key, asked in memory.asked.items() if key[0] in there}
-        release = plan.candidate(view)
-        if (release and release.deployment) != memory.candidate:
-            memory.candidate = release.deployment if release else None
-            memory.began = view.now
-            memory.confirmed = None
-        return replace(view, asked=memory.asked, began=memory.began, confirmed=memory.confirmed)
-
-    async def _turn(
-        self,
-        organization: str,
-        view: View,
-        head: Commit | None,
-        rollout: Commit | None,
-        memory: _Memory,
-    ) -> float:
-        """One look carried out; the seconds until the next one, if nothing happens before."""
-        service = view.service
+    async def _turn(self, subject: Subject, actor: _Actor) -> float | None:
+        """One look, and what is to be done upon it. The seconds until the next one, if nothing
+        happens before; None for rest."""
+        memory, service = actor.memory, subject.id
+        view = await self._observer.look(subject.organization, service, memory)
+        actor.trouble.over(_LOOK)
+        if not self._lease.held:
+            return 0.5
         busy = plan.candidate(view) is not None or view.rollout.wanted is not None
         wanted = plan.routing(view)
         if busy or wanted.probes:
             self._tasks.open.add(service)
         else:
             self._tasks.open.discard(service)
-        await self._join(view, needed=bool(wanted.addresses or wanted.probes))
+        await self._join(actor, view, needed=bool(wanted.addresses or wanted.probes))
         if wanted != memory.loaded:
-            await self._load(view, wanted)
-            memory.loaded = wanted
+            await self._load(actor, view, wanted)
             return 0.0
         for probe in wanted.probes:
-            key = (probe.task, probe.port)
-            if key not in memory.asking and plan.due(view, probe) and self._group is not None:
-                memory.asking.add(key)
-                self._group.create_task(self._ask(view, probe, memory))
+            self._begin_to_ask(actor, view, probe)
         step = plan.step(view, wanted)
         if step is None:
+            if plan.rests(view):
+                return None
             return OPEN if busy or wanted.probes else IDLE
-        await self._perform(organization, view, head, rollout, memory, step)
+        actor.step = type(step).__name__
+        await self._perform(subject, view, memory, step)
+        actor.trouble.over(actor.step)
+        memory.outdated()
         return 0.0
 
-    async def _join(self, view: View, *, needed: bool) -> None:
+    async def _troubled(self, subject: Subject, actor: _Actor, error: Exception) -> float:
+        """How long to wait. A release that is to be routed fails when a step fails again and again.
+        Where none is (a task that moved, a route to be withdrawn) there is nothing to fail: that
+        goes on, more and more seldom."""
+        log = logger(service=subject.id, step=actor.step)
+        if isinstance(error, EngineAway):
+            # The deadline of the rollout ends a deployment that waits for it.
+            actor.trouble.met("away")
+            if actor.trouble.worth_saying("away"):
+                log.warning("the engine is away; trying again", error=str(error)[:300])
+            return actor.trouble.wait("away")
+        # While the log is away nothing can be done: however long, it is one error.
+        await retry.CONNECT.run(self._store.last_sequence)
+        count = actor.trouble.met(actor.step)
+        if actor.trouble.worth_saying(actor.step):
+            log.error("a step failed; trying again", times=count, exc_info=error)
+        if count >= Trouble.ENOUGH and self._lease.held:
+            try:
+                await self._give_up(subject, actor, error)
+            except Exception:
+                # The deadline of the rollout ends the deployment.
+                log.exception("a release could not be refused; trying again")
+        return actor.trouble.wait(actor.step)
+
+    async def _give_up(self, subject: Subject, actor: _Actor, error: Exception) -> None:
+        """The release that is to be routed fails; nothing where there is none."""
+        memory = actor.memory
+        await self._observer.read(subject.organization, subject.id, memory)
+        rollout = memory.rollout_state
+        theirs = isinstance(error, EngineMissing | EngineRefused | NotLoaded)
+        if theirs and self._observer.waited(rollout) <= plan.ANSWER_WITHIN:
+            return  # the engine and the proxy may come round: as patient as with the release
+        if rollout.wanted is not None and rollout.ready:
+            await self._refuse(
+                subject, memory, rollout.wanted, _why(rollout.wanted, actor.step, error)
+            )
+            actor.trouble.forget()
+
+    async def _join(self, actor: _Actor, view: View, *, needed: bool) -> None:
         """Early: as soon as a release is wanted, so that it costs nothing later."""
         if not view.rollout.environment or not (needed or view.rollout.wanted):
             return
-        network = labels.network(self._settings.instance, view.rollout.environment)
+        actor.step = _JOIN
         try:
-            await self._edge.join(network)
+            await self._edge.join(labels.network(self._instance, view.rollout.environment))
         except EngineMissing:
             if needed:
                 raise
+        actor.trouble.over(_JOIN)
 
-    async def _load(self, view: View, wanted: Routing) -> None:
+    async def _load(self, actor: _Actor, view: View, wanted: Routing) -> None:
+        actor.step = _LOAD
         former = view.loaded.deployment if view.loaded else view.route.deployment
         release = plan.candidate(view)
         switches = release is not None and wanted.deployment == release.deployment != former
         if switches:
             await failpoints.hit("proxy-sync.switch.before")
-        document = render.service(wanted, self._secret)
-        self._traefik.write(view.service, document)
-        await self._traefik.loaded(view.service, document)
+        document = render.configuration(wanted, self._secret)
+        self._proxy.write(view.service, document)
+        await self._proxy.loaded(view.service, document)
         if switches:
             await failpoints.hit("proxy-sync.switch.after")
+        actor.memory.loaded = wanted
+        actor.trouble.over(_LOAD)
 
-    # -- asking -------------------------------------------------------------------------------
-
-    async def _ask(self, view: View, probe: Probe, memory: _Memory) -> None:
+    def _begin_to_ask(self, actor: _Actor, view: View, probe: Probe) -> None:
         key = (probe.task, probe.port)
+        if key not in actor.memory.asking and plan.due(view, probe) and self._group is not None:
+            actor.memory.asking.add(key)
+            self._group.create_task(self._ask(actor, view, probe))
+
+    async def _ask(self, actor: _Actor, view: View, probe: Probe) -> None:
+        key, memory = (probe.task, probe.port), actor.memory
         try:
-            release = next(
-                (
-                    release
-                    for release in (view.rollout.wanted, view.rollout.serving)
-                    if release and f"{release.deployment}.{release.attempt}" == probe.attempt
-                ),
-                None,
-            )
-            path, host = _asked_for(view, release, probe)
-            answer = await self._traefik.probe(
-                probe.task, probe.port, probe.attempt, host, path, seconds=10.0
-            )
-            checked = release is not None and release.health_path and release.port == probe.port
-            good = answer.good(strict=bool(checked))
+            good, said = await probes.ask(self._proxy, view, probe)
             before = memory.asked.get(key, Asked())
-            now = self._now()
-            if good:
-                since = before.good_since if before.good_since and not before.bad else now
-                memory.asked[key] = Asked(good_since=since, last=now)
-            else:
-                memory.asked[key] = replace(
-                    before, last=now, bad=before.bad + 1, text=answer.said(path)
-                )
+            memory.asked[key] = probes.after(before, monotonic(), good, said)
         finally:
             memory.asking.discard(key)
-            memory.wake.set()
+            actor.wake.set()
 
     # -- the steps ----------------------------------------------------------------------------
 
-    async def _perform(
-        self,
-        organization: str,
-        view: View,
-        head: Commit | None,
-        rollout: Commit | None,
-        memory: _Memory,
-        step: plan.Step,
-    ) -> None:
-        subject = Subject(organization, "route", view.service)
+    async def _perform(self, subject: Subject, view: View, memory: Memory, step: plan.Step) -> None:
+        head = memory.route
         match step:
             case plan.Confirm(deployment):
-                failure = await self._confirm(memory.loaded or Routing(view.service))
+                loaded = memory.loaded or Routing(view.service)
+                failure = await probes.confirm(self._proxy, self._clock, loaded)
+                release = plan.candidate(view)
                 if failure is None:
                     memory.confirmed = deployment
-                else:
-                    await self._refuse(subject, view, head, failure)
+                elif release is not None:
+                    await self._refuse(subject, memory, release, failure)
             case plan.Activate(state):
-                now = await self._store.head(Subject(organization, "rollout", view.service))
-                if (now and now.sequence) != (rollout and rollout.sequence):
+                rollout = Subject(subject.organization, "rollout", subject.id)
+                now, seen = await self._store.head(rollout), memory.rollout
+                if (now and now.sequence) != (seen and seen.sequence):
                     return  # it may have been given up meanwhile: look again
-                event = RouteActivated(deployment=state.deployment, state=state)
-                await self._append(subject, head, event, "activated")
+                await self._facts.activated(subject, view.kind, head, state)
                 await failpoints.hit("proxy-sync.activated.appended")
             case plan.Fail(failure):
-                await self._refuse(subject, view, head, failure)
+                release = plan.candidate(view)
+                if release is not None:
+                    await self._refuse(subject, memory, release, failure)
             case plan.Change(state):
-                event = RouteChanged(deployment=state.deployment, state=state)
-                await self._append(subject, head, event, "changed")
+                await self._facts.changed(subject, view.kind, head, state)
             case plan.Withdraw(state):
-                await self._append(subject, head, RouteWithdrawn(state=state), "withdrawn")
-
-    async def _confirm(self, loaded: Routing) -> Failure | None:
-        """Every public address once more, as anybody would ask; a bad answer is asked twice."""
-        for binding in loaded.bindings:
-            for pause in (0.2, 0.5, None):
-                answer = await self._traefik.public(binding.host, binding.path, seconds=10.0)
-                if answer.good(strict=False):
-                    break
-                if pause is None:
-                    return explain.not_public(binding.host, answer.said(binding.path))
-                await self._clock.sleep(pause)
-        return None
+                await self._facts.withdrawn(subject, view.kind, head, state)
+            case _:
+                assert_never(step)
 
     async def _refuse(
-        self, subject: Subject, view: View, head: Commit | None, failure: Failure
+        self, subject: Subject, memory: Memory, release: Release, failure: Failure
     ) -> None:
-        """The former release serves on, or again."""
-        release = plan.candidate(view)
-        if release is None:
-            return
-        refused = Refusal(deployment=release.deployment, attempt=release.attempt, failure=failure)
-        state = view.route.model_copy(
-            update={
-                "refused": refused,
-                "environment": view.rollout.environment or view.route.environment,
-            }
+        route = memory.route_state
+        environment = memory.rollout_state.environment or route.environment
+        state = route.model_copy(update={"environment": environment})
+        await self._facts.failed(
+            subject, memory.desired.kind, memory.route, state, release, failure
         )
-        event = RouteFailed(deployment=release.deployment, state=state, failure=failure)
-        await self._append(subject, head, event, "failed")
-
-    async def _append(
-        self, subject: Subject, head: Commit | None, event: RouteEvent, step: str
-    ) -> None:
-        """Only behind the head that it was planned from."""
-        planned = head.sequence if head else 0
-        correlation = event.deployment or subject.id
-
-        def decide(now: Commit | None) -> tuple[RouteEvent, ...]:
-            return (event,) if (now.sequence if now else 0) == planned else ()
-
-        await self._appender.append(
-            subject,
-            step,
-            decide,
-            cause=f"{correlation}/{planned}",
-            correlation=correlation,
-            since=planned,
-        )
+        memory.outdated()
 
 
-def _asked_for(view: View, release: Release | None, probe: Probe) -> tuple[str, str]:
-    """(path, host) of a probe: the health check's path on the service's own port, else the
-    path under which the port is public."""
-    bound = [b for b in view.bound if (b.port or (release and release.port)) == probe.port]
-    host = bound[0].host if bound else "localhost"
-    if release is not None and release.port == probe.port:
-        return release.health_path or "/", host
-    return (bound[0].path if bound else "/"), host
+def _why(release: Release, step: str, error: Exception) -> Failure:
+    if isinstance(error, NotLoaded):
+        return explain.not_loaded()
+    if isinstance(error, EngineMissing):
+        return explain.network_missing(str(error))
+    if isinstance(error, EngineRefused):
+        return explain.refused(str(error))
+    return explain.internal(release.deployment, step, error)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from proxy_sync.routing.model import Routing
+from proxy_sync.routing.domain import Routing
 
 PROBE = "X-Slipway-Probe"
 ATTEMPT = "X-Slipway-Attempt"
@@ -19,7 +19,7 @@ def _rule(host: str, path: str) -> str:
     return rule
 
 
-def service(routing: Routing, secret: str) -> dict[str, Any]:
+def configuration(routing: Routing, secret: str) -> dict[str, Any]:
     """Routers and services; empty when nothing of it is routed or probed. A binding without an
     address stays a router: it answers 503, and no other service's."""
     routers: dict[str, Any] = {}

@@ -2,18 +2,32 @@
 are listed often while something goes on, seldom else, and whenever a container does something."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
 from slipway.kernel.clock import Clock
-from slipway.runtime.engine import EngineAway, EngineRefused
+from slipway.runtime.engine import EngineAway
 from slipway.runtime.logging import logger
+from slipway.runtime.trouble import Trouble
 
-from proxy_sync.adapters.engine import Engine
-from proxy_sync.routing.model import TaskAddress
+from proxy_sync.routing.domain import TaskAddress
 
 OPEN, QUIET = 0.1, 2.0
 _CLOSELY = 20.0
 """Seconds for which they are listed often after a scale was asked for."""
+
+
+class TaskLists(Protocol):
+    """What the engine is asked for here."""
+
+    async def tasks(self) -> dict[str, list[TaskAddress]]:
+        """service → its tasks that Swarm wants to run. One question for all services."""
+        ...
+
+    def events(self) -> AsyncIterator[str]:
+        """Services whose containers did something, `` for the proxy's own. Raises EngineAway when
+        it ends."""
+        ...
 
 
 class Tasks:
@@ -22,7 +36,7 @@ class Tasks:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: TaskLists,
         clock: Clock,
         changed: Callable[[str], None],
         edge: Callable[[], None],
@@ -31,6 +45,7 @@ class Tasks:
         self._changed, self._edge = changed, edge
         self._tasks: dict[str, tuple[TaskAddress, ...]] = {}
         self._closely_until = 0.0
+        self._trouble = Trouble(longest=5.0)
         self._poke = asyncio.Event()
         self.open: set[str] = set()
         """Services for which something goes on."""
@@ -44,12 +59,17 @@ class Tasks:
         self._poke.set()
 
     async def look(self) -> bool:
-        """False while the engine is away: then they stay as they were."""
+        """False while the engine can't be asked: then they stay as they were, for all services."""
         try:
             found = {name: tuple(tasks) for name, tasks in (await self._engine.tasks()).items()}
-        except (EngineAway, EngineRefused) as error:
-            logger().warning("the engine is away; routes stay as they are", error=str(error))
+        except Exception as error:
+            self._trouble.met("look")
+            if self._trouble.worth_saying("look"):
+                why = "the engine is away; routes stay as they are"
+                known = isinstance(error, EngineAway)
+                logger().warning(why, error=str(error)[:300], exc_info=None if known else error)
             return False
+        self._trouble.over("look")
         before, self._tasks = self._tasks, found
         for service in found.keys() | before.keys():
             if found.get(service) != before.get(service):
@@ -69,7 +89,7 @@ class Tasks:
                 pass
             self._poke.clear()
             if not await self.look():
-                await self._clock.sleep(1.0)
+                await self._clock.sleep(self._trouble.wait("look"))
 
     async def follow_events(self) -> None:
         while True:
@@ -80,5 +100,7 @@ class Tasks:
                     else:
                         self._edge()
             except EngineAway as error:
-                logger().warning("the engine is away; trying again", error=str(error))
-                await self._clock.sleep(1.0)
+                logger().info("the engine's events ended; trying again", error=str(error)[:300])
+            except Exception:
+                logger().exception("the engine's events can't be followed; trying again")
+            await self._clock.sleep(1.0)

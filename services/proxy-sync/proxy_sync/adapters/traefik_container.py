@@ -1,67 +1,20 @@
-"""The engine: Traefik's container and its networks, and the tasks of releases."""
+"""Traefik's container on the engine, and the networks that it is in."""
 
 import asyncio
 import ipaddress
-import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from slipway.contracts import labels
-from slipway.runtime.engine import EngineApi, EngineAway, EngineMissing, EngineRefused
+from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused, EngineTransport
 
 from proxy_sync.edge.render import HASH
-from proxy_sync.routing.model import TaskAddress
-
-_EVENTS = ("start", "kill", "die", "destroy", "health_status")
 
 
-class Engine(EngineApi):
-    def __init__(self, instance: str) -> None:
-        super().__init__()
+class TraefikContainer:
+    def __init__(self, engine: EngineTransport, instance: str) -> None:
         self._instance = instance
-
-    # -- tasks --------------------------------------------------------------------------------
-
-    async def tasks(self) -> dict[str, list[TaskAddress]]:
-        """service → its tasks that Swarm wants to run, with addresses on the environment's
-        network. One question for all services."""
-        filters = json.dumps(
-            {"label": [f"{labels.INSTANCE}={self._instance}"], "desired-state": ["running"]}
-        )
-        found: dict[str, list[TaskAddress]] = {}
-        for task in await self.query("tasks", params={"filters": filters}):
-            marks = task["Spec"]["ContainerSpec"].get("Labels") or {}
-            service = marks.get(labels.SERVICE)
-            network = labels.network(self._instance, marks.get(labels.ENVIRONMENT, ""))
-            address = next(
-                (
-                    entry["Addresses"][0].partition("/")[0]
-                    for entry in task.get("NetworksAttachments") or ()
-                    if entry["Network"]["Spec"]["Name"] == network and entry.get("Addresses")
-                ),
-                "",
-            )
-            if service and address:
-                found.setdefault(service, []).append(
-                    TaskAddress(
-                        id=task["ID"],
-                        deployment=marks[labels.DEPLOYMENT],
-                        address=address,
-                        running=task["Status"]["State"] == "running",
-                    )
-                )
-        return found
-
-    async def events(self) -> AsyncIterator[str]:
-        """Services whose containers did something, `` for Traefik's own. Not what health
-        checks do all the time."""
-        marks = [f"{labels.INSTANCE}={self._instance}"]
-        async with self.container_events(_EVENTS, marks) as actors:
-            async for actor in actors:
-                if labels.SERVICE in actor["Attributes"] or HASH in actor["Attributes"]:
-                    yield actor["Attributes"].get(labels.SERVICE, "")
-
-    # -- Traefik's container ------------------------------------------------------------------
+        self.query = engine.query
 
     async def control_address(self) -> str:
         """A fixed address for Traefik at the top of the control network, which Swarm's

@@ -3,8 +3,8 @@
 import shutil
 
 from slipway.kernel.clock import Clock
-from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
+from slipway.runtime.trouble import Trouble
 
 from deployer.adapters.engine import Engine
 from deployer.adapters.log_server import LogServer
@@ -24,14 +24,20 @@ class Recovery:
         self._clock, self._instance = clock, instance
 
     async def run(self) -> None:
+        """For ever, whatever fails: there is no other way out of a full disk."""
+        trouble = Trouble()
         while True:
             await self._clock.sleep(_EVERY)
             if shutil.disk_usage("/").free < _ROOM:
                 continue
             try:
                 await self._look()
-            except (EngineAway, EngineRefused, EngineMissing) as error:
-                logger().warning("what stands still could not be looked at", error=str(error))
+                trouble.forget()
+            except Exception as error:
+                trouble.met("look")
+                if trouble.worth_saying("look"):
+                    why = repr(error)[:300]
+                    logger().warning("what stands still could not be looked at", error=why)
 
     async def _look(self) -> None:
         waiting = unmoved(await self._engine.wanted_tasks(), self._clock.now())

@@ -1,0 +1,174 @@
+"""A rollout's states, and what a plan looks at: the log's heads of one service, and what the engine
+has of it. Pure."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from slipway.contracts.deployment import Limits
+from slipway.contracts.event import Event
+from slipway.contracts.rollout import Pending, Release, RolloutEvent, RolloutState, Task
+from slipway.contracts.route import RouteState
+from slipway.contracts.values import Failure, Kind
+
+type Phase = Literal["starting", "running", "ended", "refused", "stopping"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task of a release. `phase` running means healthy as well, if it has a health check;
+    `ended` has an `exit_code`; `refused` never had a container, `error` says why; `stopping` is
+    one that Swarm takes away."""
+
+    id: str
+    phase: Phase
+    address: str = ""
+    exit_code: int | None = None
+    error: str = ""
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseView:
+    """A release on the engine: a Swarm service of its own."""
+
+    id: str
+    name: str
+    deployment: str
+    replicas: int
+    version: int
+    tasks: tuple[TaskView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`sequence`: of the rollout's last event, behind which alone anything planned from this may
+    be appended. `stops`: deployments that were asked to stop or have ended. `route_event`: the
+    last event of the route."""
+
+    now: datetime
+    rollout: RolloutState
+    sequence: int = 0
+    releases: dict[str, ReleaseView] = field(default_factory=dict)
+    """By deployment; tasks only of what is being rolled out."""
+    away: str = ""
+    """Why the engine can't be asked now (the releases are as they were); empty when it answers."""
+    kind: Kind = "application"
+    replicas: int = 1
+    stopped: bool = False
+    deleting: bool = False
+    stops: frozenset[str] = frozenset()
+    route: RouteState = field(default_factory=RouteState)
+    route_event: str = ""
+    unhealthy: str = ""
+    """What the wanted release has answered to its health check for too long; empty otherwise."""
+    containers: bool = False
+    """Of a service that is being deleted: some of its containers are still there."""
+    impossible: Failure | None = None
+    """Why the wanted release can't be created."""
+
+
+# -- the state after each fact --------------------------------------------------------------------
+
+
+def state_of(last: Event | None) -> RolloutState:
+    """`last`: the rollout's last event."""
+    return last.state if isinstance(last, RolloutEvent) else RolloutState()
+
+
+def turn(state: RolloutState) -> str | None:
+    """The deployment whose turn it is: the one that is rolled out, else the next one."""
+    if state.wanted is not None:
+        return state.wanted.deployment
+    return first(state).deployment if state.queue else None
+
+
+def first(state: RolloutState) -> Pending:
+    return min(state.queue, key=lambda pending: pending.sequence)
+
+
+def unfinished(state: RolloutState, deployment: str) -> bool:
+    wanted = state.wanted is not None and state.wanted.deployment == deployment
+    return wanted or any(pending.deployment == deployment for pending in state.queue)
+
+
+def resting(state: RolloutState) -> bool:
+    """Nothing is to be kept running or to be brought about until something new is asked for."""
+    if state.removed:
+        return True
+    idle = state.wanted is None and not state.queue
+    return idle and (state.serving is None or state.stopped)
+
+
+def until(requested: datetime, now: datetime, limits: Limits, phase: float) -> datetime:
+    """When a phase that begins now and may last so many seconds is over: at the latest when the
+    whole deployment has had its time, counted from its request. Neither is ever renewed."""
+    whole = limits.queue + limits.build + limits.rollout + limits.route
+    return min(now + timedelta(seconds=phase), requested + timedelta(seconds=whole))
+
+
+def queued(state: RolloutState, pending: Pending, environment: str) -> RolloutState | None:
+    """None when this deployment is known already."""
+    known = {item.deployment for item in state.queue}
+    for release in (state.serving, state.wanted):
+        if release is not None:
+            known.add(release.deployment)
+    if pending.deployment in known or state.removed:
+        return None
+    return state.model_copy(update={"queue": (*state.queue, pending), "environment": environment})
+
+
+def _without(state: RolloutState, pending: Pending) -> tuple[Pending, ...]:
+    return tuple(item for item in state.queue if item.deployment != pending.deployment)
+
+
+def dropped(state: RolloutState, pending: Pending) -> RolloutState:
+    return state.model_copy(update={"queue": _without(state, pending)})
+
+
+def started(state: RolloutState, pending: Pending, release: Release, deadline: str) -> RolloutState:
+    return state.model_copy(
+        update={
+            "queue": _without(state, pending),
+            "wanted": release,
+            "ready": False,
+            "ready_at": None,
+            "tasks": (),
+            "deadline": deadline,
+            "highest": pending.sequence,
+        }
+    )
+
+
+def ready(state: RolloutState, tasks: tuple[Task, ...], at: str, deadline: str) -> RolloutState:
+    return state.model_copy(
+        update={"ready": True, "ready_at": at, "tasks": tasks, "deadline": deadline}
+    )
+
+
+def succeeded(state: RolloutState, replicas: int) -> RolloutState:
+    return state.model_copy(
+        update={
+            "serving": state.wanted,
+            "wanted": None,
+            "ready": False,
+            "ready_at": None,
+            "deadline": None,
+            "stopped": False,
+            "replicas": replicas,
+        }
+    )
+
+
+def given_up(state: RolloutState) -> RolloutState:
+    return state.model_copy(
+        update={"wanted": None, "ready": False, "ready_at": None, "deadline": None, "tasks": ()}
+    )
+
+
+def failed(state: RolloutState, deployment: str) -> RolloutState:
+    """Whether it was being rolled out or still waited."""
+    if state.wanted is not None and state.wanted.deployment == deployment:
+        return given_up(state)
+    waiting = tuple(item for item in state.queue if item.deployment != deployment)
+    return state.model_copy(update={"queue": waiting})

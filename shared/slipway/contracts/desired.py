@@ -1,0 +1,45 @@
+"""What the owner of a service wants of it: the fold of category service, as far as it acts at once
+and without a deployment. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from slipway.contracts.event import Event
+from slipway.contracts.service import (
+    ServiceCreated,
+    ServiceDeleted,
+    ServiceDeletionRequested,
+    ServiceScaled,
+    ServiceStarted,
+    ServiceStopped,
+)
+from slipway.contracts.values import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredService:
+    """`environment` is empty before the service was created."""
+
+    environment: str = ""
+    kind: Kind = "application"
+    replicas: int = 1
+    stopped: bool = False
+    deleting: bool = False
+
+
+def evolve(state: DesiredService, events: Iterable[Event]) -> DesiredService:
+    for event in events:
+        match event:
+            case ServiceCreated():
+                state = replace(state, environment=event.environment, kind=event.settings.kind)
+            case ServiceScaled():
+                state = replace(state, replicas=event.replicas)
+            case ServiceStopped():
+                state = replace(state, stopped=True)
+            case ServiceStarted():
+                state = replace(state, stopped=False)
+            case ServiceDeletionRequested() | ServiceDeleted():
+                state = replace(state, deleting=True)
+            case _:
+                pass
+    return state

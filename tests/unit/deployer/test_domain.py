@@ -1,0 +1,107 @@
+"""What a rollout's state is after each fact."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from deployer.rollout import domain
+from slipway.contracts.deployment import Limits
+from slipway.contracts.rollout import Pending, Release, RolloutState, Task
+from slipway.contracts.values import BuiltImage
+
+ONE, TWO = Pending(deployment="d1", sequence=10), Pending(deployment="d2", sequence=20)
+
+
+def release(pending: Pending) -> Release:
+    image = BuiltImage(reference="sha256:1")
+    return Release(
+        deployment=pending.deployment, sequence=pending.sequence, service="s", image=image,
+        specification="x",
+    )  # fmt: skip
+
+
+def test_each_deployment_is_queued_once():
+    once = domain.queued(RolloutState(), ONE, "env")
+    assert once is not None
+    assert once == RolloutState(environment="env", queue=(ONE,))
+    assert domain.queued(once, ONE, "env") is None
+    both = domain.queued(once, TWO, "env")
+    assert both is not None
+    assert both.queue == (ONE, TWO)
+
+
+def test_what_runs_or_was_removed_is_not_queued():
+    for state in (
+        RolloutState(serving=release(ONE)),
+        RolloutState(wanted=release(ONE)),
+        RolloutState(removed=True),
+    ):
+        assert domain.queued(state, ONE, "env") is None
+
+
+def test_a_rollout_from_queue_to_serving():
+    state = RolloutState(queue=(ONE, TWO), replicas=3, stopped=True)
+    state = domain.started(state, ONE, release(ONE), "soon")
+    assert state.queue == (TWO,)
+    assert (state.wanted, state.highest, state.deadline) == (release(ONE), 10, "soon")
+    state = domain.ready(state, (Task(id="t", address="10.0.0.2"),), "now", "later")
+    assert (state.ready, state.ready_at, state.deadline) == (True, "now", "later")
+    assert [task.id for task in state.tasks] == ["t"]
+    state = domain.succeeded(state, 3)
+    assert (state.serving, state.wanted, state.stopped) == (release(ONE), None, False)
+    assert (state.ready, state.deadline, state.queue) == (False, None, (TWO,))
+
+
+def test_one_that_is_given_up_leaves_what_serves():
+    state = RolloutState(
+        serving=release(ONE), wanted=release(TWO), highest=20, ready=True, deadline="soon",
+        tasks=(Task(id="t", address="10.0.0.2"),), queue=(Pending(deployment="d3", sequence=30),),
+    )  # fmt: skip
+    after = domain.given_up(state)
+    assert after == RolloutState(serving=release(ONE), highest=20, queue=state.queue)
+
+
+def test_the_next_start_forgets_the_former_tasks():
+    state = RolloutState(queue=(TWO,), ready=True, tasks=(Task(id="t", address="10.0.0.2"),))
+    after = domain.started(state, TWO, release(TWO), "soon")
+    assert (after.ready, after.tasks) == (False, ())
+
+
+def test_a_dropped_one_leaves_the_queue_only():
+    state = RolloutState(serving=release(ONE), queue=(ONE, TWO), highest=10)
+    after = domain.dropped(state, TWO)
+    assert after == state.model_copy(update={"queue": (ONE,)})
+
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LIMITS = Limits(queue=10, build=20, rollout=30, route=40)
+
+
+@pytest.mark.parametrize(
+    ("requested_ago", "allowed"), [(0, 30), (69, 30), (80, 20), (100, 0), (130, -30)]
+)
+def test_a_phase_ends_at_the_latest_with_the_time_of_the_whole(requested_ago: int, allowed: int):
+    requested = NOW - timedelta(seconds=requested_ago)
+    assert domain.until(requested, NOW, LIMITS, 30) == NOW + timedelta(seconds=allowed)
+
+
+@pytest.mark.parametrize(
+    ("state", "rests"),
+    [
+        (RolloutState(), True),
+        (RolloutState(serving=release(ONE)), False),
+        (RolloutState(serving=release(ONE), stopped=True), True),
+        (RolloutState(serving=release(ONE), stopped=True, queue=(TWO,)), False),
+        (RolloutState(wanted=release(ONE)), False),
+        (RolloutState(serving=release(ONE), removed=True), True),
+    ],
+)
+def test_what_rests(state: RolloutState, rests: bool):
+    assert domain.resting(state) is rests
+
+
+def test_a_failed_one_is_forgotten_wherever_it_was():
+    state = RolloutState(wanted=release(ONE), queue=(TWO,), ready=True)
+    assert domain.failed(state, "d1").wanted is None
+    assert domain.failed(state, "d1").queue == (TWO,)
+    assert domain.failed(state, "d2") == state.model_copy(update={"queue": ()})
+    assert [domain.unfinished(state, name) for name in ("d1", "d2", "d3")] == [True, True, False]

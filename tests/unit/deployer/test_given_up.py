@@ -1,0 +1,160 @@
+"""Nothing is tried for ever, and one service's trouble is nobody else's."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import pytest
+from slipway.contracts.deployment import Limits
+from slipway.contracts.rollout import RolloutFailed
+from slipway.contracts.values import Failure
+from slipway.eventstore.codec import to_bytes
+from slipway.kernel.envelope import NOTHING, Actor, Meta
+
+from tests.simulation.platform import Site, deployer, edge, end, platform
+from tests.simulation.world import Behaviour, Life, Refuses, Swarm, World, virtual
+
+
+def failure(site: Site, deployment: str) -> Failure:
+    found = [
+        event.failure
+        for event in site.world.events("rollout", site.id)
+        if isinstance(event, RolloutFailed) and event.deployment == deployment
+    ]
+    assert len(found) == 1, site.rollout()
+    return found[0]
+
+
+class Faulty(Swarm):
+    """An engine at which the deployer itself fails: what it asks for ends in an error that nobody
+    foresaw."""
+
+    def __init__(self, *asked: str, error: Exception | None = None) -> None:
+        super().__init__()
+        self.faulty, self.error = asked, error or TypeError("'NoneType' is not subscriptable")
+
+    async def query(self, path: str, method: str, params: Any, data: Any) -> Any:
+        what = f"{method} {path} {data and data.get('Name')}"
+        if any(faulty in what for faulty in self.faulty):
+            raise self.error
+        return await super().query(path, method, params, data)
+
+
+@virtual
+async def test_what_nobody_foresaw_ends_the_deployment_and_no_other():
+    swarm = Faulty("services/create sim-bad")
+    async with platform(swarm=swarm) as site:
+        bad = Site(site.world, swarm, "service-2", "bad")
+        await bad.create()
+        await bad.deploy("d1")
+        await site.deploy("d2")
+        assert await site.ended("d2", 30) == "rollout.succeeded"
+        assert await bad.ended("d1", 30) == "rollout.failed"
+        said = failure(bad, "d1")
+        assert said.reason == "internal-error"
+        assert "d1" in said.detail
+        assert "TypeError" in said.detail
+        assert "NoneType" not in said.detail, "the error's own words may hold secrets"
+        assert "deployer" in said.hint
+        swarm.faulty = ()
+        await bad.deploy("d3")
+        assert await bad.ended("d3") == "rollout.succeeded"
+
+
+@virtual
+async def test_a_removal_that_fails_for_hours_neither_ends_the_actor_nor_a_rollout():
+    swarm = Faulty("DELETE services/")
+    async with platform(swarm=swarm) as site:
+        for deployment in ("d1", "d2", "d3"):
+            await site.deploy(deployment)
+            assert await site.ended(deployment) == "rollout.succeeded"
+        before = swarm.asked.total()
+        await asyncio.sleep(2 * 3600)
+        assert swarm.asked.total() - before < 2 * 3600, "it is asked seldom"
+        swarm.faulty = ()
+        await site.world.until(lambda: site.swarm.releases() == {"d3": 1})
+
+
+@virtual
+async def test_an_engine_that_refuses_a_step_again_and_again_is_quoted():
+    swarm = Faulty("update", error=Refuses("rpc error: no such luck"))
+    async with platform(swarm=swarm, routed=False) as site:
+        await site.deploy("d1", Behaviour(boot=600))
+        await site.world.until(lambda: "d1" in swarm.releases())
+        await site.scale(2)
+        assert await site.ended("d1") == "rollout.failed"
+        assert failure(site, "d1").reason == "engine-refused"
+        assert "no such luck" in failure(site, "d1").detail
+
+
+@virtual
+async def test_last_lines_of_any_length_are_clipped():
+    """Six bytes in the log for each of theirs: 20 lines of them are more than a commit holds."""
+    async with platform() as site:
+        site.swarm.printed = ["\x01" * 16000] * 20
+        await site.deploy("d1", Behaviour(ends_after=0.2))
+        assert await site.ended("d1", 10) == "rollout.failed"
+        said = failure(site, "d1")
+        assert said.reason == "exited"
+        assert len(said.lines) == 20
+        assert all(line.startswith("\x01" * 100) and len(line) < 2000 for line in said.lines)
+        meta = Meta("c", site.world.clock.now(), Actor("service", "deployer"), "d1")
+        assert len(to_bytes(NOTHING, [site.last()], meta)) < 128 * 1024
+
+
+@virtual
+async def test_a_death_does_not_renew_the_time():
+    world, swarm = World(), Swarm()
+    site = Site(world, swarm)
+    await site.create()
+    began = world.clock.now()
+    await site.deploy("d1", Behaviour(boot=None), Limits(rollout=60))
+    while not site.ends("d1"):
+        life = asyncio.create_task(deployer(world, swarm, Life()))
+        await asyncio.sleep(17)
+        await end(life)
+    ended = next(c.meta.at for c in world._log if c.events[0].type == "rollout.failed")
+    assert 60 <= (ended - began).total_seconds() < 80
+    assert failure(site, "d1").reason == "rollout-timeout"
+
+
+@virtual
+async def test_the_whole_deployment_has_one_deadline_from_its_request_on():
+    async with platform() as site:
+        limits = Limits(queue=10, build=20, rollout=60, route=30)
+        began = site.world.clock.now()
+        await site.request("d1", limits=limits)
+        await asyncio.sleep(90)
+        await site.built("d1", Behaviour(boot=None))
+        await site.world.until(lambda: "started d1" in site.rollout())
+        deadline = datetime.fromisoformat(site.last().state.deadline or "")
+        assert (deadline - began).total_seconds() == pytest.approx(120, abs=0.1)
+        assert await site.ended("d1", 31) == "rollout.failed"
+
+
+@virtual
+async def test_one_whose_time_is_over_is_never_made():
+    async with platform() as site:
+        await site.request("d1", limits=Limits(queue=1, build=1, rollout=1, route=1))
+        await asyncio.sleep(10)
+        await site.built("d1")
+        assert await site.ended("d1", 5) == "rollout.failed"
+        assert "before its release could be made" in failure(site, "d1").detail
+        assert "POST services/create" not in site.swarm.asked
+
+
+@virtual
+async def test_a_log_that_is_away_for_long_fails_nothing():
+    world, swarm = World(), Swarm()
+    site = Site(world, swarm)
+    await site.create()
+    running = [
+        asyncio.create_task(deployer(world, swarm, Life())), asyncio.create_task(edge(world))
+    ]  # fmt: skip
+    await site.deploy("d1", Behaviour(boot=5))
+    await world.until(lambda: "started d1" in site.rollout())
+    world.away = True
+    await asyncio.sleep(120)
+    world.away = False
+    assert await site.ended("d1") == "rollout.succeeded"
+    await end(*running)
