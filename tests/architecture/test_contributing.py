@@ -84,7 +84,7 @@ def test_the_examples_do_what_their_tests_say(copy: Path):
     said = {block.path for block in blocks(PAGE) if block.path.startswith("tests/")}
     assert len(said) >= 6
     run(copy, "tests.architecture.event_samples")
-    also = ["tests/unit/api_gateway/test_features.py"]
+    also = ["tests/unit/api_gateway/test_features.py", "tests/architecture/test_events.py"]
     run(copy, "pytest", *sorted(said), *also, "-q", "-n", "0", "-p", "no:randomly")
 
 
