@@ -85,6 +85,7 @@ bench)
 	;;
 api)
 	run tests.architecture.event_samples
+	run tests.architecture.documents
 	;;
 release-schema)
 	run tests.architecture.event_samples --release ${FIRST:+--first}

@@ -9,16 +9,21 @@ from slipway.runtime.settings import Settings
 class GatewaySettings(Settings):
     nats_user: str = "api-gateway"
     mongo_host: str = "mongo:27017"
+    """Where MongoDB is reached, as `host:port`."""
     mongo_password: SecretStr = SecretStr("")
+    """Of its user `root`; empty where it asks for none."""
     master_public: str = ""
     """The master key's public half: what is sealed to it only builder and deployer can open."""
     gateway_key: SecretStr = SecretStr("")
     """Private half of the gateway's own key, for what it must read again itself."""
     setup_token: SecretStr = SecretStr("")
+    """With which the first owner is made, once."""
     public_url: str = ""
     """Where the public HTTP port is reached from outside, as `http://203.0.113.7`."""
     listen_port: int = 8000
+    """Where the API listens, on the control network."""
     allow_private_sources: bool = False
+    """Whether repositories may be at private addresses: with `make up`, not in production."""
 
     @property
     def mongo_url(self) -> str:

@@ -9,6 +9,7 @@ from slipway.runtime.settings import Settings
 class DeployerSettings(Settings):
     nats_user: str = "deployer"
     master_private: SecretStr = SecretStr("")
+    """The master key's private half, which opens organizations' keys."""
     lifeline: Path = Path("/usr/lib/slipway/lifeline")
     """The program that is mounted into releases."""
     lifeline_volume: Path = Path("/var/lib/slipway/lifeline")

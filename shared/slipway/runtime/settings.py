@@ -22,14 +22,20 @@ SECRETS = Path("/run/secrets")
 class Settings(BaseSettings):
     """What every service knows. Each service adds its own fields in its `settings.py`."""
 
-    model_config = SettingsConfigDict(env_prefix="SLIPWAY_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SLIPWAY_", extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
 
     instance: str = "slipway"
     """Everything on the engine is named and labelled by it."""
     nats_url: str = "nats://nats:4222"
+    """Where the log server is reached."""
     nats_user: str = ""
+    """What it calls this service: a user's permissions say what may be appended."""
     nats_password: SecretStr = SecretStr("")
+    """Of that user."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least that is logged."""
 
     @classmethod
     def settings_customise_sources(
