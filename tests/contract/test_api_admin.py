@@ -102,8 +102,10 @@ async def test_a_deployment_whose_reaction_is_given_up_has_failed(
 
     monkeypatch.setattr("api_gateway.deployments.react._end", broken)
     failure = Failure(reason="build-failed", detail="it exited with 3")
-    fields = {"service": str(uuid4()), "environment": str(uuid4()), "kind": "application"}
-    event = BuildFailed(**fields, failure=failure)
+    service, environment = str(uuid4()), str(uuid4())
+    event = BuildFailed(
+        service=service, environment=environment, kind="application", failure=failure
+    )
     await platform.append(Subject(platform.organization, "build", made), event)
     sequence = await platform.store.last_sequence()
 

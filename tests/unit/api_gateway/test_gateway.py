@@ -34,6 +34,7 @@ from slipway.eventstore.memory import (
     MemoryStore,
 )
 from slipway.eventstore.store import Commit
+from slipway.kernel.decider import Decider
 from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject
 from slipway.kernel.errors import PreconditionFailed, Unavailable
 from slipway.readmodel import cursor as cursors
@@ -400,6 +401,11 @@ async def serves(gateway: Gateway, service: str) -> int:
     return (await gateway.store.append(at, head.head if head else NOTHING, [event], meta)).sequence
 
 
+async def deleted(gateway: Gateway, decider: Decider[Any, Any, Any], rules: Any, id_: str) -> None:
+    for command in (rules.RequestDeletion(), rules.FinishDeletion()):
+        await gateway.commands.handle(context(gateway), decider, id_, command)
+
+
 def held(tree: Tree) -> int:
     inside = sum(map(len, tree._inside.values())) + len(tree._inside)
     return sum(map(len, tree._parts.values())) + inside + len(tree._order) + len(tree._rendered)
@@ -413,10 +419,9 @@ async def test_a_tree_forgets_what_is_deleted(projecting: Gateway):
         await gateway.projector.wait_for(await serves(gateway, service), 5)
         tree = await gateway.view(Trees).of(ORGANIZATION)
         assert tree.page(None, 10)[0]
-        for decider, gone in ((SERVICE, service), (ENVIRONMENT, environment), (PROJECT, id_)):
-            rules = services if decider is SERVICE else domain
-            for command in (rules.RequestDeletion(), rules.FinishDeletion()):
-                await gateway.commands.handle(context(gateway), decider, gone, command)
+        await deleted(gateway, SERVICE, services, service)
+        await deleted(gateway, ENVIRONMENT, domain, environment)
+        await deleted(gateway, PROJECT, domain, id_)
         await gateway.projector.wait_for(await serves(gateway, service), 5)
         tree = await gateway.view(Trees).of(ORGANIZATION)
         assert held(tree) == 0
