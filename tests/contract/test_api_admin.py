@@ -92,6 +92,14 @@ async def _deployment(platform: Platform) -> str:
     return (await platform.ok("POST", f"/v1/services/{service['id']}/deployments"))["id"]
 
 
+async def _build_failed(platform: Platform, deployment: str) -> None:
+    failure = Failure(reason="build-failed", detail="it exited with 3")
+    event = BuildFailed(
+        service=str(uuid4()), environment=str(uuid4()), kind="application", failure=failure
+    )
+    await platform.append(Subject(platform.organization, "build", deployment), event)
+
+
 async def test_a_deployment_whose_reaction_is_given_up_has_failed(
     platform: Platform, impatient: None, monkeypatch: pytest.MonkeyPatch
 ):
@@ -101,12 +109,7 @@ async def test_a_deployment_whose_reaction_is_given_up_has_failed(
         raise Broken("with somebody's secret")
 
     monkeypatch.setattr("api_gateway.deployments.react._end", broken)
-    failure = Failure(reason="build-failed", detail="it exited with 3")
-    service, environment = str(uuid4()), str(uuid4())
-    event = BuildFailed(
-        service=service, environment=environment, kind="application", failure=failure
-    )
-    await platform.append(Subject(platform.organization, "build", made), event)
+    await _build_failed(platform, made)
     sequence = await platform.store.last_sequence()
 
     async def ended() -> Any:
@@ -120,6 +123,9 @@ async def test_a_deployment_whose_reaction_is_given_up_has_failed(
     assert "secret" not in str(shown["error"])
     assert "deploy again" in shown["error"]["hint"]
     assert await platform.gateway.dead_letters.list() == []
+    await _build_failed(platform, made)
+    (letter,) = await until(platform.gateway.dead_letters.list)
+    assert letter.sequence > sequence, "it has ended: nothing else tells of this one"
 
 
 async def test_what_ends_no_deployment_is_a_dead_letter_and_done_when_tried_again(

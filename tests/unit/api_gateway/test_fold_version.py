@@ -9,6 +9,7 @@ import pytest
 from api_gateway import fold_version
 from api_gateway.app import FEATURES
 from api_gateway.fold_version import Sources, version
+from slipway.contracts.event import UPCASTERS
 from slipway.readmodel.model import Projection
 
 ROOT = Path(__file__).parents[3]
@@ -18,6 +19,13 @@ CODE = {
 }
 PROJECTIONS = {projection.collection: projection for projection in FEATURES.projections}
 NOW = {name: version(projection) for name, projection in PROJECTIONS.items()}
+
+
+def upcast(data: dict[str, Any]) -> dict[str, Any]:
+    return data
+
+
+upcast.__module__ = "api_gateway.names"  # where it would stand: among our own code
 
 
 @pytest.fixture
@@ -114,6 +122,22 @@ def test_a_fold_is_followed_wherever_it_stands(tmp_path: Path):
     assert {module for module, _ in found} == {
         "slipway.audit.read", "slipway.audit.words", "slipway.deep",
     }  # fmt: skip
+
+
+def test_what_runs_beside_the_definitions_is_seen(tmp_path: Path):
+    """A table that is filled line by line, as upcasters are."""
+    texts: list[dict[tuple[str, str], str]] = []
+    for line in ("TABLE['a'] = 1", "TABLE['a'] = 2"):
+        (tmp_path / "table.py").write_text(f"TABLE = {{}}\n{line}\n")
+        sources = Sources(lambda _module: tmp_path / "table.py")
+        texts.append(fold_version.reached(sources, [("slipway.table", "TABLE")]))
+    assert texts[0] != texts[1]
+
+
+def test_what_an_upcaster_does_is_seen(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(UPCASTERS, ("project.created", 0), upcast)
+    changed = {name for name, one in PROJECTIONS.items() if version(one) != NOW[name]}
+    assert changed == {"project"}
 
 
 def test_what_is_queried_belongs_to_it():
