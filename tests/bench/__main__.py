@@ -13,11 +13,12 @@ import platform as machine
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 
 import structlog
 import uvloop
 
-from tests.bench import deploying, idle, reading, rebuild, servers, writing
+from tests.bench import deploying, history, idle, reading, rebuild, servers, writing
 from tests.bench.figures import Report
 from tests.bench.platform import INSTANCE, Platform
 from tests.containers import ROOT
@@ -26,14 +27,24 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.
 
 
 def _rebuild(report: Report) -> None:
-    done = uvloop.run(rebuild.measured())  # as the gateway runs
-    report.judge(
-        f"rebuild of {done.events} events",
-        f"{done.rate:,.0f} events/s ({done.seconds:.1f} s, {done.documents} documents)",
-        ">= 20,000 events/s",
-        done.rate >= 20_000,
-    )
-    report.keep("rebuild", events=done.events, seconds=done.seconds, documents=done.documents)
+    for use in (history.HUNDRED_THOUSAND, history.MILLION):
+        first, beside = uvloop.run(rebuild.measured(use))
+        for name, done in (("from nothing", first), ("beside what is live", beside)):
+            report.judge(
+                f"rebuild of {done.events:,} events, {name}",
+                f"{done.rate:,.0f} events/s ({done.seconds:.1f} s, {done.documents:,} documents, "
+                f"{done.differing} differing), at most {done.peak:.0f} MiB",
+                ">= 20,000 events/s, <= 400 MiB",
+                done.rate >= 20_000 and done.peak <= rebuild.MOST and done.differing == 0,
+            )
+            report.keep(f"rebuild of {use.deployments} deployments {name}", **asdict(done))
+        report.judge(
+            f"read and shown while {beside.events:,} events are folded",
+            f"p99: read {beside.read * 1000:.0f} ms, written until shown "
+            f"{beside.shown * 1000:.0f} ms",
+            "<= 500 ms",
+            max(beside.read, beside.shown) <= 0.5,
+        )
 
 
 PARTS: dict[str, Callable[[Report], None]] = {

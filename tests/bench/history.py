@@ -1,13 +1,15 @@
 """A long history as a platform in use would have written it."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from random import Random
 from typing import Any, NamedTuple
 
 from slipway.contracts.build import BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentSucceeded, Trigger
 from slipway.contracts.event import Event
+from slipway.contracts.organization import SessionClosed, SessionOpened
 from slipway.contracts.project import EnvironmentCreated, NameClaimed, ProjectCreated
 from slipway.contracts.rollout import (
     Pending,
@@ -20,7 +22,7 @@ from slipway.contracts.rollout import (
     Task,
 )
 from slipway.contracts.route import Binding, RouteActivated, RouteState
-from slipway.contracts.service import ServiceCreated
+from slipway.contracts.service import ServiceCreated, ServiceScaled
 from slipway.contracts.values import (
     ApplicationSettings,
     BuiltImage,
@@ -34,8 +36,8 @@ from slipway.contracts.values import (
     Variable,
 )
 from slipway.eventstore import codec
-from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject, digest
-from slipway.kernel.ids import commit_id, derived, value_id
+from slipway.kernel.envelope import INSTALLATION, NOTHING, Actor, Head, Meta, Subject, digest
+from slipway.kernel.ids import derived, value_id
 from slipway.runtime.clock import iso
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,9 +63,9 @@ class History:
     def commit(self, subject: Subject, *events: Event, actor: Actor = SERVICE) -> Message:
         self.sequence += 1
         expected = self._heads.get(subject, NOTHING)
-        cause = derived("cause", self.sequence)
+        cause = f"00000000-0000-5000-8000-{self.sequence:012x}"
         meta = Meta(
-            commit_id(cause, str(subject)),
+            f"00000000-0000-5000-9000-{self.sequence:012x}",
             BEGAN + timedelta(seconds=self.sequence),
             actor,
             subject.id,
@@ -73,13 +75,12 @@ class History:
         self._heads[subject] = Head(self.sequence, expected.version + 1, digest(data))
         return Message(str(subject), data, expected.sequence, meta.commit)
 
-    def written(
-        self, organizations: int = 20, services: int = 50, events: int = 100_000
-    ) -> Iterator[Message]:
-        """Organizations with a project of so many services each, then deployments of all of
-        them in turn until there are so many events."""
+    def written(self, use: "Use") -> Iterator[Message]:
+        """Organizations with a project each, then deployments of all services in turn; between
+        them sessions that are opened and closed, and services that are scaled."""
         sites = []
-        for number in range(organizations):
+        chance = Random(1)
+        for number in range(use.organizations):
             organization = derived("organization", number)
             project, environment = derived("project", number), derived("environment", number)
             production = NameClaimed(scope=project, name="Production", owner=environment)
@@ -95,38 +96,80 @@ class History:
                 ProjectCreated(name=f"Project {number}", environment=environment),
                 actor=USER,
             )
-            for index in range(services):
-                site = Site(self, organization, project, environment, f"web-{index}")
+            for index in range(use.services):
+                site = Site(self, organization, project, environment, f"web-{index}", use.variables)
                 sites.append(site)
                 yield from site.created()
-        for number in count():
-            for message in sites[number % len(sites)].deployed(number):
-                if self.sequence > events:
-                    return
-                yield message
+        for number in range(use.deployments):
+            yield from sites[number % len(sites)].deployed(number)
+            for session in range(use.sessions):
+                yield from self.session(f"{number}.{session}")
+            for _ in range(use.changes):
+                yield chance.choice(sites).scaled(1 + number % 9)
+
+    def session(self, name: str) -> Iterator[Message]:
+        subject = Subject(INSTALLATION, "session", derived("session", name))
+        opened = SessionOpened(
+            user=USER.id, token_hash=value_id("token", name), expires_at=iso(BEGAN)
+        )
+        yield self.commit(subject, opened, actor=USER)
+        yield self.commit(subject, SessionClosed(), actor=USER)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How a platform was used: `services` by organization, `variables` by service besides three,
+    `sessions` and `changes` by deployment."""
+
+    organizations: int = 20
+    services: int = 50
+    deployments: int = 11_000
+    variables: int = 0
+    sessions: int = 0
+    changes: int = 0
+
+
+HUNDRED_THOUSAND = Use()
+"""101,060 events of small deployments, and little else."""
+MILLION = Use(
+    organizations=100, services=50, deployments=60_000, variables=35, sessions=1, changes=6
+)
+"""1,030,300 events in 200,300 aggregates, of them 60,000 deployments of 6 KB."""
 
 
 class Site:
     def __init__(
-        self, history: History, organization: str, project: str, environment: str, name: str
+        self,
+        history: History,
+        organization: str,
+        project: str,
+        environment: str,
+        name: str,
+        variables: int,
     ) -> None:
         self._history, self._organization = history, organization
         self._project, self._environment, self._name = project, environment, name
         self._id = derived("service", organization, name)
         self._state = RolloutState(environment=environment)
-        self._variables = (
+        self._settings = ApplicationSettings(
+            source=GitSource(url=f"https://git.example/shop/{name}.git"), runtime=Runtime(port=8080)
+        )
+        set_ = (
             ScopedVariables(
                 scope="service",
                 items=(
                     Variable(name="DATABASE_URL", value="postgres://db.example/shop"),
                     Variable(name="LOG_LEVEL", value="info"),
                     Variable(name="API_KEY", sealed=Sealed(key=organization, text="QUJD" * 40)),
+                    *(
+                        Variable(name=f"FEATURE_{number}", value=f"https://{number}.example/" * 5)
+                        for number in range(variables)
+                    ),
                 ),
             ),
         )
-        self._settings = ApplicationSettings(
-            source=GitSource(url=f"https://git.example/shop/{name}.git"), runtime=Runtime(port=8080)
-        )
+        self._specification = Specification(name=name, settings=self._settings, variables=set_)
+        self._digest = self._specification.digest()
 
     def _commit(self, category: str, id_: str, *events: Event, actor: Actor = SERVICE) -> Message:
         return self._history.commit(
@@ -151,16 +194,14 @@ class Site:
             actor=USER,
         )
 
+    def scaled(self, replicas: int) -> Message:
+        return self._commit("service", self._id, ServiceScaled(replicas=replicas), actor=USER)
+
     def deployed(self, number: int) -> Iterator[Message]:
         """From the request to what is live: nine commits of one event each."""
         id_, service = derived("deployment", number), self._id
         about: Any = {"service": service, "kind": "application"}
         began = iso(BEGAN + timedelta(seconds=self._history.sequence))
-        specification = Specification(
-            name=self._name,
-            settings=self._settings,
-            variables=self._variables,
-        )
         image = BuiltImage(reference=f"sha256:{number:064x}", node="node1", ports=(8080,))
         commit = GitCommit(hash=f"{number:040x}", message="Mend the basket", author="Ada")
         steps = tuple(
@@ -173,7 +214,7 @@ class Site:
             DeploymentRequested(
                 kind="application", project=self._project, environment=self._environment,
                 service=service,
-                specification=specification, trigger=Trigger(kind="manual"),
+                specification=self._specification, trigger=Trigger(kind="manual"),
             ),
             actor=USER,
         )  # fmt: skip
@@ -194,7 +235,7 @@ class Site:
         yield self._commit("build", id_, built)
         release = Release(
             deployment=id_, sequence=sequence, service=f"slipway-{self._name}-{id_[-12:]}",
-            image=image, specification=specification.digest(), port=8080, commit=commit,
+            image=image, specification=self._digest, port=8080, commit=commit,
         )  # fmt: skip
         task = Task(id=f"task{number}", address="10.0.5.7")
         state = self._state.model_copy(

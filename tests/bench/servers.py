@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -56,8 +57,26 @@ async def _until_it_speaks(port: int, first: bytes) -> None:
         await asyncio.sleep(0.1)
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    password: str
+    """Of the user `admin`."""
+
+
 @asynccontextmanager
 async def event_store(*, synced: bool) -> AsyncIterator[Connection]:
+    """A connection to `log_server`."""
+    async with log_server(synced=synced) as server:
+        connection = await connect(server.url, "admin", server.password)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def log_server(*, synced: bool) -> AsyncIterator[Server]:
     """A NATS server with the streams of the platform; `synced` as the platform has it, else
     quick to fill."""
     passwords = {user: secrets.token_hex(16) for user in USERS}
@@ -70,11 +89,9 @@ async def event_store(*, synced: bool) -> AsyncIterator[Connection]:
         client = await nats.connect(url, user="admin", password=passwords["admin"])
         await make(client.jetstream(timeout=30))
         await client.close()
-        connection = await connect(url, "admin", passwords["admin"])
         try:
-            yield connection
+            yield Server(url, passwords["admin"])
         finally:
-            await connection.close()
             remove(container)
 
 

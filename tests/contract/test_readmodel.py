@@ -10,7 +10,7 @@ from slipway.eventstore.memory import MemoryStore
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING
 from slipway.readmodel.memory import MemoryDocuments
-from slipway.readmodel.model import Document, Generations, Projection
+from slipway.readmodel.model import Away, Document, Generations, Progress, Projection
 from slipway.readmodel.mongo import MongoDocuments
 from slipway.readmodel.projector import Projector
 from slipway.testing.store_suite import created, meta, subject
@@ -40,8 +40,9 @@ class Names(Projection):
 
 class DocumentsSuite:
     async def ready(self, documents: Generations) -> None:
-        await documents.create("g1", [Names()])
-        await documents.make_live("g1", "v1")
+        generation = await documents.create([Names()])
+        assert await documents.make_live(generation, "v1", Progress())
+        documents.adopt(generation, writable=True)
 
     async def test_an_older_document_changes_nothing(self, documents: Generations):
         await self.ready(documents)
@@ -72,6 +73,98 @@ class DocumentsSuite:
         with pytest.raises(ValueError):
             await documents.find("project", {}, cursor="not ours")
 
+    async def test_what_is_not_to_be_written_is_not(self, documents: Generations):
+        with pytest.raises(Away):
+            await documents.get("project", "a")
+        await self.ready(documents)
+        await documents.put("project", [{"_id": "a", "_seq": 5}])
+        documents.adopt((await documents.standing()).generation, writable=False)
+        with pytest.raises(Away):
+            await documents.put("project", [{"_id": "a", "_seq": 6}])
+        assert await documents.get("project", "a") == {"_id": "a", "_seq": 5}
+
+    async def test_only_what_was_begun_last_becomes_live(self, documents: Generations):
+        held_up = await documents.create([Names()])
+        building = await documents.create([Names()])
+        for generation in (held_up, building):
+            await documents.insert(generation, "project", [{"_id": "a", "_seq": 1}])
+        assert not await documents.make_live(held_up, "v1", Progress("done"))
+        await documents.note_rebuild(held_up, Progress("failed"))
+        assert (await documents.standing()).progress.status == "none"
+        await documents.drop_others()
+        assert await documents.read(held_up, "project", ["a"]) == []
+        assert [found for found, _ in await documents.read(building, "project", ["a"])]
+        assert await documents.make_live(building, "v1", Progress("done", documents=1))
+        standing = await documents.standing()
+        assert (standing.generation, standing.version) == (building, "v1")
+        assert standing.progress == Progress("done", documents=1)
+        await documents.drop_others()
+        assert [found for found, _ in await documents.read(building, "project", ["a"])]
+
+    async def test_a_failed_rebuild_is_not_asked_for_any_more(self, documents: Generations):
+        await self.ready(documents)
+        live = (await documents.standing()).generation
+        await documents.ask_rebuild()
+        standing = await documents.standing()
+        assert (standing.asked, standing.progress.status) == (True, "running")
+        assert [await documents.begin_rebuild() for _ in range(2)] == [1, 2]
+        generation = await documents.create([Names()])
+        await documents.note_rebuild(generation, Progress("failed", error="no"))
+        standing = await documents.standing()
+        assert (standing.asked, standing.progress.error) == (False, "no")
+        assert standing.generation == live
+        assert not await documents.make_live(generation, "v1", Progress("done"))
+        await documents.ask_rebuild()
+        assert await documents.begin_rebuild() == 1
+
+    async def test_a_checkpoint_never_goes_back(self, documents: Generations):
+        await self.ready(documents)
+        generation = (await documents.standing()).generation or ""
+        for sequence in (7, 3):
+            await documents.set_checkpoint(generation, sequence)
+        assert (await documents.standing()).checkpoint == 7
+
+    async def test_what_differs_is_counted(self, documents: Generations):
+        old, new = [await documents.create([Names()]) for _ in range(2)]
+        same = {"_id": "same", "_seq": 1, "x": {"y": 1, "z": 2}}
+        await documents.insert(
+            old,
+            "project",
+            [
+                same,
+                {"_id": "later", "_seq": 9, "x": 2},
+                {"_id": "new", "_seq": 9, "x": 1},
+                {"_id": "spoilt", "_seq": 2, "x": 1},
+                {"_id": "too much", "_seq": 3, "x": 1},
+            ],
+        )
+        await documents.insert(
+            new,
+            "project",
+            [
+                {"_id": "same", "x": {"z": 2, "y": 1}, "_seq": 1},
+                {"_id": "later", "_seq": 4, "x": 1},
+                {"_id": "missing", "_seq": 4, "x": 1},
+                {"_id": "spoilt", "_seq": 2, "x": 2},
+            ],
+        )
+        assert await documents.differing(old, new, ["project"], 5) == 3
+        assert await documents.differing(old, new, ["project"], 9) == 5
+
+    async def test_what_is_read_back_says_its_size(self, documents: Generations):
+        generation = await documents.create([Names()])
+        small = {"_id": "a", "_seq": 1, "x": "x"}
+        await documents.insert(generation, "project", [small])
+        await documents.replace(
+            generation, "project", [{"_id": "b", "_seq": 1, "x": "x" * 9000}, {**small, "_seq": 2}]
+        )
+        found = await documents.read(generation, "project", ["a", "b", "c"])
+        sizes = {document["_id"]: size for document, size in found}
+        assert set(sizes) == {"a", "b"}
+        assert sizes["a"] < 100
+        assert sizes["b"] > 9000
+        assert {**small, "_seq": 2} in [document for document, _ in found]
+
     async def test_the_projector_follows_and_rebuilds(self, documents: Generations):
         store = MemoryStore()
         at = subject()
@@ -84,10 +177,13 @@ class DocumentsSuite:
         document = await documents.get("project", at.id)
         wanted = {"_id": at.id, "_seq": 2, "state": {"name": "B"}, "renames": 1}
         assert document == wanted
-        before = await documents.live()
+        before = (await documents.standing()).generation
         projector.ask_rebuild()
         async with asyncio.timeout(20):
-            while projector.progress.status != "done" or await documents.live() == before:
+            while (
+                projector.progress.status != "done"
+                or (await documents.standing()).generation == before
+            ):
                 await asyncio.sleep(0.02)
         assert projector.progress.differing == 0
         assert await documents.get("project", at.id) == wanted
@@ -97,7 +193,7 @@ class DocumentsSuite:
         newer = Projector(store, documents, [Names()], "v2")
         running = asyncio.create_task(newer.run())
         async with asyncio.timeout(20):
-            while (await documents.live() or ("", ""))[1] != "v2":
+            while (await documents.standing()).version != "v2":
                 await asyncio.sleep(0.02)
         assert await newer.wait_for(3, 10)
         document = await documents.get("project", at.id)
@@ -130,7 +226,7 @@ class TestMongo(DocumentsSuite):
         assert await projector.wait_for(1, 10)
         await documents._client.drop_database(documents._database.name)
         async with asyncio.timeout(20):
-            while (await documents.live()) is None:
+            while (await documents.standing()).generation is None:
                 await asyncio.sleep(0.05)
         assert (await documents.get("project", at.id) or {})["state"] == {"name": "A"}
         running.cancel()

@@ -1,6 +1,7 @@
 """Everything of the gateway, built by hand."""
 
 import asyncio
+import socket
 
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested
@@ -64,7 +65,11 @@ async def main(stopping: asyncio.Event) -> None:
         settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
     )
     documents = MongoDocuments(settings.mongo_url)
-    projector = Projector(connection.store, documents, FEATURES.projections, FEATURES.version)
+    clock = SystemClock()
+    lease = connection.lease("projector", socket.gethostname(), clock)
+    projector = Projector(
+        connection.store, documents, FEATURES.projections, FEATURES.version, lease
+    )
     gateway = Gateway(
         store=connection.store,
         documents=documents,
@@ -73,7 +78,7 @@ async def main(stopping: asyncio.Event) -> None:
         build_logs=connection.build_logs,
         keys=connection.keys,
         dead_letters=connection.dead_letters,
-        clock=SystemClock(),
+        clock=clock,
         settings=settings,
         projections=FEATURES.projections,
         views=FEATURES.views,

@@ -5,8 +5,8 @@ write with a lower or equal one changes nothing. All of it may be deleted at any
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from slipway.eventstore.store import Commit
 
@@ -23,6 +23,32 @@ class Page:
 
     items: list[Document]
     next: str | None
+
+
+@dataclass(slots=True)
+class Progress:
+    """Of the newest rebuild. `differing` counts documents that differ from the former ones made
+    by the same code: it should be 0."""
+
+    status: Literal["none", "running", "done", "failed"] = "none"
+    folded: int = 0
+    of: int = 0
+    documents: int = 0
+    differing: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is noted beside the documents. `generation` is the live one, made by the code of
+    `version`; None when there is none. `checkpoint` is the sequence up to which it holds the log.
+    `asked`: somebody wants all of it built anew."""
+
+    generation: str | None = None
+    version: str | None = None
+    checkpoint: int = 0
+    asked: bool = False
+    progress: Progress = field(default_factory=Progress)
 
 
 class Documents(Protocol):
@@ -47,7 +73,8 @@ class Documents(Protocol):
         ...
 
     async def put(self, collection: str, documents: Sequence[Document]) -> None:
-        """Store each whose `_seq` is above the stored one's."""
+        """Store each whose `_seq` is above the stored one's. Raises Away as well when the live
+        generation is not to be written by this process (see `Generations.adopt`)."""
         ...
 
 
@@ -74,15 +101,35 @@ class Projection(Protocol):
         return document
 
 
-class Generations(Documents, Protocol):
-    """What the projector needs besides: generations side by side, one of them live."""
+def next_document(
+    projection: Projection, document: Document | None, commit: Commit, key: str
+) -> Document:
+    """The document after the commit, numbered."""
+    found = projection.fold(document, commit, key)
+    found["_id"], found["_seq"] = key, commit.sequence
+    return found
 
-    async def live(self) -> tuple[str, str] | None:
-        """(generation, version of the code that made it), or None when there is none."""
+
+class Generations(Documents, Protocol):
+    """What the projector needs besides: generations side by side, one of them live, at most one
+    under construction. Whoever began another one since can't make a generation live, nor can a
+    generation go while it is built: so a process that was held up changes nothing."""
+
+    async def standing(self) -> Standing: ...
+
+    def adopt(self, generation: str | None, *, writable: bool) -> None:
+        """The one that this process reads from now on; `put` stores in it if it is `writable`: who
+        folds by other code must not."""
         ...
 
-    async def create(self, generation: str, projections: Sequence[Projection]) -> None:
-        """Empty collections with their indexes."""
+    async def create(self, projections: Sequence[Projection]) -> str:
+        """Empty collections with their indexes: the generation under construction from now on."""
+        ...
+
+    async def read(
+        self, generation: str, collection: str, ids: Sequence[str]
+    ) -> list[tuple[Document, int]]:
+        """Those documents that are there, each with its size in bytes."""
         ...
 
     async def insert(
@@ -95,16 +142,35 @@ class Generations(Documents, Protocol):
         """Store each in place of what is there."""
         ...
 
-    async def checkpoint(self, generation: str) -> int: ...
-
-    async def set_checkpoint(self, generation: str, sequence: int) -> None: ...
-
-    async def make_live(self, generation: str, version: str) -> None: ...
-
-    async def drop_others(self) -> None:
-        """Everything of generations that are not live."""
+    async def set_checkpoint(self, generation: str, sequence: int) -> None:
+        """It never goes back."""
         ...
 
-    async def digest(self, generation: str, collections: Sequence[str]) -> dict[str, str]:
-        """A hash of all documents, by collection."""
+    async def differing(
+        self, former: str, generation: str, collections: Sequence[str], sequence: int
+    ) -> int:
+        """How many documents are not the same in both. `generation` holds the log up to `sequence`,
+        `former` at least so far: what it has of later commits does not count."""
+        ...
+
+    async def make_live(self, generation: str, version: str, progress: Progress) -> bool:
+        """What was asked for is done then. False, and nothing is changed, when it is not the one
+        under construction any more."""
+        ...
+
+    async def drop_others(self) -> None:
+        """Everything of generations that are neither live nor under construction."""
+        ...
+
+    async def ask_rebuild(self) -> None:
+        """Noted until it is done or failed, so that who asks may die."""
+        ...
+
+    async def begin_rebuild(self) -> int:
+        """How often what is asked for has been begun, this time included."""
+        ...
+
+    async def note_rebuild(self, generation: str, progress: Progress) -> None:
+        """How far the one under construction is, for the others; a failed one is so no more, and
+        is not asked for any more."""
         ...

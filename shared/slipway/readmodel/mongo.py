@@ -4,21 +4,30 @@ motor is at its end of life; PyMongo's own asynchronous client is the successor,
 it is a change of this file (docs/decisions).
 """
 
-import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
+from uuid import uuid4
 
-import orjson
+import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo import ReplaceOne
+from pymongo import ReplaceOne, ReturnDocument
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from slipway.readmodel import cursor as cursors
-from slipway.readmodel.model import Away, Document, Page, Projection
+from slipway.readmodel.model import Away, Document, Page, Progress, Projection, Standing
 
 _DUPLICATE = 11000
+_META = "meta"
+_STATE = {"_id": "state"}
+"""Of the one document that says what is live, what is under construction and what was asked for:
+`{generation, version, building, asked, begun, progress}`. One, so that a change of it is whole."""
+_AT_ONCE = 500
+"""Documents in one message: none holds the process up for long."""
 
 
 @asynccontextmanager
@@ -43,26 +52,31 @@ class MongoDocuments:
         # Projections can be rebuilt and the checkpoint is written after them: one
         # acknowledgement is enough.
         self._database = self._client.get_database(database, write_concern=WriteConcern(w=1))
-        self._generation: str | None = None
+        self._meta = self._database[_META]
+        self._adopted: str | None = None
+        self._writable = False
 
     def _collection(self, collection: str, generation: str) -> AsyncIOMotorCollection[Document]:
         return self._database[f"{generation}.{collection}"]
 
-    async def _of_live(self, collection: str) -> AsyncIOMotorCollection[Document]:
-        if self._generation is None and await self.live() is None:
+    def _raw(self, collection: str, generation: str) -> AsyncIOMotorCollection[RawBSONDocument]:
+        options = CodecOptions(document_class=RawBSONDocument)
+        return self._collection(collection, generation).with_options(codec_options=options)  # pyright: ignore[reportReturnType]
+
+    def _of_live(self, collection: str) -> AsyncIOMotorCollection[Document]:
+        if self._adopted is None:
             raise Away("the read models are being built")
-        assert self._generation is not None  # noqa: S101 - set by live
-        return self._collection(collection, self._generation)
+        return self._collection(collection, self._adopted)
 
     async def get(self, collection: str, id_: str) -> Document | None:
         async with _away():
-            return await (await self._of_live(collection)).find_one({"_id": id_})
+            return await self._of_live(collection).find_one({"_id": id_})
 
     async def get_many(self, collection: str, ids: Sequence[str]) -> dict[str, Document]:
         if not ids:
             return {}
         async with _away():
-            found = (await self._of_live(collection)).find({"_id": {"$in": list(ids)}})
+            found = self._of_live(collection).find({"_id": {"$in": list(ids)}})
             return {document["_id"]: document async for document in found}
 
     async def find(
@@ -85,7 +99,7 @@ class MongoDocuments:
             query["$or"] = [{sort: {beyond: value}}, {sort: value, "_id": {beyond: id_}}]
         order = [("_id", direction)] if sort == "_id" else [(sort, direction), ("_id", direction)]
         async with _away():
-            found = (await self._of_live(collection)).find(query).sort(order).limit(limit + 1)
+            found = self._of_live(collection).find(query).sort(order).limit(limit + 1)
             items = await found.to_list(limit + 1)
         page = items[:limit]
         if len(items) <= limit:
@@ -95,37 +109,57 @@ class MongoDocuments:
     async def put(self, collection: str, documents: Sequence[Document]) -> None:
         if not documents:
             return
+        if not self._writable:
+            raise Away("the read models are not to be written here")
         writes = [
             ReplaceOne({"_id": d["_id"], "_seq": {"$lt": d["_seq"]}}, d, upsert=True)
             for d in documents
         ]
         async with _away():
             try:
-                await (await self._of_live(collection)).bulk_write(writes, ordered=False)
+                await self._of_live(collection).bulk_write(writes, ordered=False)
             except BulkWriteError as error:
                 # A newer document is there: the upsert collides with it, and that is right.
                 problems = error.details.get("writeErrors", []) if error.details else []
                 if any(problem["code"] != _DUPLICATE for problem in problems):
                     raise Away(str(error)) from error
 
-    async def live(self) -> tuple[str, str] | None:
+    async def standing(self) -> Standing:
         async with _away():
-            pointer = await self._database["meta"].find_one({"_id": "live"})
-        self._generation = pointer["generation"] if pointer else None
-        return (pointer["generation"], pointer["version"]) if pointer else None
+            found = {note["_id"]: note async for note in self._meta.find()}
+        state: Document = found.get("state", {})
+        generation = state.get("generation")
+        checkpoint = found.get(f"checkpoint.{generation}", {"sequence": 0})["sequence"]
+        progress = Progress(**state.get("progress", {}))
+        return Standing(
+            generation, state.get("version"), checkpoint, state.get("asked", False), progress
+        )
 
-    async def create(self, generation: str, projections: Sequence[Projection]) -> None:
+    def adopt(self, generation: str | None, *, writable: bool) -> None:
+        self._adopted, self._writable = generation, writable
+
+    async def create(self, projections: Sequence[Projection]) -> str:
+        generation = f"g{uuid4().hex[:12]}"
         async with _away():
+            await self._meta.update_one(_STATE, {"$set": {"building": generation}}, upsert=True)
             for projection in projections:
                 collection = self._collection(projection.collection, generation)
                 for path in projection.indexes:
                     await collection.create_index([(path, 1), ("_id", 1)])
+        return generation
+
+    async def read(
+        self, generation: str, collection: str, ids: Sequence[str]
+    ) -> list[tuple[Document, int]]:
+        async with _away():
+            found = self._raw(collection, generation).find({"_id": {"$in": list(ids)}})
+            return [(bson.decode(raw.raw), len(raw.raw)) async for raw in found]
 
     async def insert(self, generation: str, collection: str, documents: Sequence[Document]) -> None:
         async with _away():
-            for at in range(0, len(documents), 2000):
+            for at in range(0, len(documents), _AT_ONCE):
                 await self._collection(collection, generation).insert_many(
-                    documents[at : at + 2000], ordered=False
+                    documents[at : at + _AT_ONCE], ordered=False
                 )
 
     async def replace(
@@ -133,43 +167,84 @@ class MongoDocuments:
     ) -> None:
         writes = [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents]
         async with _away():
-            await self._collection(collection, generation).bulk_write(writes, ordered=False)
-
-    async def checkpoint(self, generation: str) -> int:
-        async with _away():
-            found = await self._database["meta"].find_one({"_id": f"checkpoint.{generation}"})
-        return found["sequence"] if found else 0
+            for at in range(0, len(writes), _AT_ONCE):
+                await self._collection(collection, generation).bulk_write(
+                    writes[at : at + _AT_ONCE], ordered=False
+                )
 
     async def set_checkpoint(self, generation: str, sequence: int) -> None:
         async with _away():
-            await self._database["meta"].replace_one(
-                {"_id": f"checkpoint.{generation}"}, {"sequence": sequence}, upsert=True
+            await self._meta.update_one(
+                {"_id": f"checkpoint.{generation}"}, {"$max": {"sequence": sequence}}, upsert=True
             )
 
-    async def make_live(self, generation: str, version: str) -> None:
+    async def differing(
+        self, former: str, generation: str, collections: Sequence[str], sequence: int
+    ) -> int:
         async with _away():
-            await self._database["meta"].replace_one(
-                {"_id": "live"}, {"generation": generation, "version": version}, upsert=True
+            return sum(
+                [await self._differing(former, generation, name, sequence) for name in collections]
             )
-        self._generation = generation
+
+    async def _differing(self, former: str, generation: str, name: str, sequence: int) -> int:
+        old, new = (
+            self._raw(name, of).find().sort("_id", 1).batch_size(_AT_ONCE)
+            for of in (former, generation)
+        )
+        count = 0
+        one, two = await anext(old, None), await anext(new, None)
+        while one is not None or two is not None:
+            if two is None or (one is not None and one["_id"] < two["_id"]):
+                count += one is not None and one["_seq"] <= sequence
+                one = await anext(old, None)
+            elif one is None or two["_id"] < one["_id"]:
+                count += 1
+                two = await anext(new, None)
+            else:
+                unlike = one.raw != two.raw and bson.decode(one.raw) != bson.decode(two.raw)
+                count += unlike and one["_seq"] <= sequence
+                one, two = await anext(old, None), await anext(new, None)
+        return count
+
+    async def make_live(self, generation: str, version: str, progress: Progress) -> bool:
+        live = {
+            "generation": generation,
+            "version": version,
+            "building": None,
+            "asked": False,
+            "progress": asdict(progress),
+        }
+        async with _away():
+            done = await self._meta.update_one(_STATE | {"building": generation}, {"$set": live})
+        return done.matched_count > 0
 
     async def drop_others(self) -> None:
-        live = await self.live()
-        keep = f"{live[0]}." if live else ""
         async with _away():
-            for name in await self._database.list_collection_names():
-                if name != "meta" and not (keep and name.startswith(keep)):
+            # Listed first: what is begun from now on is not among them.
+            names = await self._database.list_collection_names()
+            state = await self._meta.find_one(_STATE) or {}
+            keep = {state.get("generation"), state.get("building")}
+            for name in names:
+                if name != _META and name.partition(".")[0] not in keep:
                     await self._database.drop_collection(name)
-            await self._database["meta"].delete_many(
-                {"_id": {"$nin": ["live", f"checkpoint.{live[0]}" if live else ""]}}
-            )
+            checkpoints = [f"checkpoint.{generation}" for generation in keep]
+            await self._meta.delete_many({"_id": {"$nin": ["state", *checkpoints]}})
 
-    async def digest(self, generation: str, collections: Sequence[str]) -> dict[str, str]:
-        result = {}
+    async def ask_rebuild(self) -> None:
+        asked = {"asked": True, "begun": 0, "progress": asdict(Progress("running"))}
         async with _away():
-            for name in collections:
-                hashed = hashlib.sha256()
-                async for document in self._collection(name, generation).find().sort("_id", 1):
-                    hashed.update(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
-                result[name] = hashed.hexdigest()
-        return result
+            await self._meta.update_one(_STATE, {"$set": asked}, upsert=True)
+
+    async def begin_rebuild(self) -> int:
+        async with _away():
+            state = await self._meta.find_one_and_update(
+                _STATE, {"$inc": {"begun": 1}}, return_document=ReturnDocument.AFTER
+            )
+        return state["begun"] if state else 0
+
+    async def note_rebuild(self, generation: str, progress: Progress) -> None:
+        noted: Document = {"progress": asdict(progress)}
+        if progress.status == "failed":
+            noted |= {"building": None, "asked": False}
+        async with _away():
+            await self._meta.update_one(_STATE | {"building": generation}, {"$set": noted})

@@ -1,44 +1,70 @@
 """Folds the log into documents: what comes, in small batches; and all of it anew beside what is
-live, when the code has changed, somebody asks, or the database is empty."""
+live, when the code has changed, somebody asks, or the database is empty.
+
+Of several processes the one that holds the lease writes. The others follow the log as well, and
+take a commit for shown when the checkpoint stored with the documents says that they hold it.
+"""
 
 import asyncio
-import gc
-import time
-from collections import defaultdict
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
-from uuid import uuid4
+from dataclasses import dataclass, replace
 
+from slipway.eventstore.lease import Lease
 from slipway.eventstore.store import Commit, EventStore
-from slipway.readmodel.model import Away, Document, Documents, Generations, Projection
+from slipway.readmodel.model import (
+    Away,
+    Document,
+    Documents,
+    Generations,
+    Progress,
+    Projection,
+    Standing,
+    next_document,
+)
+from slipway.readmodel.rebuild import Lost, Rebuild, seldom_collected
+from slipway.readmodel.tail import BATCH, Tail
 from slipway.runtime.logging import logger
 
-_BATCH = 500
-_NOTED = 1.0
-"""Seconds from one checkpoint to the next: what is folded twice after a death changes nothing."""
+_NOTED = 0.05
+"""Seconds from one checkpoint to the next: what is folded twice after a death changes nothing, but
+the others wait for it."""
+_LOOK = 2.0
+"""Seconds from one look at what is noted beside the documents to the next, while nothing comes."""
+_KEPT = 10.0
+"""Seconds that a former generation is kept: the others read of it until they have looked."""
+_BEGUN = 3
+"""A rebuild that was begun so often and never ended has killed whoever did it."""
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @dataclass(slots=True)
-class Progress:
-    """Of the newest rebuild. `differing` counts collections that differ from the former ones
-    made by the same code: it should be 0."""
+class _Term:
+    """What the holder of the lease keeps in mind as long as one generation is live. Times are the
+    loop's."""
 
-    status: Literal["none", "running", "done", "failed"] = "none"
-    folded: int = 0
-    of: int = 0
-    documents: int = 0
-    differing: int = 0
-    error: str = ""
+    standing: Standing
+    generation: str
+    checkpoint: int
+    looked: float
+    dropping: float
+    noted: float = 0.0
+    building: asyncio.Task[Rebuild | None] | None = None
 
 
 class Projector:
+    """`lease`: None where there is no other process."""
+
     def __init__(
         self,
         store: EventStore,
         documents: Generations,
         projections: Sequence[Projection],
         version: str,
+        lease: Lease | None = None,
     ) -> None:
         self._store = store
         self._documents = documents
@@ -47,17 +73,17 @@ class Projector:
         its place that waits for them, so that they are not stored twice."""
         self._projections = projections
         self._version = version
+        self._lease = lease
         self._moved = asyncio.Condition()
-        self._generation = ""
-        self._rebuild_wanted = asyncio.Event()
-        self._queue: asyncio.Queue[Commit | None] = asyncio.Queue(4 * _BATCH)
-        """What is to be folded; None only wakes."""
+        self._asking = False
+        self._tail: Tail | None = None
         self._log = logger()
         self.sequence = 0
-        """Up to here the live documents hold the log."""
+        """Up to here the live documents hold the log, and the listeners have heard of it."""
         self.caught_up = False
-        """Has been at the log's end since the start."""
+        """Has been at the log's end since the start, with documents of this code."""
         self.progress = Progress()
+        """Another object after each rebuild."""
         self.listeners: list[Callable[[Commit], None]] = []
         """Called with each commit after its documents are stored."""
 
@@ -74,72 +100,163 @@ class Projector:
 
     async def held(self) -> int:
         """Up to where what is stored holds the log, at least. Raises Away."""
-        live = await self._documents.live()
-        return await self._documents.checkpoint(live[0]) if live else 0
+        return (await self._documents.standing()).checkpoint
 
     def ask_rebuild(self) -> None:
+        """Whoever holds the lease does it, also when this process dies."""
         if self.progress.status != "running":
             self.progress = Progress(status="running")
-        self._rebuild_wanted.set()
-        if not self._queue.full():
-            self._queue.put_nowait(None)
+        self._asking = True
+        if self._tail is not None:
+            self._tail.wake()
+
+    @property
+    def leads(self) -> bool:
+        """This process writes."""
+        return self._lease is None or self._lease.held
 
     async def run(self) -> None:
         """For ever. While the database is away the log waits; it is never skipped."""
-        while True:
-            try:
-                live = await self._documents.live()
-                if live is None or live[1] != self._version or self._rebuild_wanted.is_set():
-                    self._rebuild_wanted.clear()
-                    await self._rebuild(live)
-                    continue
-                self._generation = live[0]
-                await self._moved_to(await self._documents.checkpoint(self._generation))
-                await self._follow()
-            except Away as error:
-                self._log.warning("the database is away; trying again", error=str(error)[:200])
-                await asyncio.sleep(0.5)
+        acquiring = asyncio.create_task(self._lease.acquire()) if self._lease else None
+        try:
+            while True:
+                try:
+                    if acquiring is not None and acquiring.done():
+                        acquiring.result()
+                    await self._turn()
+                except Away as error:
+                    self._log.warning("the database is away; trying again", error=str(error)[:200])
+                    await asyncio.sleep(0.5)
+                except Lost:
+                    self._log.warning("another process projects by now")
+        finally:
+            if acquiring is not None and self._lease is not None:
+                acquiring.cancel()
+                await self._lease.release()
+
+    async def _turn(self) -> None:
+        """As what this process is now, until it is another."""
+        standing = await self._documents.standing()
+        same = standing.version == self._version
+        self._documents.adopt(standing.generation, writable=same or self.leads)
+        if not self.leads:
+            await self._attend(standing)
+        elif same:
+            await self._lead(standing)
+        else:
+            await self._build_first(standing)
 
     async def _moved_to(self, sequence: int) -> None:
         async with self._moved:
             self.sequence = sequence
             self._moved.notify_all()
 
-    async def _follow(self) -> None:
-        """Until a rebuild is wanted or the live pointer has gone with its database."""
-        queue = self._queue = asyncio.Queue(4 * _BATCH)
+    def _announce(self, commits: Sequence[Commit]) -> None:
+        for commit in commits:
+            for listener in self.listeners:
+                listener(commit)
+
+    async def _ask(self) -> None:
+        if self._asking:
+            await self._documents.ask_rebuild()
+            self._asking = False
+
+    # -- without the lease ------------------------------------------------------------------------
+
+    async def _attend(self, standing: Standing) -> None:
+        """Until the lease is here."""
+        if standing.generation is None:
+            await asyncio.sleep(_LOOK / 4)
+            return
         end = await self._store.last_sequence()
-        self.caught_up = self.caught_up or self.sequence >= end
-        checkpoint, noted = self.sequence, time.monotonic()
+        await self._moved_to(self.sequence or standing.checkpoint)
+        heard: deque[Commit] = deque()
+        async with self._following(self.sequence) as tail:
+            while not self.leads:
+                if len(heard) < BATCH:
+                    heard.extend(await tail.batch(_NOTED if heard else _LOOK / 4))
+                else:
+                    await asyncio.sleep(_NOTED)
+                standing = await self._looked(standing)
+                shown: list[Commit] = []
+                while heard and heard[0].sequence <= standing.checkpoint:
+                    shown.append(heard.popleft())
+                self._announce(shown)
+                if shown:
+                    await self._moved_to(shown[-1].sequence)
+                same = standing.version == self._version
+                self.caught_up = self.caught_up or (same and self.sequence >= end)
 
-        async def fill() -> None:
-            async for commit in self._store.follow(self.sequence):
-                await queue.put(commit)
+    async def _looked(self, before: Standing) -> Standing:
+        await self._ask()
+        standing = await self._documents.standing()
+        if standing.generation != before.generation:
+            same = standing.version == self._version
+            self._documents.adopt(standing.generation, writable=same)
+            self.progress = replace(standing.progress)
+        elif standing.progress != self.progress and not self._asking:
+            self.progress = standing.progress
+        return standing
 
-        filling = asyncio.create_task(fill())
+    # -- with the lease ---------------------------------------------------------------------------
+
+    def _following(self, after: int) -> Tail:
+        self._tail = Tail(self._store, after)
+        return self._tail
+
+    async def _lead(self, standing: Standing) -> None:
+        """Until a rebuild has ended, or the lease or the live generation has gone."""
+        await self._take_over(standing)
+        end = await self._store.last_sequence()
+        term = _Term(standing, standing.generation or "", self.sequence, _now(), _now() + _KEPT)
         try:
-            while not self._rebuild_wanted.is_set():
-                if filling.done():
-                    filling.result()
-                try:
-                    async with asyncio.timeout(2.0):
-                        batch = [await queue.get()]
-                except TimeoutError:
-                    live = await self._documents.live()
-                    if live is None or live[0] != self._generation:
+            async with self._following(self.sequence) as tail:
+                while self.leads and term.standing.generation == term.generation:
+                    self.caught_up = self.caught_up or self.sequence >= end
+                    if await self._rebuilt(term):
                         return
-                    batch = []
-                while len(batch) < _BATCH and not queue.empty():
-                    batch.append(queue.get_nowait())
-                if commits := [commit for commit in batch if commit is not None]:
-                    await self._fold(commits)
-                self.caught_up = self.caught_up or self.sequence >= end
-                wanted = time.monotonic() - noted > _NOTED or self._rebuild_wanted.is_set()
-                if wanted and self.sequence > checkpoint:
-                    await self._documents.set_checkpoint(self._generation, self.sequence)
-                    checkpoint, noted = self.sequence, time.monotonic()
+                    soon = term.building is not None or self.sequence > term.checkpoint
+                    if commits := await tail.batch(_NOTED if soon else _LOOK):
+                        await self._fold(commits)
+                    await self._note(term)
         finally:
-            filling.cancel()
+            if term.building is not None:
+                term.building.cancel()
+                await asyncio.gather(term.building, return_exceptions=True)
+
+    async def _rebuilt(self, term: _Term) -> bool:
+        """What was asked for is begun, and ended."""
+        if term.building is None:
+            if term.standing.asked:
+                term.building = asyncio.create_task(self._build_beside(term.generation))
+        elif term.building.done():
+            if (rebuild := term.building.result()) is not None:
+                await self._finish(rebuild, self.sequence)
+            return True
+        return False
+
+    async def _note(self, term: _Term) -> None:
+        """What is due: the checkpoint, a look at what the others noted, the end of what was live
+        before."""
+        if self.sequence > term.checkpoint and _now() - term.noted >= _NOTED:
+            await self._documents.set_checkpoint(term.generation, self.sequence)
+            term.checkpoint, term.noted = self.sequence, _now()
+        if self._asking or _now() - term.looked >= _LOOK:
+            await self._ask()
+            term.standing, term.looked = await self._documents.standing(), _now()
+        if term.dropping and _now() > term.dropping:
+            await self._documents.drop_others()
+            term.dropping = 0.0
+
+    async def _take_over(self, standing: Standing) -> None:
+        """What another wrote is announced here too. After a start nobody has heard of anything
+        yet, and need not of what was there before."""
+        if self.sequence:
+            async for commit in self._store.read(self.sequence, standing.checkpoint):
+                self._announce([commit])
+        if self.progress.status == "running" and not standing.asked:
+            self.progress = replace(standing.progress)
+        await self._moved_to(standing.checkpoint)
 
     async def _fold(self, batch: list[Commit]) -> None:
         for projection in self._projections:
@@ -158,109 +275,79 @@ class Projector:
             for key, commit in keyed:
                 document = changed.get(key) or known.get(key)
                 if document is None or document["_seq"] < commit.sequence:
-                    changed[key] = _next(projection, document, commit, key)
+                    changed[key] = next_document(projection, document, commit, key)
             await self._documents.put(
                 projection.collection, [projection.stored(found) for found in changed.values()]
             )
-        for commit in batch:
-            self._announce(commit)
+        self._announce(batch)
         await self._moved_to(batch[-1].sequence)
 
-    def _announce(self, commit: Commit) -> None:
-        for listener in self.listeners:
-            listener(commit)
+    # -- building anew ----------------------------------------------------------------------------
 
-    async def _rebuild(self, former: tuple[str, str] | None) -> None:
-        progress = self.progress = Progress(status="running")
+    async def _begin(self) -> Rebuild:
         self._log.info("rebuilding the read models", version=self._version)
-        heard = self.sequence
-        gc.disable()  # so much is made and kept that looking for circles takes a third of the time
+        self.progress = progress = Progress(status="running")
+        generation = await self._documents.create(self._projections)
+        return Rebuild(
+            self._store, self._documents, self._projections, generation, progress,
+            lambda: self.leads,
+        )  # fmt: skip
+
+    async def _build_first(self, standing: Standing) -> None:
+        """There are no documents of this code: nothing is followed until there are."""
+        rebuild = await self._begin()
         try:
-            end = await self._build(former, progress)
+            with seldom_collected():
+                behind = BATCH
+                while behind >= BATCH:
+                    end = await self._store.last_sequence()
+                    behind = end - rebuild.sequence
+                    await rebuild.up_to(end)
+                    await rebuild.store()
+            await self._finish(rebuild, rebuild.sequence)
         except Away:
-            progress.status = "failed"
-            progress.error = "the database is away"
+            self.progress.status, self.progress.error = "failed", "the database is away"
             raise
         finally:
-            gc.enable()  # what was folded has gone with `_build`: there is little to look at
-        progress.status = "done"
-        # After a start nobody has heard of anything yet, and need not of what was there before.
-        async for commit in self._store.read(heard or progress.of, end):
-            self._announce(commit)
-        self._log.info("read models rebuilt", events=end, documents=progress.documents)
+            await rebuild.close()
 
-    async def _build(self, former: tuple[str, str] | None, progress: Progress) -> int:
-        """Insert into new collections beside the live ones, catch up with what was appended
-        meanwhile, compare, flip the pointer, drop; the sequence that they hold."""
-        generation = f"g{uuid4().hex[:12]}"
-        progress.of = end = await self._store.last_sequence()
-        folded: list[dict[str, Document]] = [{} for _ in self._projections]
-        await self._fold_into(folded, 0, end, progress)
-        await self._documents.create(generation, self._projections)
+    async def _build_beside(self, live: str) -> Rebuild | None:
+        """While the live documents are followed, until it has nearly what they have. None when it
+        failed: those stay."""
+        rebuild = await self._begin()
+        progress = rebuild.progress
+        try:
+            if await self._documents.begin_rebuild() > _BEGUN:
+                raise RuntimeError("the process that did it was ended each time")
+            with seldom_collected():
+                behind = BATCH
+                while behind >= BATCH:
+                    behind = self.sequence - rebuild.sequence
+                    await rebuild.up_to(self.sequence)
+                    await rebuild.store()
+            names = [projection.collection for projection in self._projections]
+            progress.differing = await self._documents.differing(
+                live, rebuild.generation, names, rebuild.sequence
+            )
+        except (Away, Lost):
+            raise
+        except Exception as error:
+            self._log.exception("the read models could not be rebuilt")
+            progress.status, progress.error = "failed", f"{error!r}; the former views stay"
+            await self._documents.note_rebuild(rebuild.generation, progress)
+            return None
+        finally:
+            await rebuild.close()
+        return rebuild
 
-        async def insert(projection: Projection, documents: dict[str, Document]) -> None:
-            found = [projection.stored(document) for document in documents.values()]
-            if found:
-                await self._documents.insert(generation, projection.collection, found)
-
-        await asyncio.gather(*map(insert, self._projections, folded))
-        end = await self._catch_up(generation, folded, end, progress)
-        progress.documents = sum(map(len, folded))
-        await self._documents.set_checkpoint(generation, end)
-        if former is not None and former[1] == self._version:
-            progress.differing = await self._differing(former[0], generation, end)
-        self.sequence = end  # who waits for more waits until that is folded again
-        await self._documents.make_live(generation, self._version)
-        await self._documents.drop_others()
-        return end
-
-    async def _fold_into(
-        self, folded: list[dict[str, Document]], after: int, end: int, progress: Progress
-    ) -> list[set[str]]:
-        """Fold the commits above `after` up to `end` into the documents of each projection; the
-        keys of those that changed."""
-        changed: list[set[str]] = [set() for _ in self._projections]
-        interested: dict[str, list[tuple[Projection, dict[str, Document], set[str]]]]
-        interested = defaultdict(list)
-        for row in zip(self._projections, folded, changed, strict=True):
-            for category in row[0].categories:
-                interested[category].append(row)
-        async for commit in self._store.read(after, end):
-            for projection, documents, keys in interested.get(commit.subject.category, ()):
-                for key in projection.keys(commit):
-                    documents[key] = _next(projection, documents.get(key), commit, key)
-                    keys.add(key)
-            progress.folded = commit.sequence
-            if commit.sequence % 200 == 0:
-                await asyncio.sleep(0)
-        return changed
-
-    async def _catch_up(
-        self, generation: str, folded: list[dict[str, Document]], end: int, progress: Progress
-    ) -> int:
-        """Take up what was appended while the documents were stored, until it is but little; the
-        sequence that they hold then."""
-        while (now := await self._store.last_sequence()) > end:
-            changed = await self._fold_into(folded, end, now, progress)
-            for projection, documents, keys in zip(self._projections, folded, changed, strict=True):
-                if keys:
-                    found = [projection.stored(documents[key]) for key in keys]
-                    await self._documents.replace(generation, projection.collection, found)
-            few, end = now - end < _BATCH, now
-            if few:
-                break
-        return end
-
-    async def _differing(self, former: str, generation: str, end: int) -> int:
-        if await self._documents.checkpoint(former) != end:
-            return 0
-        names = [projection.collection for projection in self._projections]
-        one = await self._documents.digest(former, names)
-        two = await self._documents.digest(generation, names)
-        return sum(one[name] != two[name] for name in names)
-
-
-def _next(projection: Projection, document: Document | None, commit: Commit, key: str) -> Document:
-    found = projection.fold(document, commit, key)
-    found["_id"], found["_seq"] = key, commit.sequence
-    return found
+    async def _finish(self, rebuild: Rebuild, end: int) -> None:
+        """Catch up with what was folded meanwhile, and flip the pointer."""
+        await rebuild.up_to(end)
+        await rebuild.store()
+        await self._documents.set_checkpoint(rebuild.generation, end)
+        done = replace(rebuild.progress, status="done")
+        if not await self._documents.make_live(rebuild.generation, self._version, done):
+            raise Lost
+        self._documents.adopt(rebuild.generation, writable=True)
+        self.progress = done
+        self._log.info("read models rebuilt", events=end, documents=done.documents)

@@ -39,7 +39,7 @@ from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject
 from slipway.kernel.errors import PreconditionFailed, Unavailable
 from slipway.readmodel import cursor as cursors
 from slipway.readmodel.memory import MemoryDocuments
-from slipway.readmodel.model import Away, Document
+from slipway.readmodel.model import Away, Document, Progress
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
 
@@ -84,8 +84,9 @@ class Forgetful(MemoryStore):
 @pytest.fixture
 async def documents() -> Documents:
     documents = Documents()
-    await documents.create("g1", FEATURES.projections)
-    await documents.make_live("g1", "v1")
+    generation = await documents.create(FEATURES.projections)
+    await documents.make_live(generation, "v1", Progress("done"))
+    documents.adopt(generation, writable=True)
     return documents
 
 

@@ -22,7 +22,7 @@ Sequence = Annotated[int, Path(ge=1, le=10**18)]
 
 
 class Projections(Shown):
-    """Of the newest rebuild. `differing` collections were not as the log has them; `sequence` is
+    """Of the newest rebuild. `differing` documents were not as the log has them; `sequence` is
     how far the living views hold the log."""
 
     status: Literal["none", "running", "done", "failed"]

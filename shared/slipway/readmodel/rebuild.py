@@ -1,0 +1,231 @@
+"""Folds the log into a generation under construction, in bounded memory: documents that were not
+touched for the longest leave for the database, and come back when something happens to them again.
+"""
+
+import asyncio
+import gc
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import orjson
+
+from slipway.eventstore.store import Commit, EventStore
+from slipway.readmodel.model import Document, Generations, Progress, Projection, next_document
+
+BUDGET = 48 << 20
+"""Bytes of documents that are held, as they are stored; as models they take five times that."""
+_AWAITED = 8 << 20
+"""Bytes that are read back at once, at most."""
+_LARGE = 16 << 10
+_LARGEST = 512 << 10
+_TURN = 100
+"""Commits between two turns of others."""
+_NOTED = 1.0
+
+type Place = tuple[int, str]
+"""Number of the projection, id of the document."""
+
+
+class Lost(Exception):
+    """Another process projects by now."""
+
+
+class Seen:
+    """A set of which only the size is kept small (a Bloom filter of 8 MiB): what was added is in
+    it, and with a million added so is one of a thousand others."""
+
+    _MASK = (1 << 26) - 1
+
+    def __init__(self) -> None:
+        self._bits = bytearray(1 << 23)
+
+    def add(self, place: Place) -> None:
+        for bit in self._places(place):
+            self._bits[bit >> 3] |= 1 << (bit & 7)
+
+    def __contains__(self, place: Place) -> bool:
+        return all(self._bits[bit >> 3] & 1 << (bit & 7) for bit in self._places(place))
+
+    def _places(self, place: Place) -> tuple[int, int]:
+        hashed = hash(place)
+        return hashed & self._MASK, (hashed >> 30) & self._MASK
+
+
+@dataclass(slots=True)
+class _Held:
+    document: Document
+    size: int
+    """At most so many bytes: what it had, and all that was folded into it."""
+    measured: int
+    there: bool
+    """An older one of it is in the database."""
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Much is made and kept for a while, and hardly any of it in circles: looking for them as often
+    as usual takes a fifth of the time."""
+    usual = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 1000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+
+
+class Rebuild:
+    """`generation` holds the log up to `sequence` after `store`. Raises Away, and Lost as soon as
+    `may` says no."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        documents: Generations,
+        projections: Sequence[Projection],
+        generation: str,
+        progress: Progress,
+        may: Callable[[], bool],
+        budget: int = BUDGET,
+    ) -> None:
+        self._store, self._documents, self._projections = store, documents, projections
+        self._may, self._budget = may, budget
+        self.generation, self.progress = generation, progress
+        self.sequence = 0
+        self._interested: defaultdict[str, list[int]] = defaultdict(list)
+        for number, projection in enumerate(projections):
+            for category in projection.categories:
+                self._interested[category].append(number)
+        self._held: OrderedDict[Place, _Held] = OrderedDict()
+        self._size = 0
+        self._stored, self._large = Seen(), Seen()
+        self._awaited: dict[Place, list[Commit]] = {}
+        """What happened to documents that are to be read back first."""
+        self._awaited_size = 0
+        self._storing: asyncio.Task[None] | None = None
+        self._noted = 0.0
+
+    async def up_to(self, end: int) -> None:
+        """Fold what is above `sequence` up to `end`."""
+        self.progress.of = max(self.progress.of, end)
+        async for commit in self._store.read(self.sequence, end):
+            for number in self._interested.get(commit.subject.category, ()):
+                for key in self._projections[number].keys(commit):
+                    self._take((number, key), commit)
+            self.progress.folded = self.sequence = commit.sequence
+            if self._awaited_size > _AWAITED:
+                await self._read_back()
+            if self._size > self._budget:
+                await self._let_go(self._budget * 7 // 8)
+            if commit.sequence % _TURN == 0:
+                await self._turn()
+        await self._read_back()
+
+    async def store(self) -> None:
+        """All that is held goes to the database."""
+        while self._held:
+            await self._let_go(max(0, self._size - self._budget // 8))
+            await self._turn()
+        await self._stored_so_far()
+
+    async def close(self) -> None:
+        if self._storing is not None:
+            self._storing.cancel()
+            await asyncio.gather(self._storing, return_exceptions=True)
+
+    async def _turn(self) -> None:
+        if not self._may():
+            raise Lost
+        if (now := asyncio.get_running_loop().time()) - self._noted > _NOTED:
+            self._noted = now
+            await self._documents.note_rebuild(self.generation, self.progress)
+        await asyncio.sleep(0)
+
+    def _take(self, place: Place, commit: Commit) -> None:
+        held = self._held.get(place)
+        if held is not None:
+            self._fold(place, held, commit)
+        elif (awaited := self._awaited.get(place)) is not None:
+            awaited.append(commit)
+            self._awaited_size += len(commit.data)
+        elif place in self._stored:
+            self._awaited[place] = [commit]
+            self._awaited_size += len(commit.data)
+            self._awaited_size += _LARGEST if place in self._large else _LARGE
+        else:
+            self._fold(place, None, commit)
+
+    def _fold(self, place: Place, held: _Held | None, commit: Commit) -> None:
+        number, key = place
+        document = held.document if held is not None else None
+        document = next_document(self._projections[number], document, commit, key)
+        size = len(commit.data)
+        self._size += size
+        if held is None:
+            self._held[place] = _Held(document, size, size, there=False)
+            return
+        held.document = document
+        held.size += size
+        if held.size > 2 * held.measured + _LARGE // 2:
+            self._measure(number, held)
+        self._held.move_to_end(place)
+
+    def _measure(self, number: int, held: _Held) -> None:
+        """What is folded often need not grow by what is folded: look at times."""
+        stored = self._projections[number].stored(held.document)
+        self._size -= held.size
+        held.size = held.measured = len(orjson.dumps(stored, default=str))
+        self._size += held.size
+
+    async def _read_back(self) -> None:
+        awaited, self._awaited, self._awaited_size = self._awaited, {}, 0
+        if not awaited:
+            return
+        await self._stored_so_far()
+        ids: defaultdict[int, list[str]] = defaultdict(list)
+        for number, key in awaited:
+            ids[number].append(key)
+
+        async def read(number: int) -> None:
+            collection = self._projections[number].collection
+            for document, size in await self._documents.read(
+                self.generation, collection, ids[number]
+            ):
+                self._held[number, document["_id"]] = _Held(document, size, size, there=True)
+                self._size += size
+
+        await asyncio.gather(*map(read, ids))
+        for place, commits in awaited.items():
+            for commit in commits:
+                self._fold(place, self._held.get(place), commit)
+
+    async def _let_go(self, most: int) -> None:
+        """Of the least touched until so many bytes are held; they are stored in the background."""
+        await self._stored_so_far()
+        new: list[list[Document]] = [[] for _ in self._projections]
+        newer: list[list[Document]] = [[] for _ in self._projections]
+        while self._held and self._size > most:
+            place, held = self._held.popitem(last=False)
+            number, _ = place
+            self._size -= held.size
+            (newer if held.there else new)[number].append(
+                self._projections[number].stored(held.document)
+            )
+            self.progress.documents += not held.there
+            self._stored.add(place)
+            if held.size > _LARGE:
+                self._large.add(place)
+        self._storing = asyncio.create_task(self._put(new, newer))
+
+    async def _put(self, new: list[list[Document]], newer: list[list[Document]]) -> None:
+        for projection, inserted, replaced in zip(self._projections, new, newer, strict=True):
+            if inserted:
+                await self._documents.insert(self.generation, projection.collection, inserted)
+            if replaced:
+                await self._documents.replace(self.generation, projection.collection, replaced)
+
+    async def _stored_so_far(self) -> None:
+        if self._storing is not None:
+            storing, self._storing = self._storing, None
+            await storing
