@@ -17,7 +17,7 @@ from collections.abc import Callable
 import structlog
 import uvloop
 
-from tests.bench import deploying, idle, reading, rebuild, servers, writing
+from tests.bench import deploying, idle, reading, rebuild, servers, starting, writing
 from tests.bench.figures import Report
 from tests.bench.platform import INSTANCE, Platform
 from tests.containers import ROOT
@@ -42,6 +42,7 @@ PARTS: dict[str, Callable[[Report], None]] = {
     "writing": lambda report: asyncio.run(writing.measure(Platform(), report)),
     "deploying": lambda report: deploying.measure(Platform(), report),
     "rebuild": _rebuild,
+    "starting": starting.measure,
 }
 
 

@@ -1,5 +1,6 @@
 """A version that does not come to serve leaves the former one serving, says why, and is removed."""
 
+import json
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ FAILURES: dict[str, tuple[tuple[str, ...], dict[str, Any], str, tuple[str, ...],
     ),
     "dies-after-it-was-healthy": (
         (), {"die_after": 3}, "exited", ("exit code 7", "healthy"), "lost the database",
+    ),
+    "floods-its-log-and-ends": (
+        (), {"exit_code": 3, "flood": 20}, "exited", ("exit code 3",), "cannot find",
     ),
     "health-path-answers-500": (
         (), {"health_status": 500}, "unhealthy", ("/health", "500"), "listening on 8000",
@@ -59,6 +63,7 @@ def test_the_former_version_serves_on_and_the_reason_is_told(
     assert error["reason"] == reason, error
     assert [word for word in words if word not in error["detail"]] == [], error
     assert line in "\n".join(error["lines"]), error
+    assert len(json.dumps(error)) < 100_000
     assert version_of(app.host) == "good"
     assert app.shown()["live_deployment"] == before
     left = half_made(failed["id"])

@@ -1,6 +1,7 @@
 """The service under test. Its behaviour is in `behaviour.json` beside it: `version`,
-`listen_after`, `answer_after`, `die_after` (seconds), `exit_code`, `health_status`, `on_term`
-(`die` at once, or `drain`: what is open is answered and then closed, nothing new is accepted)."""
+`listen_after`, `answer_after`, `die_after` (seconds), `exit_code`, `flood` (lines that are printed
+before it exits), `health_status`, `on_term` (`die` at once, or `drain`: what is open is answered
+and then closed, nothing new is accepted)."""
 
 import asyncio
 import json
@@ -48,6 +49,8 @@ async def main() -> None:
     else:
         loop.add_signal_handler(signal.SIGTERM, STOPPING.set)
     if "exit_code" in WANTED:
+        for _ in range(WANTED.get("flood", 0)):
+            print("\x01" * 16000, file=sys.stderr, flush=True)
         print("cannot find the configuration", file=sys.stderr, flush=True)
         os._exit(WANTED["exit_code"])
     await asyncio.sleep(WANTED.get("listen_after", 0))

@@ -66,8 +66,6 @@ class Rollouts:
         self._releases = Releases(engine, clock, lambda owner: self.ensure(*owner))
         self._observer = Observer(store, engine, self._releases, clock)
         self._steps = Steps(store, engine, self._releases, networks, opener, clock, instance)
-        self.ready = asyncio.Event()
-        """Set once everything that the log knows has what it needs."""
 
     # -- what wakes an actor ------------------------------------------------------------------
 
@@ -140,7 +138,7 @@ class Rollouts:
             for head in await self._store.heads("*", "service"):
                 if isinstance(head.events[-1], ServiceDeletionRequested):
                     self.ensure(head.subject.organization, head.subject.id)
-            self.ready.set()
+            logger().info("ready", services=len(self._actors))
             group.create_task(self._releases.watch())
             group.create_task(self._releases.follow_events())
 

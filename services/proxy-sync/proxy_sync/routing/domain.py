@@ -109,7 +109,7 @@ class View:
     kind: Kind = "application"
     stopped: bool = False
     deleting: bool = False
-    asked: Mapping[tuple[str, int], Asked] = field(default_factory=dict)
+    asked: Mapping[tuple[str, int], Asked] = field(default_factory=dict[tuple[str, int], Asked])
     began: float = 0.0
     waited: float = 0.0
     loaded: Routing | None = None

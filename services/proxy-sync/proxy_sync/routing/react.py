@@ -83,8 +83,6 @@ class Routes:
         self._tasks = Tasks(engine, clock, self.wake, edge.look)
         self._observer = Observer(store, self._hosts, self._tasks, clock)
         self._group: asyncio.TaskGroup | None = None
-        self.ready = asyncio.Event()
-        """Set once everything that the log knows has what it needs."""
 
     # -- what wakes an actor ------------------------------------------------------------------
 
@@ -135,7 +133,7 @@ class Routes:
                     self.ensure(head.subject.organization, head.subject.id)
             for name in self._proxy.names() - self._actors.keys() - {"platform"}:
                 self._proxy.write(name, {})
-            self.ready.set()
+            logger().info("ready", services=len(self._actors))
             group.create_task(self._hosts.follow())
             group.create_task(self._tasks.watch())
             group.create_task(self._tasks.follow_events())
