@@ -72,7 +72,9 @@ def _reasons() -> Iterator[str]:
             keyword.value.value
             for call in _calls(folder)
             for keyword in call.keywords
-            if keyword.arg == "reason" and isinstance(keyword.value, ast.Constant)
+            if keyword.arg == "reason"
+            and isinstance(keyword.value, ast.Constant)
+            and isinstance(keyword.value.value, str)
             if getattr(call.func, "id", "") == "Failure"
         }
         yield f"| {name} | {', '.join(f'`{reason}`' for reason in sorted(found))} |"

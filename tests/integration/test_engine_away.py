@@ -1,13 +1,15 @@
 """The real adapters, where no engine answers: each says so, and a deployment fails with that.
 The machine's own engine is not stopped for this; they look for one where there is none."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from builder.adapters.engine import Engine
-from deployer.adapters import engine as deployers
-from proxy_sync.adapters import engine as proxys
-from slipway.runtime.engine import EngineAway
+from builder.adapters.engine import Engine as BuildersEngine
+from deployer.adapters.engine import Engine as DeployersEngine
+from proxy_sync.adapters.tasks import EngineTasks
+from proxy_sync.adapters.traefik_container import TraefikContainer
+from slipway.runtime.engine import EngineApi, EngineAway
 
 
 @pytest.fixture(autouse=True)
@@ -15,8 +17,15 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
 
 
+@pytest.fixture
+async def api(nowhere: None) -> AsyncIterator[EngineApi]:
+    engine = EngineApi()
+    yield engine
+    await engine.close()
+
+
 async def test_the_builder_says_that_it_is_away():
-    engine = Engine()
+    engine = BuildersEngine()
     try:
         for asked in (
             engine.image("nginx:stable", source="nginx:stable"),
@@ -30,35 +39,30 @@ async def test_the_builder_says_that_it_is_away():
         await engine.close()
 
 
-async def test_the_deployer_says_that_it_is_away():
-    engine = deployers.Engine("slipway")
-    try:
-        for asked in (
-            engine.services("a", "n"),
-            engine.create({}),
-            engine.ensure_network("n", {}),
-            engine.remove_network("n"),
-        ):
-            with pytest.raises(EngineAway):
-                await asked
+async def test_the_deployer_says_that_it_is_away(api: EngineApi):
+    engine = DeployersEngine(api, "slipway")
+    for asked in (
+        engine.releases(),
+        engine.tasks({"slipway-web-1"}),
+        engine.create({}),
+        engine.ensure_network("n", {}),
+        engine.remove_network("n"),
+    ):
         with pytest.raises(EngineAway):
-            await anext(engine.events())
-    finally:
-        await engine.close()
+            await asked
+    with pytest.raises(EngineAway):
+        await anext(engine.events())
 
 
-async def test_proxy_sync_says_that_it_is_away():
-    engine = proxys.Engine("slipway")
-    try:
-        for asked in (
-            engine.tasks(),
-            engine.control_address(),
-            engine.join("n"),
-            engine.leave("n"),
-        ):
-            with pytest.raises(EngineAway):
-                await asked
+async def test_proxy_sync_says_that_it_is_away(api: EngineApi):
+    tasks, container = EngineTasks(api, "slipway"), TraefikContainer(api, "slipway")
+    for asked in (
+        tasks.tasks(),
+        container.control_address(),
+        container.join("n"),
+        container.leave("n"),
+    ):
         with pytest.raises(EngineAway):
-            await anext(engine.events())
-    finally:
-        await engine.close()
+            await asked
+    with pytest.raises(EngineAway):
+        await anext(tasks.events())

@@ -187,7 +187,10 @@ class Engine:
         try:
             await self.query("networks/create", "POST", data=body)
         except EngineRefused as error:
-            if "already exists" not in str(error):
+            # Another service of the environment was quicker: said in one way or the other, as the
+            # engine or the swarm noticed it.
+            words = str(error)
+            if "already exists" not in words and "name conflicts" not in words:
                 raise
 
     async def remove_network(self, name: str) -> None:

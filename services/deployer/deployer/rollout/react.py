@@ -32,7 +32,7 @@ from deployer.rollout.plan import Rest, Wait, about, next_step
 from deployer.rollout.releases import Owner, ReleaseLists, Releases
 from deployer.rollout.steps import EnvironmentNetworks, ReleaseEngine, Steps
 
-_LOOK = "look"
+_LOOK, _AWAY = "look", "away"
 
 
 class RolloutEngine(ReleaseLists, ReleaseEngine, Containers, Protocol):
@@ -44,8 +44,10 @@ class _Actor:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     known: Known = field(default_factory=Known)
     trouble: Trouble = field(default_factory=lambda: Trouble(longest=10.0))
+    """What keeps the deployment whose turn it is."""
+    aside: Trouble = field(default_factory=lambda: Trouble(longest=10.0))
+    """Of all else that is done."""
     turn: str | None = None
-    """The deployment that the troubles are about."""
 
 
 class Rollouts:
@@ -178,34 +180,36 @@ class Rollouts:
             return step.seconds
         if not self._lease.held:
             return 0.5
-        name = type(step).__name__
+        name, own = type(step).__name__, about(step, actor.turn)
         try:
             await self._steps.perform(owner, view, actor.known, step)
         except Exception as error:
-            mine = about(step, actor.turn)
-            return await self._troubled(owner, actor, name if mine else f"{name} beside", error)
-        actor.trouble.over(name, f"{name} beside")
+            return await self._troubled(owner, actor, name, error, own=own)
+        (actor.trouble if own else actor.aside).over(name, _AWAY)
         return 0.0
 
-    async def _troubled(self, owner: Owner, actor: _Actor, step: str, error: Exception) -> float:
-        """How long to wait. A deployment whose step fails again and again ends as failed. What is
-        done beside it, or while nothing is rolled out (drift, a removal), has nothing to fail: that
-        goes on, more and more seldom."""
+    async def _troubled(
+        self, owner: Owner, actor: _Actor, step: str, error: Exception, *, own: bool = True
+    ) -> float:
+        """How long to wait. `own`: the deployment whose turn it is can't go on without the step. It
+        ends as failed when that fails again and again. What else is done (drift, a removal) has
+        nothing to fail: that goes on, more and more seldom."""
         log = logger(service=owner[1], step=step)
+        trouble = actor.trouble if own else actor.aside
         if isinstance(error, EngineAway) or (isinstance(error, EngineRefused) and error.fault):
             # It may go well the next time; the deadline ends a deployment that waits for that.
-            actor.trouble.met("away")
-            if actor.trouble.worth_saying("away"):
+            trouble.met(_AWAY)
+            if trouble.worth_saying(_AWAY):
                 log.warning("the engine failed; trying again", error=str(error)[:300])
-            return actor.trouble.wait("away")
+            return trouble.wait(_AWAY)
         # While the log is away nothing can be done: however long, it is one error.
         await retry.CONNECT.run(self._store.last_sequence)
-        count = actor.trouble.met(step)
-        if actor.trouble.worth_saying(step):
+        count = trouble.met(step)
+        if trouble.worth_saying(step):
             log.error("a step failed; trying again", times=count, exc_info=error)
-        if count >= Trouble.ENOUGH and actor.turn is not None and not step.endswith(" beside"):
+        if count >= Trouble.ENOUGH and actor.turn is not None and own:
             await self._give_up(owner, actor, actor.turn, step, error)
-        return actor.trouble.wait(step)
+        return trouble.wait(step)
 
     async def _give_up(
         self, owner: Owner, actor: _Actor, deployment: str, step: str, error: Exception
