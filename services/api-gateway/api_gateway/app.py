@@ -5,11 +5,13 @@ import socket
 
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested
+from slipway.eventstore.former import FormerFormat
 from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
 from slipway.readmodel.mongo import MongoDocuments
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
+from slipway.runtime.logging import logger
 from slipway.runtime.process import until
 from slipway.runtime.reactor import Reactor
 
@@ -21,6 +23,7 @@ from api_gateway.feature import Features
 from api_gateway.gateway import Gateway
 from api_gateway.health.manifest import FEATURE as HEALTH
 from api_gateway.http.application import build
+from api_gateway.http.refusing import refusing
 from api_gateway.identity.manifest import FEATURE as IDENTITY
 from api_gateway.organizations.manifest import FEATURE as ORGANIZATIONS
 from api_gateway.projects.manifest import FEATURE as PROJECTS
@@ -61,9 +64,15 @@ def reactor(gateway: Gateway, features: Features) -> Reactor:
 
 async def main(stopping: asyncio.Event) -> None:
     settings = GatewaySettings()
-    connection = await connect(
-        settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
-    )
+    try:
+        connection = await connect(
+            settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
+        )
+    except FormerFormat as error:
+        logger().error(str(error), hint=error.hint)
+        app = refusing("former-log", str(error), error.hint)
+        await serve(app, settings.listen_port, stopping)
+        return
     documents = MongoDocuments(settings.mongo_url)
     clock = SystemClock()
     lease = connection.lease("projector", socket.gethostname(), clock)
