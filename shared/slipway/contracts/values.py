@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints
 
 from slipway.contracts.clipping import Clipped, at_most, only
 from slipway.contracts.event import Value
@@ -53,18 +53,40 @@ class ImageSource(Value):
 type Source = Annotated[GitSource | ImageSource, Field(discriminator="kind")]
 
 
+def inside(path: str) -> str:
+    """A path inside the repository."""
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("has to be a path inside the repository, without ..")
+    return path
+
+
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+RepositoryPath = Annotated[
+    str, StringConstraints(max_length=400, pattern=PRINTABLE), AfterValidator(inside)
+]
+ArgName = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+ArgText = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
+
+
 class DockerfileBuild(Value):
+    """As the owner says it, so its bounds are those of what clients send."""
+
     kind: Literal["dockerfile"] = "dockerfile"
-    file: str = "Dockerfile"
-    context: str = "."
-    target: str | None = None
-    args: dict[str, str] = Field(default_factory=dict)
+    file: RepositoryPath = "Dockerfile"
+    context: RepositoryPath = "."
+    target: Annotated[
+        str | None, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
+    ] = None
+    args: Annotated[dict[ArgName, ArgText], Field(max_length=100)] = Field(default_factory=dict)
 
 
 class StaticBuild(Value):
+    """As the owner says it: a folder of files; `spa`: what is not there is answered by its
+    index.html."""
+
     kind: Literal["static"] = "static"
-    directory: str = "."
-    spa: bool = False
+    directory: RepositoryPath = "."
+    spa: StrictBool = False
 
 
 type Build = Annotated[DockerfileBuild | StaticBuild, Field(discriminator="kind")]

@@ -13,6 +13,7 @@ from slipway.contracts.values import (
     HealthCheck,
     ImageSource,
     Runtime,
+    StaticBuild,
 )
 from slipway.kernel.errors import Invalid
 
@@ -109,7 +110,7 @@ def test_no_paths(path: str):
     with pytest.raises(ValidationError):
         schema.Git(kind="git", url="https://a.example/a", path=path)
     with pytest.raises(ValidationError):
-        schema.Static(kind="static", directory=path)
+        StaticBuild(directory=path)
 
 
 @pytest.mark.parametrize("image", ["", "-x", "a b", "nginx@sha256:1", "UPPER", "a\n", "$(x)"])

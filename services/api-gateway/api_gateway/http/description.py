@@ -75,8 +75,22 @@ def _told(version: bool) -> dict[str, Any]:
     return found
 
 
+def _require_tags(schemas: dict[str, Any]) -> None:
+    """What tells the alternatives of a union apart has a default for code that makes one, and none
+    for clients."""
+    for schema in list(schemas.values()):
+        if (tag := schema.get("discriminator")) is None:
+            continue
+        for reference in tag["mapping"].values():
+            alternative = schemas[reference.rpartition("/")[2]]
+            required = alternative.get("required", [])
+            if tag["propertyName"] not in required:
+                alternative["required"] = [tag["propertyName"], *required]
+
+
 def _complete(document: dict[str, Any], needs: Mapping[str, Need]) -> None:
     schemas = document["components"]["schemas"]
+    _require_tags(schemas)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")

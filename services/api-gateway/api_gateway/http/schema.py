@@ -1,11 +1,10 @@
 """Bases of what clients send and are shown."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAliasType, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
-
-PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+from slipway.contracts.values import PRINTABLE
 
 
 class Body(BaseModel):
@@ -40,6 +39,15 @@ Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 
 
 UNKNOWN_KIND = "unknown_kind"
+
+
+def kinds_of(union: TypeAliasType) -> tuple[str, ...]:
+    """Of the models of a union, told apart by `kind`: what it may be."""
+    return tuple(
+        kind
+        for model in get_args(get_args(union.__value__)[0])
+        for kind in get_args(model.model_fields["kind"].annotation)
+    )
 
 
 def of_kind(what: str, *kinds: str) -> BeforeValidator:

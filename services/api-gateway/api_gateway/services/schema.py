@@ -10,19 +10,18 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from slipway.contracts.values import (
     ApplicationSettings,
     Build,
-    DockerfileBuild,
     GitSource,
     HealthCheck,
     ImageSource,
     Kind,
+    RepositoryPath,
     Runtime,
     Settings,
     Source,
-    StaticBuild,
 )
 from slipway.kernel.errors import Invalid
 
-from api_gateway.http.schema import PRINTABLE, Body, Text, given, of_kind
+from api_gateway.http.schema import Body, Text, given, kinds_of, of_kind
 from api_gateway.services.domain import ApplicationChange
 
 _BRANCH = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
@@ -35,14 +34,6 @@ LARGEST = 32 * 1024
 specification stays below 256 KiB, so nothing is refused only when it is deployed."""
 
 
-def inside(path: str) -> str:
-    """A path inside the repository."""
-    if path.startswith("/") or ".." in path.split("/"):
-        raise ValueError("has to be a path inside the repository, without ..")
-    return path
-
-
-Path = Annotated[str, StringConstraints(max_length=400, pattern=PRINTABLE)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Word = Annotated[Text, Field(max_length=4000)]
@@ -56,9 +47,7 @@ class Git(Body):
     kind: Literal["git"]
     url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[\x21-\x7e]*$")]
     branch: Annotated[str, Field(max_length=200)] = "main"
-    path: Path = ""
-
-    _inside = field_validator("path")(inside)
+    path: RepositoryPath = ""
 
     @field_validator("url")
     @classmethod
@@ -90,32 +79,6 @@ class Image(Body):
         return value
 
 
-class Dockerfile(Body):
-    kind: Literal["dockerfile"]
-    file: Path = "Dockerfile"
-    context: Path = "."
-    target: Annotated[
-        str | None, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
-    ] = None
-    args: Annotated[
-        dict[
-            Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")],
-            Word,
-        ],
-        Field(max_length=100),
-    ] = Field(default_factory=dict)
-
-    _inside = field_validator("file", "context")(inside)
-
-
-class Static(Body):
-    kind: Literal["static"]
-    directory: Path = "."
-    spa: bool = False
-
-    _inside = field_validator("directory")(inside)
-
-
 class Health(Body):
     """`path` or `command`."""
 
@@ -138,9 +101,7 @@ class Health(Body):
 type AnySource = Annotated[
     Git | Image, Field(discriminator="kind"), of_kind("source", "git", "image")
 ]
-type AnyBuild = Annotated[
-    Dockerfile | Static, Field(discriminator="kind"), of_kind("build", "dockerfile", "static")
-]
+type AnyBuild = Annotated[Build, of_kind("build", *kinds_of(Build))]
 type Size = Annotated[int, Field(ge=_SMALLEST, le=_LARGEST)] | Annotated[str, Field(max_length=20)]
 
 
@@ -226,16 +187,6 @@ def _is_private(host: str) -> bool:
         return False
 
 
-def build_of(given: Dockerfile | Static | None) -> Build | None:
-    match given:
-        case None:
-            return None
-        case Dockerfile():
-            return DockerfileBuild.model_validate(given.model_dump())
-        case Static():
-            return StaticBuild.model_validate(given.model_dump())
-
-
 def runtime_of(body: RuntimeFields) -> dict[str, Any]:
     """The fields of Runtime that were sent."""
     changed = given(body, *_RUNTIME)
@@ -253,7 +204,7 @@ def settings_of(body: NewApplication, *, allow_private: bool) -> Settings:
         case NewApplication():
             settings = ApplicationSettings(
                 source=source_of(body.source, allow_private=allow_private),
-                build=build_of(body.build),
+                build=body.build,
                 runtime=Runtime(**runtime_of(body)),
             )
         case _:
@@ -271,7 +222,7 @@ def change_of(
     if body.source is not None:
         changes["source"] = source_of(body.source, allow_private=allow_private)
     if "build" in body.model_fields_set:
-        changes["build"] = build_of(body.build)
+        changes["build"] = body.build
     return ApplicationChange(**changes, runtime=runtime_of(body))
 
 
