@@ -75,7 +75,7 @@ def _reasons() -> Iterator[str]:
             if keyword.arg == "reason" and isinstance(keyword.value, ast.Constant)
             if getattr(call.func, "id", "") == "Failure"
         }
-        yield f"| {name} | {', '.join(f'`{reason}`' for reason in sorted(found))} |"
+        yield f"| {name} | {', '.join(f'`{reason}`' for reason in sorted(map(str, found)))} |"
 
 
 def slugs() -> set[str]:

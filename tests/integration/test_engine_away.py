@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from builder.adapters.engine import Engine
 from deployer.adapters import engine as deployers
-from proxy_sync.adapters import engine as proxys
-from slipway.runtime.engine import EngineAway
+from proxy_sync.adapters.tasks import EngineTasks
+from proxy_sync.adapters.traefik_container import TraefikContainer
+from slipway.runtime.engine import EngineApi, EngineAway
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +32,11 @@ async def test_the_builder_says_that_it_is_away():
 
 
 async def test_the_deployer_says_that_it_is_away():
-    engine = deployers.Engine("slipway")
+    api = EngineApi()
+    engine = deployers.Engine(api, "slipway")
     try:
         for asked in (
-            engine.services("a", "n"),
+            engine.releases(),
             engine.create({}),
             engine.ensure_network("n", {}),
             engine.remove_network("n"),
@@ -44,21 +46,22 @@ async def test_the_deployer_says_that_it_is_away():
         with pytest.raises(EngineAway):
             await anext(engine.events())
     finally:
-        await engine.close()
+        await api.close()
 
 
 async def test_proxy_sync_says_that_it_is_away():
-    engine = proxys.Engine("slipway")
+    api = EngineApi()
+    tasks, traefik = EngineTasks(api, "slipway"), TraefikContainer(api, "slipway")
     try:
         for asked in (
-            engine.tasks(),
-            engine.control_address(),
-            engine.join("n"),
-            engine.leave("n"),
+            tasks.tasks(),
+            traefik.control_address(),
+            traefik.join("n"),
+            traefik.leave("n"),
         ):
             with pytest.raises(EngineAway):
                 await asked
         with pytest.raises(EngineAway):
-            await anext(engine.events())
+            await anext(tasks.events())
     finally:
-        await engine.close()
+        await api.close()
