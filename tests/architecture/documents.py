@@ -77,7 +77,7 @@ def _reasons() -> Iterator[str]:
             and isinstance(keyword.value.value, str)
             if getattr(call.func, "id", "") == "Failure"
         }
-        yield f"| {name} | {', '.join(f'`{reason}`' for reason in sorted(found))} |"
+        yield f"| {name} | {', '.join(f'`{reason}`' for reason in sorted(map(str, found)))} |"
 
 
 def slugs() -> set[str]:

@@ -10,24 +10,32 @@ import pytest
 from tests.architecture import static_checks
 from tests.architecture.static_checks import ROOT, Outcome, audited
 
-PLANTED = "services/builder/builder/planted"
 
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A copy in which a breach can be planted."""
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy in which each breach is planted, so that each check runs once."""
+    root = tmp_path_factory.mktemp("tree")
     ignored = shutil.ignore_patterns("__pycache__", "clients", "node_modules")
     for package in static_checks.PACKAGES:
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT / package, root / package, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", root)
+    for file, source in PLANTED.items():
+        (root / file).parent.mkdir(exist_ok=True)
+        (root / file).write_text(source)
+    return root
 
 
-def plant(tree: Path, name: str, source: str) -> str:
-    file = tree / PLANTED / name
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(source)
-    return str(file.relative_to(tree))
+@pytest.fixture(scope="module")
+def types(tree: Path) -> Outcome:
+    return static_checks.types(tree, *PLANTED)
+
+
+@pytest.fixture(scope="module")
+def dependencies(tree: Path) -> Outcome:
+    file = tree / "services/metrics/pyproject.toml"
+    declared = file.read_text()
+    file.write_text(declared.replace('  "slipway-shared",', '  "slipway-shared",\n  "tenacity",'))
+    return static_checks.dependencies(tree)
 
 
 MATCH = """
@@ -41,67 +49,63 @@ def kind(source: Source) -> str:
         case GitSource():
             return "git"
 """
+LAX = "def first(given: list) -> object:\n    return given[0]\n"
+PLACE = "services/builder/builder/planted"
+PLANTED = {
+    f"{PLACE}/never.py": f"{MATCH}        case _:\n            assert_never(source)\n",
+    f"{PLACE}/arm.py": MATCH,
+    f"{PLACE}/argument.py": "x: int = len(7)\n",
+    f"{PLACE}/imported.py": "import cryptography\nimport httpx2\n",
+    f"{PLACE}/form.py": "x = {  'a':1 }\n",
+    f"{PLACE}/react.py": LAX,
+    f"{PLACE}/domain.py": LAX,
+    f"{PLACE}/plan.py": LAX,
+    "shared/slipway/kernel/planted.py": LAX,
+    "shared/slipway/contracts/planted.py": LAX,
+}
 FORGOTTEN = {
-    "an arm before assert_never": (
-        f"{MATCH}        case _:\n            assert_never(source)\n",
-        '"ImageSource" is not assignable to type "Never"',
-    ),
-    "an arm": (MATCH, "reportMatchNotExhaustive"),
-    "an argument's type": ("x: int = len(7)\n", "reportArgumentType"),
+    "never.py": '"ImageSource" is not assignable to type "Never"',
+    "arm.py": "reportMatchNotExhaustive",
+    "argument.py": "reportArgumentType",
 }
 
 
-@pytest.mark.parametrize("what", FORGOTTEN)
-def test_what_is_forgotten_fails_the_type_check(what: str, tree: Path):
-    source, sentence = FORGOTTEN[what]
-    outcome = static_checks.types(tree, plant(tree, "react.py", source))
-    assert outcome.state == "failed"
-    assert sentence in outcome.found
+def about(found: str, file: str) -> str:
+    """What is said of one file; its name stands above what was found in it."""
+    parts = [part for part in found.split("\n/") if part.split("\n")[0].endswith(file)]
+    return "\n".join(parts)
 
 
-@pytest.mark.parametrize("room", ["domain.py", "plan.py"])
-def test_what_decides_and_plans_is_checked_strictly(room: str, tree: Path):
-    source = "def first(given: list) -> object:\n    return given[0]\n"
-    elsewhere = static_checks.types(tree, plant(tree, "react.py", source))
-    assert elsewhere == Outcome("passed")
-    outcome = static_checks.types(tree, plant(tree, room, source))
-    assert "reportMissingTypeArgument" in outcome.found
+@pytest.mark.parametrize("file", FORGOTTEN)
+def test_what_is_forgotten_fails_the_type_check(file: str, types: Outcome):
+    assert types.state == "failed"
+    assert FORGOTTEN[file] in about(f"\n{types.found}", f"{PLACE}/{file}")
 
 
-def test_kernel_and_contracts_are_checked_strictly(tree: Path):
-    for folder in ("kernel", "contracts"):
-        file = tree / "shared/slipway" / folder / "planted.py"
-        file.write_text("def first(given: list) -> object:\n    return given[0]\n")
-        outcome = static_checks.types(tree, str(file.relative_to(tree)))
-        assert "reportMissingTypeArgument" in outcome.found
+@pytest.mark.parametrize("file", [file for file, source in PLANTED.items() if source is LAX])
+def test_what_decides_plans_or_is_stored_is_checked_strictly(file: str, types: Outcome):
+    strictly = not file.endswith("react.py")
+    assert ("reportMissingTypeArgument" in about(f"\n{types.found}", file)) == strictly
 
 
-def test_an_undeclared_dependency_is_found(tree: Path):
-    plant(tree, "react.py", "import httpx2\n\nhttpx2.get\n")
-    outcome = static_checks.dependencies(tree)
-    assert outcome.state == "failed"
-    assert "'httpx2' imported but" in outcome.found
-
-
-def test_a_dependency_of_another_package_is_found(tree: Path):
-    plant(tree, "react.py", "import cryptography\n\ncryptography.x\n")
-    assert "'cryptography' imported but" in static_checks.dependencies(tree).found
-
-
-def test_an_unused_dependency_is_found(tree: Path):
-    file = tree / "services/metrics/pyproject.toml"
-    text = file.read_text()
-    file.write_text(text.replace('  "slipway-shared",', '  "slipway-shared",\n  "tenacity",'))
-    outcome = static_checks.dependencies(tree)
-    assert outcome.state == "failed"
-    assert "'tenacity' defined as a dependency but not used" in outcome.found
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "'httpx2' imported but",
+        "'cryptography' imported but",
+        "'tenacity' defined as a dependency but not used",
+    ],
+)
+def test_an_undeclared_or_unused_dependency_is_found(sentence: str, dependencies: Outcome):
+    assert dependencies.state == "failed"
+    assert sentence in dependencies.found
 
 
 def test_bad_style_is_found(tree: Path):
-    plant(tree, "react.py", "import os\n")
-    assert "F401" in static_checks.style(tree).found
-    plant(tree, "react.py", "x = {  'a':1 }\n")
-    assert static_checks.style(tree).state == "failed"
+    outcome = static_checks.style(tree)
+    assert outcome.state == "failed"
+    assert "imported.py" in outcome.found
+    assert "form.py" in outcome.found
 
 
 def answer(*dependencies: dict[str, Any]) -> tuple[int, str, str]:
