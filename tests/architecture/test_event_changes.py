@@ -4,6 +4,7 @@ readers is refused by name, what doesn't is let through."""
 import copy
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from tests.architecture.event_shapes import changes, document
 
 type Schema = dict[str, Any]
 type Plant = Callable[[Schema, Schema], object]
-"""Changes today's events and values in place."""
+"""Changes events and values in place."""
+
+SHAPES = (Path(__file__).parents[1] / "golden/event_shapes.json").read_text()
+"""A few events as they once were: today's may change without a change of what is planted here."""
 
 BUILD_FAILED = "build.failed"
 SETTINGS = "deployment.requested.specification.settings"
@@ -224,7 +228,7 @@ ALLOWED: dict[str, tuple[Plant, str]] = {
 
 
 def planted(plant: Plant) -> list[Any]:
-    old, new = document(), document()
+    old, new = json.loads(SHAPES), json.loads(SHAPES)
     plant(new["events"], new["$defs"])
     assert old != new, "nothing was planted"
     return list(changes(old, new))

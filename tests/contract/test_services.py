@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from api_gateway.services import schema
 from slipway.contracts.rollout import Release, RolloutState, RolloutSucceeded
 from slipway.contracts.values import BuiltImage
 from slipway.kernel.envelope import Subject
@@ -13,6 +14,7 @@ from tests.contract.test_api_promises import pages
 
 _fixtures = (bare, platform)
 IMAGE = {"kind": "image", "image": "nginx"}
+KINDS = ", ".join(schema.KINDS)
 
 
 async def _environment(platform: Platform) -> str:
@@ -23,17 +25,17 @@ async def _environment(platform: Platform) -> str:
 @pytest.mark.parametrize(
     ("body", "pointer", "detail"),
     [
-        ({}, "/kind", "has to say what kind of service it is; there are: application"),
+        ({}, "/kind", f"has to say what kind of service it is; there are: {KINDS}"),
         (
             {"kind": "database"},
             "/kind",
-            "names no kind of service that there is; there are: application",
+            f"names no kind of service that there is; there are: {KINDS}",
         ),
-        ({"kind": None}, "/kind", "names no kind of service that there is; there are: application"),
+        ({"kind": None}, "/kind", f"names no kind of service that there is; there are: {KINDS}"),
         (
             {"kind": ["application"]},
             "/kind",
-            "names no kind of service that there is; there are: application",
+            f"names no kind of service that there is; there are: {KINDS}",
         ),
         (
             {"kind": "application", "source": {"url": "https://a.example/a.git"}},

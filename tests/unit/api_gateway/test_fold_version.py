@@ -17,7 +17,10 @@ CODE = {
     "api_gateway": ROOT / "services/api-gateway/api_gateway",
     "slipway": ROOT / "shared/slipway",
 }
-PROJECTIONS = {projection.collection: projection for projection in FEATURES.projections}
+NAMED = {decider.category for decider in FEATURES.deciders}
+NAMED |= {"rollout", "route", "timeline", "newest"}
+PROJECTIONS = {one.collection: one for one in FEATURES.projections if one.collection in NAMED}
+"""Those that what follows speaks of: another one of its own folds by none of it."""
 NOW = {name: version(projection) for name, projection in PROJECTIONS.items()}
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from api_gateway.http.problem import place_of, pointer
+from api_gateway.services import schema
 from api_gateway.services.schema import ChangedService, NewService
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,6 +27,7 @@ def test_a_location_is_a_pointer(location: Any, body: Any, expected: str):
 
 WEB = {"kind": "application", "name": "web", "source": {"kind": "image", "image": "nginx"}}
 GIT = {"kind": "git", "url": "https://a.example/a.git"}
+KINDS = ", ".join(schema.KINDS)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_unions_do_not_show_in_pointers(change: Any, expected: str):
 @pytest.mark.parametrize(
     ("change", "detail"),
     [
-        ({"kind": "database"}, "names no kind of service that there is; there are: application"),
+        ({"kind": "database"}, f"names no kind of service that there is; there are: {KINDS}"),
         (
             {"source": {"url": GIT["url"]}},
             "has to say what kind of source it is; there are: git, image",
@@ -84,7 +86,7 @@ def test_a_kind_that_is_wrong_is_told_with_those_that_are(change: Any, detail: s
 def test_a_missing_kind_is_told_in_plain_words():
     with pytest.raises(ValidationError) as raised:
         TypeAdapter(NewService).validate_python({"name": "web"})
-    said = "has to say what kind of service it is; there are: application"
+    said = f"has to say what kind of service it is; there are: {KINDS}"
     assert [error["msg"] for error in raised.value.errors()] == [said]
 
 
