@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from builder.adapters import addresses, shell
-from builder.build.job import BuildError
+from builder.build.failures import BuildError
 from builder.build.work import work
 from builder.sources import git
 from slipway.contracts.values import GitSource

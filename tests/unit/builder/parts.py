@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from builder.adapters.shell import ProgramSilent
-from builder.build.job import BuildError, Job
+from builder.build.failures import BuildError
+from builder.build.job import Job
 from builder.build.log import BuildLog
 from builder.build.work import work
 from builder.settings import BuilderSettings

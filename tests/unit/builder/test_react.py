@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from builder.build.job import BuildError, Job
+from builder.build.failures import BuildError
+from builder.build.job import Job
 from slipway.contracts.build import BuildFailed, BuildSucceeded
 from slipway.contracts.deployment import Limits
 from slipway.contracts.values import BuiltImage, Sealed, Variable

@@ -17,7 +17,6 @@ FEATURE = Feature(
         "deploy": "write",
         "cancel_deployment": "write",
         "roll_back": "write",
-        "stop_service": "write",
         "start_service": "write",
         "restart_service": "write",
     },

@@ -20,6 +20,7 @@ from slipway.contracts.rollout import (
     RolloutSucceeded,
     RolloutSuperseded,
 )
+from slipway.contracts.service import ServiceDeletionRequested
 from slipway.contracts.values import Failure
 from slipway.eventstore.store import Commit
 from slipway.kernel import ids
@@ -32,7 +33,6 @@ from api_gateway.deployments.domain import (
     Fail,
     RequestStop,
     Stopped,
-    StopReason,
     Succeed,
 )
 from api_gateway.deployments.open import Open, OpenDeployments
@@ -85,8 +85,8 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
             await _end(gateway, commit, event.deployment, Fail(event.failure))
         case RolloutCancelled() | RolloutSuperseded() if event.deployment:
             await _end(gateway, commit, event.deployment, Stopped())
-        case RolloutRemoved():
-            await stop_all(gateway, commit, commit.subject.id)
+        case ServiceDeletionRequested() | RolloutRemoved():
+            await _stop_all(gateway, commit, commit.subject.id)
         case _:
             pass
 
@@ -110,13 +110,11 @@ async def _supersede_earlier(
         await _handle(gateway, ctx, earlier.organization, earlier.id, stop, "supersede")
 
 
-async def stop_all(
-    gateway: Gateway, cause: Commit, service: str, reason: StopReason = "cancelled"
-) -> None:
+async def _stop_all(gateway: Gateway, cause: Commit, service: str) -> None:
     """Every open deployment of a service is asked to stop."""
     ctx = service_context(gateway.clock, cause, "stop")
     for found in await gateway.view(OpenDeployments).of(service):
-        stop = RequestStop(reason)
+        stop = RequestStop("cancelled")
         await _handle(gateway, ctx, found.organization, found.id, stop, "stop")
 
 

@@ -26,9 +26,7 @@ from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
 from api_gateway.request_context import RequestContext
-from api_gateway.services.domain import SERVICE, Start, Stop
-from api_gateway.services.read import Service
-from api_gateway.services.routes import show as show_service
+from api_gateway.services.domain import SERVICE, Start
 
 router = feature("deployments")
 
@@ -154,9 +152,3 @@ async def restart_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 async def start_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """The specification and image that served last."""
     return await _again(gateway, ctx, id_, Trigger(kind="start"))
-
-
-@router.post("/v1/services/{id}/stop", response_model=Service)
-async def stop_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    outcome = await gateway.commands.handle(ctx, SERVICE, checked_id(id_, "service"), Stop())
-    return await show_service(gateway, ctx, outcome.document)

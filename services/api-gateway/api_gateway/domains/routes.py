@@ -12,12 +12,12 @@ from slipway.kernel.errors import Invalid, NotFound
 from slipway.readmodel import cursor as cursors
 
 from api_gateway.domains import domain
+from api_gateway.domains.read import Domain, domain_of, domains_of
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
 from api_gateway.services.domain import SERVICE, present
-from api_gateway.services.read import Domain, domain_of, domains_of
 
 router = feature("domains")
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"

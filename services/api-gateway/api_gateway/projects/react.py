@@ -20,7 +20,6 @@ from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import INSTALLATION, Subject
 
 from api_gateway import names
-from api_gateway.deployments.react import stop_all
 from api_gateway.documents import everything, views_hold
 from api_gateway.domains.domain import HOST, RemoveRoute
 from api_gateway.gateway import Gateway
@@ -54,7 +53,6 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
         case ServiceCreated():
             await _late_service(gateway, commit, event)
         case ServiceDeletionRequested():
-            await stop_all(gateway, commit, id_)
             await _remove_domains(gateway, commit, id_)
         case RolloutRemoved():
             await _service_gone(gateway, commit, id_)

@@ -11,6 +11,7 @@ FEATURE = Feature(
         "create_service": "write",
         "change_service": "write",
         "delete_service": "write",
+        "stop_service": "write",
     },
     routers=(router,),
     deciders=(SERVICE,),

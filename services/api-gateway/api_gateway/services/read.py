@@ -1,25 +1,15 @@
 """Services as they are shown: what is wanted, and what was observed of it."""
 
 import asyncio
-from collections import defaultdict
 from typing import Any
 
 from slipway.contracts.values import Build, HealthCheck, Sealed, Source
-from slipway.readmodel.model import Document, Documents
+from slipway.readmodel.model import Document
 
-from api_gateway.documents import everything
+from api_gateway.domains.read import Domain, domains_of
 from api_gateway.gateway import Gateway
 from api_gateway.http.schema import Shown
 from api_gateway.projects.tree import service_status
-
-
-class Domain(Shown):
-    id: str
-    host: str
-    path: str
-    port: int | None
-    https: bool
-    service: str
 
 
 class Observed(Shown):
@@ -68,35 +58,10 @@ def webhook_url(gateway: Gateway, document: Document) -> str:
     return f"{gateway.settings.public_url}/v1/webhooks/git/{token}"
 
 
-def domain_of(host: str, route: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": route["domain"],
-        "host": host,
-        "path": route["path"],
-        "port": route["port"],
-        "https": False,
-        "service": route["service"],
-    }
-
-
 def _settings(settings: dict[str, Any]) -> dict[str, Any]:
     """What the owner said, in the form in which it is said: without the inner structure."""
     return {**{name: said for name, said in settings.items() if name != "runtime"},
             **settings.get("runtime", {})}  # fmt: skip
-
-
-async def domains_of(
-    documents: Documents, services: list[str]
-) -> defaultdict[str, list[dict[str, Any]]]:
-    """Service → its domains, ordered by host and path."""
-    hosts = await everything(documents, "host", {"state.routes.service": services})
-    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for host in sorted(hosts, key=lambda item: item["state"]["host"]):
-        for route in sorted(host["state"]["routes"], key=lambda item: item["path"]):
-            if route["service"] in services:
-                name = host["state"]["host"]
-                found[route["service"]].append(domain_of(name, route))
-    return found
 
 
 def service(

@@ -143,3 +143,11 @@ async def delete_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     checked_id(id_, "service")
     await gateway.commands.handle(ctx, SERVICE, id_, domain.RequestDeletion())
     return answer(ctx, {"id": id_, "status": "deleting"}, 202)
+
+
+@router.post("/v1/services/{id}/stop", response_model=read.Service)
+async def stop_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
+    """Takes its domains off it, then ends what runs; it stays as it is until it is started."""
+    command = domain.Stop()
+    outcome = await gateway.commands.handle(ctx, SERVICE, checked_id(id_, "service"), command)
+    return await show(gateway, ctx, outcome.document)

@@ -7,6 +7,15 @@ from collections.abc import Sequence
 from slipway.contracts.clipping import clipped
 from slipway.contracts.values import Failure
 
+
+class BuildError(Exception):
+    """Why there is no image."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
+
+
 _EXIT = re.compile(r"exit code: (\d+)")
 _LINE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)", re.MULTILINE)
 _PARSE = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.IGNORECASE)

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from slipway.contracts.deployment import DeploymentRequested
-from slipway.contracts.values import BuiltImage, Failure, GitCommit, Step
+from slipway.contracts.values import BuiltImage, GitCommit, Step
 from slipway.kernel.clock import Clock
 from slipway.runtime.clock import iso
 
 from builder.build import failures
+from builder.build.failures import BuildError
 from builder.build.log import BuildLog
 from builder.build.progress import Progress
 from builder.settings import BuilderSettings
@@ -41,14 +42,6 @@ class Programs(Protocol):
         on_line: Callable[[str], None] | None = None,
         silence: float | None = None,
     ) -> tuple[int, str]: ...
-
-
-class BuildError(Exception):
-    """Why there is no image."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.detail)
-        self.failure = failure
 
 
 @dataclass(slots=True)

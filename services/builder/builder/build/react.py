@@ -24,7 +24,8 @@ from slipway.runtime.reactor import NoFact
 from slipway.sealing import CannotOpen, Opener
 
 from builder.build import failures
-from builder.build.job import BuildError, Images, Job, Programs
+from builder.build.failures import BuildError
+from builder.build.job import Images, Job, Programs
 from builder.build.log import BuildLog
 from builder.build.slots import FairSlots
 from builder.build.variables import opened

@@ -7,7 +7,7 @@ from slipway.contracts.values import Scope, ScopedVariables, Sealed
 from slipway.contracts.variables import UnknownReference, merged, resolve
 
 from builder.build import failures
-from builder.build.job import BuildError
+from builder.build.failures import BuildError
 
 _LARGEST = 131_000
 """Bytes of a name and its value. The kernel takes 128 KiB, with what stands around them."""

@@ -8,7 +8,8 @@ from slipway.contracts.values import BuiltImage
 from slipway.runtime.engine import EngineAway, EngineRefused
 
 from builder.build import failures
-from builder.build.job import BuildError, Job
+from builder.build.failures import BuildError
+from builder.build.job import Job
 from builder.builders import builder_of
 from builder.sources import source_of
 from builder.sources.image import again

@@ -7,7 +7,8 @@ from slipway.contracts import labels
 from slipway.contracts.values import BuiltImage, Failure
 
 from builder.build import failures, render
-from builder.build.job import BuildError, Job
+from builder.build.failures import BuildError
+from builder.build.job import Job
 from builder.build.progress import Progress
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from slipway.contracts.values import BuiltImage, DockerfileBuild
 
 from builder.build import failures, render
-from builder.build.job import BuildError, Job
+from builder.build.failures import BuildError
+from builder.build.job import Job
 from builder.builders import buildkit
 
 _LONGEST = 1024**2

@@ -12,7 +12,8 @@ from slipway.contracts.values import GitCommit, GitSource
 from builder.adapters import addresses
 from builder.adapters.shell import ProgramSilent
 from builder.build import failures, render
-from builder.build.job import BuildError, Job
+from builder.build.failures import BuildError
+from builder.build.job import Job
 
 _NEEDED = 512 * 1024**2
 _SILENCE = 60.0

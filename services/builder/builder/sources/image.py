@@ -7,7 +7,8 @@ from slipway.contracts.values import BuiltImage, ImageSource
 from slipway.runtime.engine import EngineRefused
 
 from builder.build import failures
-from builder.build.job import BuildError, Job
+from builder.build.failures import BuildError
+from builder.build.job import Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class Anchors:
             damage, others = errors.split(Damage)
             if damage is None or others is not None:
                 raise
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError from errors  # a group with errors drops a cancel
             await self._tell(str(damage.exceptions[0]))
         except asyncio.CancelledError:
             self._anchor()
