@@ -93,6 +93,9 @@ def test_a_release_refuses_what_it_may_not_change(
     former["events"]["token.revoked"]["properties"]["why"] = {"type": "string"}
     file.write_text(json.dumps(former))
     monkeypatch.setattr(event_samples, "RELEASED", file)
+    for name in ("GOLDEN", "SCHEMA", "DOCUMENT"):  # a first release begins with new samples
+        monkeypatch.setattr(event_samples, name, tmp_path / name)
+    (tmp_path / "GOLDEN").mkdir()
     with pytest.raises(SystemExit):
         event_samples.release(first=False)
     assert "REFUSED: token.revoked.why: is gone" in capsys.readouterr().out
