@@ -37,6 +37,14 @@ static=0
 static_checks() { # what they find fails the run, but only at its end
 	run tests.architecture.static_checks || static=1
 }
+walk_programs() { # what the walk of docs/api.md is typed with
+	for program in curl jq; do
+		command -v "$program" >/dev/null && continue
+		command -v apt-get >/dev/null || fail "the walk of docs/api.md needs $program" "install it, then run the tests again"
+		apt-get update -qq
+		apt-get install -y -qq "$program" >/dev/null
+	done
+}
 instance_up() { # with fail points that a test arms by writing this file into a container
 	SLIPWAY_FAILPOINTS_FILE=/tmp/failpoints sh infra/up.sh
 	engine_environment
@@ -67,6 +75,7 @@ quick)
 	;;
 all)
 	static_checks
+	[ -n "$left_out" ] || walk_programs
 	instance_up
 	mkdir -p "$CACHE"
 	trap instance_gone EXIT INT TERM
@@ -74,6 +83,7 @@ all)
 	tests ${left_out:+"$left_out"} "$@"
 	;;
 e2e)
+	[ -n "$left_out" ] || walk_programs
 	instance_up
 	trap instance_gone EXIT INT TERM
 	tests tests/e2e "$@"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from slipway.contracts.event import REGISTRY, Event, Unknown, Value, decode, encode
 from slipway.contracts.logs import LogLine
-from slipway.contracts.values import GitSource
+from slipway.contracts.values import GitSource, StaticBuild
 
 from tests.architecture.event_samples import hints, instances, plain
 
@@ -197,3 +197,10 @@ def test_a_misspelt_field_is_an_error_where_an_event_is_made():
 def test_a_log_line_of_a_newer_program_is_read():
     line = {"at": "2030-01-01T00:00:00Z", "text": "hello", "level": "info"}
     assert LogLine.from_stored(line) == LogLine(at="2030-01-01T00:00:00Z", text="hello")
+
+
+def test_what_is_said_anew_is_held_to_more_than_what_was_stored():
+    """A validator that no schema shows may become stricter: the log is read all the same."""
+    with pytest.raises(ValidationError):
+        StaticBuild(directory="a/../b")
+    assert StaticBuild.from_stored({"directory": "a/../b"}).directory == "a/../b"

@@ -14,6 +14,11 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 """(type, from version) → a pure function to the next version's data."""
 
 
+STORED = object()
+"""The context in which what was stored is read: validators that no JSON Schema shows, and which may
+become stricter, hold only for what is said anew."""
+
+
 class Value(BaseModel):
     """A frozen value inside events. Making one with an unknown field is an error: a misspelt one
     must not vanish. `from_stored` ignores such fields: a newer program may have written them."""
@@ -23,7 +28,7 @@ class Value(BaseModel):
     @classmethod
     def from_stored(cls, stored: object) -> Self:
         """From what was stored as JSON. Raises ValidationError, a ValueError."""
-        return cls.model_validate(stored, extra="ignore")
+        return cls.model_validate(stored, extra="ignore", context=STORED)
 
 
 class Event(Value):
