@@ -11,6 +11,7 @@ from typing import Any
 import slipway.contracts as _contracts
 from pydantic.json_schema import models_json_schema
 from slipway.contracts.event import REGISTRY
+from slipway.contracts.said import MARK
 
 assert _contracts
 
@@ -52,10 +53,13 @@ def _bare(shape: Any) -> Any:
     if not isinstance(shape, dict):
         return [_bare(each) for each in shape] if isinstance(shape, list) else shape
     named = "properties"  # the names in it are fields, which may be called title
+    apart = {"title", "description"}
+    if MARK in shape:  # not asked of what is stored
+        apart |= {MARK, "maxLength", "maxItems", "maxProperties", "pattern"}
     return {
         key: {n: _bare(s) for n, s in each.items()} if key == named else _bare(each)
         for key, each in shape.items()
-        if key not in {"title", "description"}
+        if key not in apart
     }
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from slipway.contracts.event import REGISTRY, Event, Unknown, Value, decode, encode
 from slipway.contracts.logs import LogLine
-from slipway.contracts.values import GitSource, StaticBuild
+from slipway.contracts.values import DockerfileBuild, GitSource, StaticBuild
 
 from tests.architecture.event_samples import hints, instances, plain
 
@@ -204,3 +204,11 @@ def test_what_is_said_anew_is_held_to_more_than_what_was_stored():
     with pytest.raises(ValidationError):
         StaticBuild(directory="a/../b")
     assert StaticBuild.from_stored({"directory": "a/../b"}).directory == "a/../b"
+    for said in ({"directory": "x" * 401}, {"directory": "a\n"}):
+        with pytest.raises(ValidationError):
+            StaticBuild.model_validate(said)
+        assert StaticBuild.from_stored(said).directory == said["directory"]
+    args = {f"A{number}": "1" for number in range(101)}
+    with pytest.raises(ValidationError):
+        DockerfileBuild(args=args)
+    assert DockerfileBuild.from_stored({"args": args, "target": "x" * 101}).args == args

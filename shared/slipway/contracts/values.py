@@ -4,10 +4,11 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, Field, StrictBool, ValidationInfo
 
 from slipway.contracts.clipping import Clipped, at_most, only
 from slipway.contracts.event import STORED, Value
+from slipway.contracts.said import Said
 
 
 class Sealed(Value):
@@ -63,11 +64,9 @@ def inside(path: str, info: ValidationInfo) -> str:
 
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-RepositoryPath = Annotated[
-    str, StringConstraints(max_length=400, pattern=PRINTABLE), AfterValidator(inside)
-]
-ArgName = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-ArgText = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
+RepositoryPath = Annotated[str, Said(400, PRINTABLE), AfterValidator(inside)]
+ArgName = Annotated[str, Said(100, r"^[A-Za-z_][A-Za-z0-9_]*$")]
+ArgText = Annotated[str, Said(4000, r"^[^\x00]*$")]
 
 
 class DockerfileBuild(Value):
@@ -76,10 +75,8 @@ class DockerfileBuild(Value):
     kind: Literal["dockerfile"] = "dockerfile"
     file: RepositoryPath = "Dockerfile"
     context: RepositoryPath = "."
-    target: Annotated[
-        str | None, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
-    ] = None
-    args: Annotated[dict[ArgName, ArgText], Field(max_length=100)] = Field(default_factory=dict)
+    target: Annotated[str | None, Said(100, r"^[A-Za-z0-9._-]+$")] = None
+    args: Annotated[dict[ArgName, ArgText], Said(100)] = Field(default_factory=dict)
 
 
 class StaticBuild(Value):
