@@ -74,10 +74,17 @@ class StreamLease:
         return True
 
     async def _renew(self) -> None:
+        """For ever: nobody would begin it again."""
+        log = logger(lease=self._subject)
         while True:
             await self._clock.sleep(self._ttl / 3)
-            if not await self._take() and not self.held:
-                logger(lease=self._subject).warning("lease lost")
+            try:
+                taken = await self._take()
+            except Exception:
+                log.exception("the lease could not be renewed; trying again")
+                taken = False
+            if not taken and not self.held:
+                log.warning("lease lost")
 
     async def release(self) -> None:
         if self._renewing is not None:

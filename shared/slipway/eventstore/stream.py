@@ -9,13 +9,22 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from nats.errors import NoRespondersError
+from nats.errors import NoRespondersError, OutboundBufferLimitError
 from nats.errors import TimeoutError as NatsTimeout
-from nats.js.errors import APIError
+from nats.js.errors import APIError, NoStreamResponseError
 
 from slipway.eventstore.client import DirectClient
 
 WRONG_LAST_SEQUENCE = 10071
+_UNABLE = 500
+"""From this code on an error is the server's own: no room on its disk, no leader."""
+_UNANSWERED = (
+    NatsTimeout,
+    NoRespondersError,
+    NoStreamResponseError,
+    OutboundBufferLimitError,  # away for so long that what waits to be sent is too much
+    ConnectionError,
+)
 _PAGE = 1000
 """Subjects of which the last messages are asked for at once; the server takes 1,024."""
 _LOOKS = (0.005, 0.002, 0.004, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -49,7 +58,8 @@ class WrongLastSequence(Exception):
 
 
 class Silent(Exception):
-    """No answer in time: what was asked may have happened or not."""
+    """No answer in time, or one that the server is not able to: what was asked may have happened
+    or not."""
 
 
 class TooMany(Exception):
@@ -112,6 +122,8 @@ class Inbox:
                     return asked.answers
                 if len(asked.answers) == there:
                     raise Silent(subject)
+        except OutboundBufferLimitError as error:
+            raise Silent(subject) from error
         finally:
             del self._waiting[number.encode()]
 
@@ -142,7 +154,8 @@ class Stream:
         message_id: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> Stored:
-        """Raises WrongLastSequence, and Silent when there was no answer in 5 s."""
+        """Raises WrongLastSequence, and Silent when there was no answer in 5 s, or the server can't
+        store it now."""
         sent = {"Nats-Expected-Stream": self.name, **(headers or {})}
         if expected is not None:
             sent["Nats-Expected-Last-Subject-Sequence"] = str(expected)
@@ -153,8 +166,10 @@ class Stream:
         except APIError as error:
             if error.err_code == WRONG_LAST_SEQUENCE:
                 raise WrongLastSequence(str(error)) from error
+            if (error.code or 0) >= _UNABLE:
+                raise Silent(str(error)) from error
             raise
-        except (NatsTimeout, NoRespondersError, ConnectionError) as error:
+        except _UNANSWERED as error:
             raise Silent(subject) from error
         return Stored(answer.seq, bool(answer.duplicate))
 
@@ -214,7 +229,7 @@ class Stream:
     async def _asked(self, body: dict[str, Any]) -> dict[str, Any]:
         try:
             answer = await self._client.request(self._info, json.dumps(body).encode(), timeout=5.0)
-        except (NatsTimeout, NoRespondersError, ConnectionError) as error:
+        except _UNANSWERED as error:
             raise Silent(self._info) from error
         info = json.loads(answer.data)
         if "error" in info:

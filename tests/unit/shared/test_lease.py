@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from slipway.eventstore.lease import StreamLease
 from slipway.eventstore.stream import Message, Silent, Stored, WrongLastSequence
 
@@ -161,6 +162,24 @@ async def test_one_that_lost_it_gets_it_back_only_when_it_is_free():
     await asyncio.sleep(30)
     assert (one.held, two.held) == (False, True)
     await two.release()
+    await asyncio.sleep(5)
+    assert one.held
+    await one.release()
+
+
+@virtual
+async def test_no_error_ends_the_renewing(monkeypatch: pytest.MonkeyPatch):
+    stream = Stream()
+    one = lease(stream, "one")
+    await one.acquire()
+
+    async def unforeseen(_: str) -> Message | None:
+        raise RuntimeError("unforeseen")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stream, "last", unforeseen)
+        await asyncio.sleep(30)
+        assert not one.held
     await asyncio.sleep(5)
     assert one.held
     await one.release()
