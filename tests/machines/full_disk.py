@@ -24,6 +24,9 @@ from tests.e2e.instance import INSTANCE, ROOT, service
 from tests.e2e.loads import load_from_outside, unharmed
 from tests.e2e.services import QUICK, Image, Service
 
+LEASE_SECONDS = 15
+"""Longer than a lease that can't be renewed is held."""
+
 
 def settings() -> dict[str, str]:
     lines = (ROOT / f".slipway/{INSTANCE}.env").read_text().splitlines()
@@ -69,6 +72,7 @@ def main(disk: Path, *, deployer_too: bool) -> None:
 
         print("harmed:", eventually("log and services are harmed", harmed, 120, every=1))
         print(docker("service", "ls", "--format", "{{.Name}} {{.Replicas}}"))
+        time.sleep(LEASE_SECONDS)
         filled.unlink()
         began = time.monotonic()
         if deployer_too:
@@ -80,6 +84,9 @@ def main(disk: Path, *, deployer_too: bool) -> None:
         eventually("every service runs", all_run, 180, every=1)
         print(f"everything runs {time.monotonic() - began:.0f} s after there was room")
         api.until(app.again("restart"), "live")
+        app.patch(source=Image("two", on_term="drain").source)
+        app.live()
+        print(f"a new version is live {time.monotonic() - began:.0f} s after there was room")
     unharmed(load)
     print("load:", load.report["failed"], "of", load.report["requests"], "failed")
 
