@@ -8,13 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from slipway.eventstore.store import Commit
+from slipway.eventstore.store import Commit, Damaged
 
 type Document = dict[str, Any]
 
 
 class Away(Exception):
     """The database does not answer."""
+
+
+class Unfoldable(Exception):
+    """A fold failed: at a document that other code has stored, or by a defect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,14 @@ class Projection(Protocol):
 def next_document(
     projection: Projection, document: Document | None, commit: Commit, key: str
 ) -> Document:
-    """The document after the commit, numbered."""
-    found = projection.fold(document, commit, key)
+    """The document after the commit, numbered. Raises Unfoldable, and Damaged."""
+    try:
+        found = projection.fold(document, commit, key)
+    except Damaged:
+        raise
+    except Exception as error:
+        where = f"{key} of {projection.collection} at sequence {commit.sequence}"
+        raise Unfoldable(f"{where}: {error!r}") from error
     found["_id"], found["_seq"] = key, commit.sequence
     return found
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from slipway.eventstore.lease import Lease
-from slipway.eventstore.store import Commit, EventStore
+from slipway.eventstore.store import Commit, EventStore, OutcomeUnknown
+from slipway.eventstore.stream import Silent
 from slipway.readmodel.model import (
     Away,
     Document,
@@ -20,10 +21,11 @@ from slipway.readmodel.model import (
     Progress,
     Projection,
     Standing,
+    Unfoldable,
     next_document,
 )
 from slipway.readmodel.rebuild import Lost, Rebuild, seldom_collected
-from slipway.readmodel.tail import BATCH, Tail
+from slipway.readmodel.tail import AHEAD, BATCH, Tail
 from slipway.runtime.logging import logger
 
 _NOTED = 0.05
@@ -34,7 +36,10 @@ _LOOK = 2.0
 _KEPT = 10.0
 """Seconds that a former generation is kept: the others read of it until they have looked."""
 _BEGUN = 3
-"""A rebuild that was begun so often and never ended has killed whoever did it."""
+"""A rebuild that was begun so often and never ended is given up: it may be what ended it."""
+_DEFECT = 60.0
+"""Seconds until it is tried again to fold what can't be folded from the log's beginning either."""
+_LOG_AWAY = (Silent, OutcomeUnknown)
 
 
 def _now() -> float:
@@ -76,6 +81,8 @@ class Projector:
         self._lease = lease
         self._moved = asyncio.Condition()
         self._asking = False
+        self._unfoldable = False
+        """What is live can't be folded on: it is not of this code, whatever is noted beside it."""
         self._tail: Tail | None = None
         self._log = logger()
         self.sequence = 0
@@ -116,7 +123,8 @@ class Projector:
         return self._lease is None or self._lease.held
 
     async def run(self) -> None:
-        """For ever. While the database is away the log waits; it is never skipped."""
+        """For ever. While the database or the log is away the other waits; nothing is skipped.
+        Raises Damaged."""
         acquiring = asyncio.create_task(self._lease.acquire()) if self._lease else None
         try:
             while True:
@@ -127,8 +135,13 @@ class Projector:
                 except Away as error:
                     self._log.warning("the database is away; trying again", error=str(error)[:200])
                     await asyncio.sleep(0.5)
+                except _LOG_AWAY as error:
+                    self._log.warning("the log is away; trying again", error=str(error)[:200])
+                    await asyncio.sleep(0.5)
                 except Lost:
                     self._log.warning("another process projects by now")
+                except Unfoldable as error:
+                    await self._spoilt(error)
         finally:
             if acquiring is not None and self._lease is not None:
                 acquiring.cancel()
@@ -138,13 +151,21 @@ class Projector:
         """As what this process is now, until it is another."""
         standing = await self._documents.standing()
         same = standing.version == self._version
-        self._documents.adopt(standing.generation, writable=same or self.leads)
+        self._documents.adopt(standing.generation, writable=same)
         if not self.leads:
             await self._attend(standing)
-        elif same:
+        elif same and not self._unfoldable:
             await self._lead(standing)
         else:
             await self._build_first(standing)
+
+    async def _spoilt(self, error: Unfoldable) -> None:
+        """All is built anew. Where that fails as well it is a defect: what is live stays to be
+        read, and this process goes on with all else that it does."""
+        self._log.error("a document can't be folded; building all anew", exc_info=error)
+        if self._unfoldable:
+            await asyncio.sleep(_DEFECT)
+        self._unfoldable = True
 
     async def _moved_to(self, sequence: int) -> None:
         async with self._moved:
@@ -173,7 +194,7 @@ class Projector:
         heard: deque[Commit] = deque()
         async with self._following(self.sequence) as tail:
             while not self.leads:
-                if len(heard) < BATCH:
+                if len(heard) < BATCH and sum(len(commit.data) for commit in heard) < AHEAD:
                     heard.extend(await tail.batch(_NOTED if heard else _LOOK / 4))
                 else:
                     await asyncio.sleep(_NOTED)
@@ -295,6 +316,7 @@ class Projector:
 
     async def _build_first(self, standing: Standing) -> None:
         """There are no documents of this code: nothing is followed until there are."""
+        await self._store.last_sequence()  # nothing is begun while the log is away
         rebuild = await self._begin()
         try:
             with seldom_collected():
@@ -308,8 +330,17 @@ class Projector:
         except Away:
             self.progress.status, self.progress.error = "failed", "the database is away"
             raise
+        except _LOG_AWAY:
+            self.progress.status, self.progress.error = "failed", "the event log is away"
+            raise
+        except Unfoldable as error:
+            self.progress.status, self.progress.error = "failed", f"{error}; the former views stay"
+            await self._documents.note_rebuild(rebuild.generation, self.progress)
+            await self._documents.drop_others()
+            raise
         finally:
             await rebuild.close()
+        self._unfoldable = False
 
     async def _build_beside(self, live: str) -> Rebuild | None:
         """While the live documents are followed, until it has nearly what they have. None when it
@@ -318,7 +349,7 @@ class Projector:
         progress = rebuild.progress
         try:
             if await self._documents.begin_rebuild() > _BEGUN:
-                raise RuntimeError("the process that did it was ended each time")
+                raise RuntimeError(f"{_BEGUN} times something interrupted it before its end")
             with seldom_collected():
                 behind = BATCH
                 while behind >= BATCH:
@@ -329,7 +360,7 @@ class Projector:
             progress.differing = await self._documents.differing(
                 live, rebuild.generation, names, rebuild.sequence
             )
-        except (Away, Lost):
+        except (Away, Lost, *_LOG_AWAY):
             raise
         except Exception as error:
             self._log.exception("the read models could not be rebuilt")

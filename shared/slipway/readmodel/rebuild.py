@@ -76,8 +76,8 @@ def seldom_collected() -> Iterator[None]:
 
 
 class Rebuild:
-    """`generation` holds the log up to `sequence` after `store`. Raises Away, and Lost as soon as
-    `may` says no."""
+    """`generation` holds the log up to `sequence` after `store`. Raises Away, Unfoldable, and Lost
+    as soon as `may` says no."""
 
     def __init__(
         self,

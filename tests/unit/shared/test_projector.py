@@ -473,6 +473,7 @@ async def test_a_rebuild_that_kills_each_time_is_given_up():
     await asyncio.sleep(5)
     standing = await documents.standing()
     assert (standing.asked, standing.progress.status) == (False, "failed")
+    assert "3 times something interrupted it" in standing.progress.error
     await house.close()
 
 
