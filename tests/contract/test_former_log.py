@@ -47,14 +47,17 @@ async def test_it_is_refused_by_init_and_by_every_service(former: NatsServer):
         await main(former.url, former.passwords["admin"])
 
 
-def test_a_service_says_it_once_and_waits_to_be_stopped(tmp_path: Path):
+@pytest.mark.parametrize("main", ["refused()", "until(stopping, refused())"])
+def test_a_service_says_it_once_and_waits_to_be_stopped(tmp_path: Path, main: str):
     program = tmp_path / "refused.py"
     program.write_text(
         "import asyncio\n"
         "from slipway.eventstore.former import FormerFormat\n"
-        "from slipway.runtime.process import serve\n"
-        "async def main(stopping):\n"
+        "from slipway.runtime.process import serve, until\n"
+        "async def refused():\n"
         "    raise FormerFormat\n"
+        "async def main(stopping):\n"
+        f"    await {main}\n"
         "serve('x', main)\n"
     )
     running = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True)

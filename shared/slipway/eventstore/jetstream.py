@@ -13,7 +13,7 @@ from slipway.contracts.event import Event
 from slipway.eventstore import codec
 from slipway.eventstore.client import DirectClient
 from slipway.eventstore.dead_letters import StreamDeadLetters
-from slipway.eventstore.former import FormerFormat, refuse_former
+from slipway.eventstore.former import refuse_former
 from slipway.eventstore.keys import StreamKeys
 from slipway.eventstore.lease import StreamLease
 from slipway.eventstore.log_store import StreamLogs
@@ -192,7 +192,8 @@ class Connection:
 
 
 async def connect(url: str, user: str, password: str) -> Connection:
-    """Waits until the server answers, and reconnects for ever after. Raises FormerFormat."""
+    """Waits until the server and its log answer, and reconnects for ever after. Raises
+    FormerFormat."""
     log = logger(url=url, user=user)
 
     async def error(problem: Exception) -> None:
@@ -222,9 +223,14 @@ async def connect(url: str, user: str, password: str) -> Connection:
     )
     inbox = Inbox(client)
     await inbox.open()
+    events = Stream(client, inbox, streams.EVENTS)
+
+    def said(attempt: int, problem: BaseException) -> None:
+        log.warning("the log does not answer; waiting", attempt=attempt, error=str(problem))
+
     try:
-        await refuse_former(Stream(client, inbox, streams.EVENTS))
-    except FormerFormat:
+        await retry.CONNECT.run(lambda: refuse_former(events), Silent, said=said)
+    except BaseException:
         await client.close()
         raise
     return Connection(client, inbox)

@@ -26,8 +26,8 @@ def serve(service: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> Non
         logger().info("started")
         try:
             await main(stopping)
-        except FormerFormat as error:
-            logger().error(str(error), hint=error.hint)
+        except* FormerFormat:  # by itself, or out of the group that `until` runs
+            logger().error(str(FormerFormat()), hint=FormerFormat.hint)
             await stopping.wait()
         logger().info("stopped")
 
