@@ -1,8 +1,9 @@
 """A projection's version: a hash of the code that it really folds with.
 
-From the projection's class, and from what it names in `folds_with`, the definitions are followed
-by name, within a module and through its imports, as far as they lead to code of our own. So a
-fold is seen wherever it stands, and what else stands in the same file is not.
+From the projection's class, from what it names in `folds_with`, and from how commits are decoded,
+the definitions are followed by name, within a module and through its imports, as far as they lead
+to code of our own. So a fold is seen wherever it stands, and what else stands in the same file is
+not.
 """
 
 import ast
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from slipway.contracts import event as contracts
-from slipway.readmodel.model import Projection
+from slipway.eventstore import codec
+from slipway.readmodel.model import Projection, next_document
 
 _OURS = ("api_gateway", "slipway")
+_DECODING = (codec.from_bytes, contracts.newest, contracts.made, next_document)
+"""How what is stored becomes what any projection folds."""
 type _Definition = tuple[str, str]
 """(module, name at its top level); an empty name stands for the statements that are no definition,
 which run whenever the module is imported."""
@@ -133,15 +137,20 @@ def _path(module: str) -> Path | None:
 
 
 def _roots(projection: Projection) -> Iterator[_Definition]:
-    named: tuple[Any, ...] = (type(projection), *getattr(projection, "folds_with", ()))
+    named: tuple[Any, ...] = (
+        type(projection), *_DECODING, *getattr(projection, "folds_with", ())
+    )  # fmt: skip
     for item in named:
         yield item.__module__, item.__qualname__.partition(".")[0]
     for wire, event in contracts.REGISTRY.items():
         if wire.partition(".")[0] in projection.categories:
             yield event.__module__, event.__name__
-    for (wire, _), upcast in contracts.UPCASTERS.items():
+    for (wire, version), upcast in contracts.UPCASTERS.items():
+        name = getattr(upcast, "__qualname__", "")
+        if not name.isidentifier():
+            raise TypeError(f"the upcaster of {wire!r} {version} has no name at its module's top")
         if wire.partition(".")[0] in projection.categories:
-            yield upcast.__module__, upcast.__name__
+            yield upcast.__module__, name
 
 
 def version(projection: Projection, sources: Sources | None = None) -> str:

@@ -1,5 +1,6 @@
 """A projection's version changes with the code that it folds with, and with no other."""
 
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,15 @@ NAMED |= {"rollout", "route", "timeline", "newest"}
 PROJECTIONS = {one.collection: one for one in FEATURES.projections if one.collection in NAMED}
 """Those that what follows speaks of: another one of its own folds by none of it."""
 NOW = {name: version(projection) for name, projection in PROJECTIONS.items()}
+
+DECODING = [
+    ("slipway/contracts/event.py", "version > cls.v", "version >= cls.v"),
+    ("slipway/contracts/event.py", "if not _newer(error)", "if _newer(error)"),
+    ("slipway/contracts/event.py", '"union_tag_invalid"}', '"union_tag_not_found"}'),
+    ("slipway/eventstore/codec.py", 'body["version"]', 'body["v"]'),
+    ("slipway/readmodel/model.py", 'found["_id"], found["_seq"] = key,', 'found["_seq"] ='),
+    ("slipway/kernel/envelope.py", "if self._events is None:", "if not self._events:"),
+]
 
 
 def upcast(data: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +90,8 @@ def changed(sources: Sources) -> set[str]:
         # two modules away: how a time is written
         ("slipway/runtime/clock.py", 'timespec="milliseconds"', 'timespec="seconds"',
          set(PROJECTIONS) - {"newest"}),
+        # how every commit is decoded
+        *[(file, old, new, set(PROJECTIONS)) for file, old, new in DECODING],
         ("slipway/kernel/decider.py", "current = self.evolve(current, event)", "pass",
          set(PROJECTIONS) - {"rollout", "route", "timeline", "newest"}),
     ],
@@ -141,6 +153,22 @@ def test_what_an_upcaster_does_is_seen(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(UPCASTERS, ("project.created", 0), upcast)
     changed = {name for name, one in PROJECTIONS.items() if version(one) != NOW[name]}
     assert changed == {"project"}
+
+
+def local() -> Any:
+    def inner(data: dict[str, Any]) -> dict[str, Any]:
+        return data
+
+    return inner
+
+
+@pytest.mark.parametrize("unnamed", [lambda data: data, local(), functools.partial(upcast)])
+def test_an_upcaster_that_could_not_be_followed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, unnamed: Any
+):
+    monkeypatch.setitem(UPCASTERS, ("project.created", 0), unnamed)
+    with pytest.raises(TypeError, match="has no name"):
+        version(PROJECTIONS["newest"])
 
 
 def test_what_is_queried_belongs_to_it():
