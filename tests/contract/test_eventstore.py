@@ -21,6 +21,7 @@ from slipway.eventstore.init import make
 from slipway.eventstore.jetstream import Connection, JetStreamStore, connect
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryStore
 from slipway.eventstore.objects import StreamObjects
+from slipway.eventstore.reaction import _Settle
 from slipway.eventstore.store import Commit, OutcomeUnknown
 from slipway.eventstore.stream import Inbox, Message
 from slipway.kernel.envelope import NOTHING, Head, Subject
@@ -82,7 +83,7 @@ async def test_a_durable_begins_where_its_feature_says(
         for commit in commits[-seen:]:
             delivery = await anext(deliveries)
             assert delivery.commit == commit
-            await delivery.done()
+            await delivery.settle.ack()
     await js.delete_consumer(streams.EVENTS, name)
 
 
@@ -97,15 +98,39 @@ async def ids_are_known_for(admin: Connection, seconds: float) -> AsyncIterator[
         await js.update_stream(config)
 
 
+@asynccontextmanager
+async def comes_again_after(admin: Connection, seconds: float) -> AsyncIterator[None]:
+    """What a builder doesn't acknowledge."""
+    js = admin.client.jetstream()
+    config = (await js.consumer_info(streams.EVENTS, "builder")).config
+    await js.add_consumer(streams.EVENTS, config.evolve(ack_wait=seconds))
+    try:
+        yield
+    finally:
+        await js.add_consumer(streams.EVENTS, config)
+
+
 @pytest.mark.engine
 class TestJetStream(StoreSuite):
     @pytest.fixture
     async def store(self, admin: Connection) -> AsyncIterator[JetStreamStore]:
-        async with ids_are_known_for(admin, 0.3):
+        async with ids_are_known_for(admin, 0.3), comes_again_after(admin, 1):
             yield admin.store
 
     async def forget(self) -> None:
         await asyncio.sleep(0.6)
+
+    async def test_a_delivery_that_waits_does_not_hold_its_commit(self, store: JetStreamStore):
+        at = Subject("org-a", "deployment", str(uuid.uuid4()))
+        await store.append(at, NOTHING, [created("x" * 100_000)], meta())
+        async with store.reaction("builder") as reaction, asyncio.timeout(10):
+            async for delivery in reaction.deliveries():
+                settle = delivery.settle
+                assert isinstance(settle, _Settle)
+                assert not settle._message.data
+                await settle.ack()
+                if delivery.commit.subject == at:
+                    break
 
     async def test_the_server_itself_forgets_a_commit(self, store: JetStreamStore):
         """Or the suite would show nothing of repeats that come late."""

@@ -117,44 +117,27 @@ class MemoryStore:
 
 
 class MemoryReaction:
-    """Hands out every commit not yet acknowledged, in order; again on `later`."""
+    """Hands out every commit not yet acknowledged, in order."""
 
     def __init__(self, store: MemoryStore, filters: list[str], acknowledged: set[int]) -> None:
         self._store, self._filters, self._acknowledged = store, filters, acknowledged
-        self._again: asyncio.Queue[tuple[Commit, int]] = asyncio.Queue()
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
-        follower = asyncio.create_task(self._follow())
-        try:
-            while True:
-                commit, attempt = await self._again.get()
-                yield Delivery(commit, attempt, _Settle(self, commit, attempt))
-        finally:
-            follower.cancel()
-
-    async def _follow(self) -> None:
         async for commit in self._store.follow(0):
             wanted = any(matches(pattern, str(commit.subject)) for pattern in self._filters)
             if wanted and commit.sequence not in self._acknowledged:
-                self._again.put_nowait((commit, 1))
+                yield Delivery(commit, _Settle(self, commit))
 
     def settle(self, commit: Commit) -> None:
         self._acknowledged.add(commit.sequence)
 
-    async def again(self, commit: Commit, attempt: int, delay: float) -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_later(delay, self._again.put_nowait, (commit, attempt + 1))
-
 
 class _Settle:
-    def __init__(self, reaction: MemoryReaction, commit: Commit, attempt: int) -> None:
-        self._reaction, self._commit, self._attempt = reaction, commit, attempt
+    def __init__(self, reaction: MemoryReaction, commit: Commit) -> None:
+        self._reaction, self._commit = reaction, commit
 
     async def ack(self) -> None:
         self._reaction.settle(self._commit)
-
-    async def nak(self, delay: float) -> None:
-        await self._reaction.again(self._commit, self._attempt, delay)
 
     async def in_progress(self) -> None:
         pass

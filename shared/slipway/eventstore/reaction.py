@@ -69,7 +69,8 @@ class JetStreamReaction:
                 await self._pull()
                 left = _BATCH
             commit = codec.from_bytes(message.subject, metadata.sequence.stream, message.data)
-            yield Delivery(commit, metadata.num_delivered or 1, _Settle(message))
+            message.data = b""  # it is kept until it is settled
+            yield Delivery(commit, _Settle(message))
 
 
 class _Settle:
@@ -78,9 +79,6 @@ class _Settle:
 
     async def ack(self) -> None:
         await self._message.ack()
-
-    async def nak(self, delay: float) -> None:
-        await self._message.nak(delay=delay)
 
     async def in_progress(self) -> None:
         await self._message.in_progress()

@@ -89,26 +89,17 @@ class EventStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A commit handed to a reaction. `attempt` counts deliveries from 1; exactly one of `done`
-    and `later` is called in the end, `working` at least every 10 s until then."""
+    """A commit handed to a reaction."""
 
     commit: Commit
-    attempt: int
     settle: "Settle"
-
-    async def done(self) -> None:
-        await self.settle.ack()
-
-    async def later(self, delay: float) -> None:
-        await self.settle.nak(delay)
-
-    async def working(self) -> None:
-        await self.settle.in_progress()
 
 
 class Settle(Protocol):
+    """`ack` when the delivery is over, `in_progress` at least every 10 s until then; what is not
+    acknowledged comes again. It holds nothing of the commit."""
+
     async def ack(self) -> None: ...
-    async def nak(self, delay: float) -> None: ...
     async def in_progress(self) -> None: ...
 
 

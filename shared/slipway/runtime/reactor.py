@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from slipway.eventstore.dead_letters import Changed, DeadLetter, DeadLetters
-from slipway.eventstore.store import Commit, Delivery, EventStore
+from slipway.eventstore.store import Commit, Damaged, EventStore, Settle
 from slipway.runtime import retry
 from slipway.runtime.logging import logger
 
@@ -17,10 +17,22 @@ type Dead = Callable[[Commit, Exception], Awaitable[None]]
 
 _HEARTBEAT = 10.0
 _LONGEST_ERROR = 1000
+_HELD = 16 << 20
+"""Bytes of commits that are held while they wait; of what comes above, only where it stands."""
 
 
 class NoFact(Exception):
     """Raised by a `dead` which has no fact to write for this commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """`commit`: None where it is read again when its turn comes."""
+
+    sequence: int
+    subject: str
+    settle: Settle
+    commit: Commit | None
 
 
 async def dead_letter(_commit: Commit, _error: Exception) -> None:
@@ -63,7 +75,8 @@ class Reactor:
         self._dead = dead
         self._letters = letters
         self._slots = asyncio.Semaphore(parallel)
-        self._queues: dict[str, deque[Delivery]] = {}
+        self._queues: dict[str, deque[_Work]] = {}
+        self._held = 0
         self._log = logger(durable=durable)
 
     async def run(self) -> None:
@@ -76,9 +89,9 @@ class Reactor:
             async for delivery in reaction.deliveries():
                 key = self._key_of(delivery.commit)
                 if key is None:
-                    await self._settle(delivery)
+                    await self._settle(delivery.settle, delivery.commit.sequence)
                 else:
-                    self._take(group, key, delivery)
+                    self._take(group, key, delivery.commit, delivery.settle)
 
     def _key_of(self, commit: Commit) -> str | None:
         """A commit that `key` can't read is its handler's to fail at: there it is counted."""
@@ -88,11 +101,14 @@ class Reactor:
             self._log.exception("no key", subject=str(commit.subject), sequence=commit.sequence)
             return str(commit.subject)
 
-    def _take(self, group: asyncio.TaskGroup, key: str, delivery: Delivery) -> None:
+    def _take(self, group: asyncio.TaskGroup, key: str, commit: Commit, settle: Settle) -> None:
+        held = self._held + len(commit.data) <= _HELD
+        self._held += len(commit.data) if held else 0
+        work = _Work(commit.sequence, str(commit.subject), settle, commit if held else None)
         if key in self._queues:
-            self._queues[key].append(delivery)
+            self._queues[key].append(work)
         else:
-            self._queues[key] = deque([delivery])
+            self._queues[key] = deque([work])
             group.create_task(self._work(key), name=f"{self._durable}:{key}")
 
     async def _asked_again(self, group: asyncio.TaskGroup) -> None:
@@ -101,7 +117,7 @@ class Reactor:
                 commit = await self._commit_of(letter)
                 if commit is not None:
                     key = self._key_of(commit) or str(commit.subject)
-                    self._take(group, key, Delivery(commit, 1, _Letter(self._letters, letter)))
+                    self._take(group, key, commit, _Letter(self._letters, letter))
 
     async def _commit_of(self, letter: DeadLetter) -> Commit | None:
         try:
@@ -120,19 +136,25 @@ class Reactor:
         try:
             while queue:
                 await self._one(queue[0])
-                queue.popleft()
+                if (commit := queue.popleft().commit) is not None:
+                    self._held -= len(commit.data)
         finally:
             heartbeat.cancel()
             del self._queues[key]
 
-    async def _one(self, delivery: Delivery) -> None:
-        commit = delivery.commit
+    async def _commit(self, work: _Work) -> Commit:
+        commit = work.commit or await self._store.at(work.sequence)
+        if commit is None:
+            raise Damaged(f"the log has no commit at sequence {work.sequence}")
+        return commit
+
+    async def _one(self, work: _Work) -> None:
         failed = 0
 
         async def handle() -> None:
             try:
                 async with self._slots:  # not while it waits to be tried again: others go on
-                    await self._handle(commit)
+                    await self._handle(await self._commit(work))
             except Exception:
                 # While the log is away nothing can be handled: however long, it is one error.
                 await retry.CONNECT.run(self._store.last_sequence)
@@ -141,47 +163,46 @@ class Reactor:
         def said(attempt: int, error: BaseException) -> None:
             nonlocal failed
             failed = attempt
-            self._say("reaction failed", commit, attempt, error)
+            self._say("reaction failed", work, attempt, error)
 
         try:
             await retry.REACTION.run(handle, said=said)
         except Exception as error:
-            if not await self._told(commit, error):
-                await self._bury(delivery, error, failed)
+            if not await self._told(work, error):
+                await self._bury(work, error, failed)
                 return
-        await self._settle(delivery)
+        await self._settle(work.settle, work.sequence)
 
-    async def _told(self, commit: Commit, error: Exception) -> bool:
+    async def _told(self, work: _Work, error: Exception) -> bool:
         """Whether a fact says that it was given up."""
 
         async def tell() -> bool:
             try:
-                await self._dead(commit, error)
+                await self._dead(await self._commit(work), error)
             except NoFact:
                 return False
             return True
 
         def said(attempt: int, problem: BaseException) -> None:
-            self._say("giving up failed", commit, attempt, problem)
+            self._say("giving up failed", work, attempt, problem)
 
         try:
             return await retry.OUTCOME.run(tell, said=said)
         except Exception:
             return False
 
-    async def _bury(self, delivery: Delivery, error: Exception, failed: int) -> None:
+    async def _bury(self, work: _Work, error: Exception, failed: int) -> None:
         """Into the dead letters; the delivery is over when it is there."""
-        commit = delivery.commit
         letter = (
-            delivery.settle.letter
-            if isinstance(delivery.settle, _Letter)
-            else DeadLetter(self._durable, commit.sequence, str(commit.subject), "", 0)
+            work.settle.letter
+            if isinstance(work.settle, _Letter)
+            else DeadLetter(self._durable, work.sequence, work.subject, "", 0)
         )
         said, attempts = _clipped(error), letter.attempts + failed
         if await self._put(replace(letter, state="dead", error=said, attempts=attempts)):
             self._log.error("dead letter", subject=letter.subject, sequence=letter.sequence)
-            if not isinstance(delivery.settle, _Letter):
-                await self._settle(delivery)
+            if not isinstance(work.settle, _Letter):
+                await self._settle(work.settle, work.sequence)
 
     async def _put(self, letter: DeadLetter) -> bool:
         """False where that is not possible: not acknowledged, it comes again, or at the next
@@ -193,31 +214,27 @@ class Reactor:
             return False
         return True
 
-    async def _settle(self, delivery: Delivery) -> None:
+    async def _settle(self, settle: Settle, sequence: int) -> None:
         """What can't be acknowledged comes again, and must not end what is done for others."""
         try:
-            await delivery.done()
+            await settle.ack()
         except Exception:
-            self._log.exception("not acknowledged", sequence=delivery.commit.sequence)
+            self._log.exception("not acknowledged", sequence=sequence)
 
-    def _say(self, what: str, commit: Commit, attempt: int, error: BaseException) -> None:
+    def _say(self, what: str, work: _Work, attempt: int, error: BaseException) -> None:
         self._log.error(
-            what,
-            subject=str(commit.subject),
-            sequence=commit.sequence,
-            attempt=attempt,
-            exc_info=error,
+            what, subject=work.subject, sequence=work.sequence, attempt=attempt, exc_info=error
         )
 
-    async def _keep_alive(self, queue: deque[Delivery]) -> None:
+    async def _keep_alive(self, queue: deque[_Work]) -> None:
         """Waiting work is kept alive here: the server must not hand it to anybody else."""
         while True:
             await asyncio.sleep(_HEARTBEAT)
-            for delivery in tuple(queue):
+            for work in tuple(queue):
                 try:
-                    await delivery.working()
+                    await work.settle.in_progress()
                 except Exception:
-                    self._log.exception("not kept alive", sequence=delivery.commit.sequence)
+                    self._log.exception("not kept alive", sequence=work.sequence)
 
 
 class _Letter:
@@ -228,9 +245,6 @@ class _Letter:
 
     async def ack(self) -> None:
         await _written(self._letters, replace(self.letter, state="done"))
-
-    async def nak(self, delay: float) -> None:
-        raise AssertionError("a reactor does not hand back")
 
     async def in_progress(self) -> None:
         pass

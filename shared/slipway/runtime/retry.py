@@ -69,5 +69,3 @@ APPEND = Policy(first=0.2, longest=2.0, attempts=5, jitter=True)
 """An append without an answer; the same commit again is safe."""
 CONFLICT = Policy(first=0.005, longest=0.5, attempts=20, jitter=True)
 """Somebody else appended first: decide again. One that has no end is a defect, and told."""
-EFFECT = Policy(first=0.5, longest=5.0, attempts=5)
-"""One step in the world which can be looked for before it is done again."""

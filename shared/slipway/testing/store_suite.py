@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from slipway.contracts.project import ProjectCreated, ProjectRenamed
-from slipway.eventstore.store import Commit, Conflict, EventStore, TooLarge
+from slipway.eventstore.store import Commit, Conflict, Delivery, EventStore, TooLarge
 from slipway.kernel.envelope import NOTHING, Actor, Head, Meta, Subject
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -190,15 +190,15 @@ class StoreSuite:
     async def test_a_reaction_gets_what_is_not_acknowledged_again(self, store: EventStore):
         at = Subject("org-a", "deployment", str(uuid.uuid4()))
         commit = await store.append(at, NOTHING, [created()], meta())
-        attempts = []
-        async with store.reaction("builder") as reaction, asyncio.timeout(20):
-            async for delivery in reaction.deliveries():
-                if delivery.commit != commit:
-                    await delivery.done()
-                    continue
-                attempts.append(delivery.attempt)
-                if len(attempts) == 2:
-                    await delivery.done()
-                    break
-                await delivery.later(0.05)
-        assert attempts == [1, 2]
+
+        async def handed_out() -> Delivery:
+            async with store.reaction("builder") as reaction, asyncio.timeout(20):
+                async for delivery in reaction.deliveries():
+                    if delivery.commit == commit:
+                        return delivery
+                    await delivery.settle.ack()
+            raise AssertionError("ended")
+
+        await handed_out()
+        again = await handed_out()
+        await again.settle.ack()

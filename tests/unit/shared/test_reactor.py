@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from slipway.contracts.project import ProjectRenamed
 from slipway.eventstore.dead_letters import DeadLetter, DeadLetters, ask_again
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryReaction
 from slipway.eventstore.store import Commit, Delivery
+from slipway.runtime import reactor
 from slipway.runtime.reactor import NoFact, Reactor, dead_letter
 
 from tests.simulation.platform import end, fact
@@ -400,16 +402,13 @@ async def test_no_trouble_of_one_ends_the_others():
         async def ack(self) -> None:
             raise ConnectionError("closed")
 
-        async def nak(self, delay: float) -> None:
-            raise ConnectionError("closed")
-
         in_progress = ack
 
     class Refusing(MemoryReaction):
         async def deliveries(self) -> AsyncIterator[Delivery]:
             async for delivery in super().deliveries():
                 settle = Settle() if text(delivery.commit) == "lost" else delivery.settle
-                yield Delivery(delivery.commit, 1, settle)
+                yield Delivery(delivery.commit, settle)
 
     class Store(World):
         @asynccontextmanager
@@ -454,6 +453,44 @@ async def test_what_was_not_finished_comes_again_after_a_restart():
 
 
 @virtual
+async def test_of_what_waits_so_many_bytes_are_held_and_the_rest_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(reactor, "_HELD", 3_000_000)
+    day, read = Day(), list[int]()
+
+    class Counted(World):
+        async def at(self, sequence: int) -> Commit | None:
+            read.append(sequence)
+            return await super().at(sequence)
+
+    day.world = Counted(latency=0.0)
+
+    async def handle(commit: Commit) -> None:
+        await asyncio.sleep(1)
+        day.note(text(commit)[:2])
+        if text(commit).startswith("9"):
+            raise RuntimeError("never")
+
+    async def dead(commit: Commit, _: Exception) -> None:
+        day.note(f"dead {text(commit)[:2]}")
+
+    for number in range(10):
+        await day.say("x" if number % 2 else f"k{number}", f"{number}{'.' * 450_000}")
+    async with day.reactor(handle, dead=dead, parallel=2):
+        await asyncio.sleep(300)
+        assert sorted(set(read)) == [7, 8, 9, 10]  # the first six are held
+        read.clear()
+        await day.say("y", "y.")
+        await asyncio.sleep(5)
+    assert read == []  # there is room again
+    done = [what.split(" ", 1)[1] for what in day.did]
+    assert [what for what in done if what in {"1.", "3.", "5.", "7."}] == ["1.", "3.", "5.", "7."]
+    assert set(done) == {f"{number}." for number in range(10)} | {"dead 9.", "y."}
+    assert len(acknowledged(day)) == 11
+
+
+@virtual
 async def test_waiting_work_is_kept_alive():
     day = Day()
     kept: list[tuple[float, str]] = []
@@ -465,9 +502,6 @@ async def test_waiting_work_is_kept_alive():
         async def ack(self) -> None:
             day.note(f"ack {self.name}")
 
-        async def nak(self, delay: float) -> None:
-            raise AssertionError(delay)
-
         async def in_progress(self) -> None:
             kept.append((asyncio.get_running_loop().time(), self.name))
 
@@ -475,8 +509,8 @@ async def test_waiting_work_is_kept_alive():
 
     class Two(MemoryReaction):
         async def deliveries(self) -> AsyncIterator[Delivery]:
-            yield Delivery(first, 1, Settle("1"))
-            yield Delivery(second, 1, Settle("2"))
+            yield Delivery(first, Settle("1"))
+            yield Delivery(second, Settle("2"))
             await asyncio.Event().wait()
 
     class Store(World):
