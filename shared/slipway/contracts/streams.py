@@ -14,6 +14,9 @@ DEAD = "DEAD"
 
 LIMITED = (LOGS, TELEMETRY, OBJECTS, DEAD)
 """Streams which forget: metrics counts what went."""
+REPLACING = (OBJECTS, DEAD)
+"""Those of them that keep the last message of each subject: of what went the server does not tell
+whether it was replaced or forgotten."""
 BUILD_LOGS_SECONDS = 90 * 86400
 """How long the log of a build is kept. It is read when something fails, and by who asks what ran
 in the last quarter; the outcome with its reason is in the event log for ever."""

@@ -1,5 +1,6 @@
 """Large values, a bucket for each use, in the stream OBJECTS."""
 
+import asyncio
 import gzip
 import json
 from typing import Protocol
@@ -21,7 +22,8 @@ class Objects(Protocol):
 
 class StreamObjects:
     """Objects in chunks: `obj.<bucket>.<name>.<number>`, and last of all the number of chunks at
-    `obj.<bucket>.<name>.end`, without which there is no object."""
+    `obj.<bucket>.<name>.end`, without which there is no object. They are packed in a thread: that
+    takes a while where they are large."""
 
     def __init__(self, stream: Stream, bucket: str, seconds: int) -> None:
         """Each is kept for so many seconds after it was put."""
@@ -29,7 +31,7 @@ class StreamObjects:
         self._headers = {"Nats-TTL": f"{seconds}s"}
 
     async def put(self, name: str, data: bytes) -> None:
-        packed = gzip.compress(data, 6)
+        packed = await asyncio.to_thread(gzip.compress, data, 6)
         chunks = [packed[at : at + _CHUNK] for at in range(0, len(packed), _CHUNK)]
         subject = f"obj.{self._bucket}.{name}"
         for number, chunk in enumerate(chunks):
@@ -48,4 +50,4 @@ class StreamObjects:
             if chunk is None:  # it goes from its beginning
                 return None
             data += chunk.data
-        return gzip.decompress(data)
+        return await asyncio.to_thread(gzip.decompress, data)

@@ -4,13 +4,15 @@ One message for a stream, JSON on `met._.<stream>`:
 
     {"at": "2026-01-02T03:04:05.678Z",     UTC
      "messages": 5000, "bytes": 7340032,   that are there
-     "gone": 120}                          messages since the stream was made
+     "gone": 120}                          messages since the stream was made; not told of a
+                                           stream in which a newer one replaces one
 """
 
 from collections.abc import Mapping
 from typing import Protocol
 
 import orjson
+from slipway.contracts.streams import REPLACING
 from slipway.eventstore.stream import Extent, Silent
 from slipway.kernel.clock import Clock
 from slipway.runtime.clock import iso
@@ -48,9 +50,15 @@ class Retention:
         """Raises Silent."""
         for name, stream in self._streams.items():
             extent = await stream.extent()
-            went = extent.gone - self._gone.get(name, extent.gone)
-            if went > 0:
-                self._log.info("a stream forgot", stream=name, messages=went)
-            self._gone[name] = extent.gone
             row = {"at": iso(self._clock.now()), **extent._asdict()}
+            if name in REPLACING:
+                del row["gone"]
+            else:
+                self._tell(name, extent.gone)
             await self._samples.publish(f"met._.{name}", orjson.dumps(row))
+
+    def _tell(self, name: str, gone: int) -> None:
+        went = gone - self._gone.get(name, gone)
+        if went > 0:
+            self._log.info("a stream forgot", stream=name, messages=went)
+        self._gone[name] = gone

@@ -1,0 +1,38 @@
+"""Large values: packing them must not hold the process up."""
+
+import gzip
+import threading
+from typing import Any
+
+import pytest
+from slipway.eventstore.objects import StreamObjects
+from slipway.eventstore.stream import Message
+
+
+class Stream:
+    def __init__(self) -> None:
+        self.messages: dict[str, bytes] = {}
+
+    async def publish(self, subject: str, data: bytes, **_: Any) -> None:
+        self.messages[subject] = data
+
+    async def last(self, subject: str) -> Message | None:
+        data = self.messages.get(subject)
+        return None if data is None else Message(subject, 1, data, 0)
+
+
+async def test_packing_is_done_beside_the_loop(monkeypatch: pytest.MonkeyPatch):
+    threads: list[threading.Thread] = []
+    for name in ("compress", "decompress"):
+
+        def noted(*args: Any, do: Any = getattr(gzip, name)) -> bytes:
+            threads.append(threading.current_thread())
+            return do(*args)
+
+        monkeypatch.setattr(gzip, name, noted)
+    stream: Any = Stream()
+    objects = StreamObjects(stream, "buildlogs", 60)
+    await objects.put("one", b"line\n" * 1_000_000)
+    assert await objects.get("one") == b"line\n" * 1_000_000
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
