@@ -40,9 +40,9 @@ def release(name: str, sequence: int) -> Release:
     return Release(
         deployment=name,
         sequence=sequence,
-        service=f"web-{name}",
+        swarm_service=f"web-{name}",
         image=BuiltImage(reference="sha256:1"),
-        specification="s",
+        specification_digest="s",
     )
 
 
@@ -62,14 +62,14 @@ IMPOSSIBLE = Failure(reason="engine-refused", detail="no such limit")
 
 
 def route(event: str, of: str | None, *releases: str, attempt: int = 1) -> dict[str, Any]:
-    state = RouteState(deployment=of, attempt=attempt, releases=releases)
+    state = RouteState(deployment=of, attempt=attempt, deployments=releases)
     return {"route": state, "route_event": event}
 
 
 def refused(deployment: str, attempt: int = 1) -> dict[str, Any]:
     """d1 is routed; another release was not."""
     refusal = Refusal(deployment=deployment, attempt=attempt, failure=FAILED)
-    state = RouteState(deployment="d1", attempt=1, releases=("d1",), refused=refusal)
+    state = RouteState(deployment="d1", attempt=1, deployments=("d1",), refused=refusal)
     return {"route": state, "route_event": "route.failed"}
 
 

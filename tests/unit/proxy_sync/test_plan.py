@@ -21,14 +21,14 @@ FAILURE = Failure(reason="no-answer", detail="silent")
 def release(deployment: str, **more: Any) -> Release:
     values = {"sequence": int(deployment[1:]), "port": 8000, "settle_seconds": 5.0, **more}
     return Release(
-        deployment=deployment, service=f"s-{deployment}", specification="x",
+        deployment=deployment, swarm_service=f"s-{deployment}", specification_digest="x",
         image=BuiltImage(reference="sha256:0"), **values,
     )  # fmt: skip
 
 
 def routed(deployment: str = OLD, *addresses: str, **more: Any) -> RouteState:
     return RouteState(
-        environment="env", deployment=deployment, attempt=1, releases=(deployment,),
+        environment="env", deployment=deployment, attempt=1, deployments=(deployment,),
         addresses=addresses or ("10.0.0.1",), bindings=(BINDING,), **more,
     )  # fmt: skip
 

@@ -204,7 +204,7 @@ def _serve(view: View) -> Step | None:
     release = view.releases.get(serving.deployment)
     if view.stopped:
         # Only once the proxy names nothing of it: callers must not meet what is going away.
-        if view.route_event != "route.withdrawn" and view.route.releases:
+        if view.route_event != "route.withdrawn" and view.route.deployments:
             return Wait(OPEN)
         if release is not None and release.replicas != 0:
             return Scale(release, 0)
@@ -222,7 +222,7 @@ def _serve(view: View) -> Step | None:
 
 def _clear(view: View) -> Step | None:
     """A release goes once it neither serves nor is wanted, and the proxy no longer names it."""
-    kept = set(view.route.releases)
+    kept = set(view.route.deployments)
     for release in (view.rollout.serving, view.rollout.wanted):
         if release is not None:
             kept.add(release.deployment)

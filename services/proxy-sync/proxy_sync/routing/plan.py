@@ -223,7 +223,7 @@ def due(view: View, probe: Probe) -> bool:
 def step(view: View, loaded: Routing) -> Step | None:
     """What is to be said or asked now that the proxy has `loaded`; None: nothing."""
     if _closed(view):
-        gone = view.route_event == "route.withdrawn" or not view.route.releases
+        gone = view.route_event == "route.withdrawn" or not view.route.deployments
         if gone and not (view.deleting and view.route_event != "route.withdrawn"):
             return None
         return Withdraw(RouteState(environment=view.route.environment))
@@ -273,7 +273,7 @@ def _state(view: View, loaded: Routing, attempt: int, refused: Refusal | None) -
         environment=view.rollout.environment or view.route.environment,
         deployment=loaded.deployment,
         attempt=attempt,
-        releases=(loaded.deployment,) if loaded.deployment else (),
+        deployments=(loaded.deployment,) if loaded.deployment else (),
         addresses=loaded.addresses,
         bindings=loaded.bindings,
         refused=refused,
