@@ -97,7 +97,7 @@ class RolloutCancelled(RolloutEvent):
 
 
 class RolloutSuperseded(RolloutEvent):
-    """A deployment with a higher sequence had already started."""
+    """A deployment with a higher sequence had already started, or too many waited behind it."""
 
     type = "rollout.superseded"
 

@@ -131,6 +131,17 @@ async def test_a_restart_does_not_give_it_more_time_to_answer():
 
 
 @virtual
+async def test_it_is_asked_before_it_fails_however_long_nobody_was_there():
+    async with routed() as platform:
+        await platform.stop("proxy-sync")
+        await platform.site.deploy("d1", limits=Limits(route=600))
+        await platform.world.until(lambda: "ready d1" in platform.site.rollout())
+        await asyncio.sleep(200)
+        platform.start("proxy-sync")
+        assert await platform.site.ended("d1", 20) == "rollout.succeeded"
+
+
+@virtual
 async def test_a_proxy_that_takes_nothing_fails_it_and_says_so():
     async with routed() as platform:
         await platform.site.deploy("d1")

@@ -104,8 +104,7 @@ def resting(state: RolloutState) -> bool:
 def until(requested: datetime, now: datetime, limits: Limits, phase: float) -> datetime:
     """When a phase that begins now and may last so many seconds is over: at the latest when the
     whole deployment has had its time, counted from its request. Neither is ever renewed."""
-    whole = limits.queue + limits.build + limits.rollout + limits.route
-    return min(now + timedelta(seconds=phase), requested + timedelta(seconds=whole))
+    return min(now + timedelta(seconds=phase), requested + timedelta(seconds=limits.whole))
 
 
 def queued(state: RolloutState, pending: Pending, environment: str) -> RolloutState | None:

@@ -138,6 +138,8 @@ class Steps:
             case Create(release, replicas, repair):
                 await self._create(owner, state, release, replicas, memory)
                 await self._releases.look(owner)
+                if memory.impossible is None:
+                    self._there(owner, release)
                 if repair:
                     what = f"the release of {release.deployment} was missing and was made again"
                     await self._drift(subject, view, of, what)
@@ -167,8 +169,10 @@ class Steps:
                 await self._releases.look(owner)
                 await failpoints.hit("deployer.remove.after")
             case Scale(release, replicas):
-                await self._engine.scale(release, replicas)
-                await self._releases.look(owner)
+                try:
+                    await self._engine.scale(release, replicas)
+                finally:  # somebody else may have changed it: its version is another then
+                    await self._releases.look(owner)
             case NoteScaled(replicas):
                 after = state.model_copy(update={"replicas": replicas})
                 await self._append(
@@ -269,6 +273,15 @@ class Steps:
             memory.impossible = explain.refused(str(error))
             return
         await failpoints.hit("deployer.create.after")
+
+    def _there(self, owner: Owner, release: Release) -> None:
+        """What was made is seen. If not, something else has its name."""
+        if release.deployment not in self._releases.of(owner):
+            name = release.swarm_service
+            raise EngineRefused(
+                f"the Swarm service {name} is there, without the labels or the mode of a release;"
+                f" remove it with `docker service rm {name}`"
+            )
 
     async def _drift(self, subject: Subject, view: View, of: Of, what: str) -> None:
         logger().info("drift repaired", what=what)
