@@ -234,8 +234,8 @@ class Site:
         )  # fmt: skip
         yield self._commit("build", id_, built)
         release = Release(
-            deployment=id_, sequence=sequence, service=f"slipway-{self._name}-{id_[-12:]}",
-            image=image, specification=self._digest, port=8080, commit=commit,
+            deployment=id_, sequence=sequence, swarm_service=f"slipway-{self._name}-{id_[-12:]}",
+            image=image, specification_digest=self._digest, port=8080, commit=commit,
         )  # fmt: skip
         task = Task(id=f"task{number}", address="10.0.5.7")
         state = self._state.model_copy(
@@ -251,7 +251,7 @@ class Site:
         host = f"{self._name}.example"
         binding = Binding(domain=derived("domain", service), host=host, path="/", port=8080)
         route = RouteState(
-            environment=self._environment, deployment=id_, attempt=1, releases=(id_,),
+            environment=self._environment, deployment=id_, attempt=1, deployments=(id_,),
             addresses=("10.0.5.7:8080",), bindings=(binding,),
         )  # fmt: skip
         yield self._commit("route", service, RouteActivated(**about, deployment=id_, state=route))

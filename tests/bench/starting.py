@@ -60,8 +60,9 @@ def stopped(history: History, count: int) -> Iterator[Message]:
         for event in (created, ServiceScaled(replicas=2), ServiceStopped()):
             yield history.commit(service, event)
         release = Release(
-            deployment=derived("deployment", number), sequence=1, service=f"bench-web-{number}",
-            image=BuiltImage(reference=f"sha256:{number:064x}"), specification="x" * 32,
+            deployment=derived("deployment", number), sequence=1,
+            swarm_service=f"bench-web-{number}", specification_digest="x" * 32,
+            image=BuiltImage(reference=f"sha256:{number:064x}"),
         )  # fmt: skip
         state = RolloutState(environment=ENVIRONMENT, serving=release, highest=1, replicas=2)
         rollout = Subject(ORGANIZATION, "rollout", id_)

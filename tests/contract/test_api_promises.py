@@ -150,7 +150,12 @@ async def _succeed(
     )
     await platform.append(of, BuildSucceeded(kind="application", **here, image=IMAGE, commit=built))
     release = Release(
-        deployment=deployment, sequence=1, service="s", image=IMAGE, specification="x", commit=built
+        deployment=deployment,
+        sequence=1,
+        swarm_service="s",
+        image=IMAGE,
+        specification_digest="x",
+        commit=built,
     )
     serving = RolloutSucceeded(
         service=service["id"],

@@ -82,8 +82,8 @@ async def test_the_former_addresses_are_gone(platform: Platform):
 
 async def _serves(platform: Platform, service: dict[str, Any]) -> None:
     release = Release(
-        deployment=str(uuid4()), sequence=1, service="x",
-        image=BuiltImage(reference="sha256:1"), specification="",
+        deployment=str(uuid4()), sequence=1, swarm_service="x",
+        image=BuiltImage(reference="sha256:1"), specification_digest="",
     )  # fmt: skip
     state = RolloutState(environment=service["environment"], serving=release)
     await platform.append(

@@ -42,7 +42,7 @@ class Day:
         """What was given up may meet the proxy's switch; what served never goes before it."""
         route = routed(self.world, self.site.id)
         served = self.site.ends(deployment) == ["rollout.succeeded"]
-        if served and route is not None and deployment in route.state.releases:
+        if served and route is not None and deployment in route.state.deployments:
             self.wrong.append(f"{deployment} was removed while it was routed to")
 
     async def deployers(self) -> None:

@@ -154,6 +154,7 @@ class World(MemoryStore):
         return found[-1] if found else None
 
     async def heads(self, organization: str, category: str) -> list[Commit]:
+        await self._wait()
         self._asked("heads")
         return await super().heads(organization, category)
 

@@ -6,6 +6,7 @@ import socket
 
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested
+from slipway.contracts.event import NewerRelease, Unknown
 from slipway.contracts.project import EnvironmentCreated, EnvironmentDeletionRequested
 from slipway.contracts.route import NetworkLeft, RouteEvent
 from slipway.contracts.service import (
@@ -47,6 +48,9 @@ def reaction(rollouts: Rollouts, networks: Networks) -> Handle:
                 case BuildSucceeded():
                     await rollouts.queue(commit, event)
                     rollouts.ensure(organization, event.service)
+                case Unknown(name=BuildSucceeded.type):
+                    # A dead letter in the end: no head would tell of it later.
+                    raise NewerRelease(f"{event.name} of a newer release can't be rolled out")
                 case DeploymentStopRequested():
                     rollouts.ensure(organization, event.service)
                 case EnvironmentDeletionRequested():

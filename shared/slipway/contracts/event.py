@@ -9,6 +9,7 @@ from slipway.kernel.envelope import Stored
 
 type Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
+UNKNOWN = "unknown"
 REGISTRY: dict[str, type["Event"]] = {}
 UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 """(type, from version) → a pure function to the next version's data."""
@@ -43,7 +44,7 @@ class Event(Value):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         wire = cls.__dict__.get("type")
-        if wire is None:
+        if wire is None or wire == UNKNOWN:
             return
         if REGISTRY.setdefault(wire, cls) is not cls:
             raise TypeError(f"two events are called {wire!r}")
@@ -51,10 +52,24 @@ class Event(Value):
 
 class Unknown(Event):
     """An event of a newer release: its type, its version, a literal or an alternative in it isn't
-    known here. It is kept as it is and skipped by folds."""
+    known here. It is kept as it is and skipped by folds. `name` is what its own `type` would be."""
 
+    type = UNKNOWN
     name: str
     data: dict[str, Any]
+
+
+class NewerRelease(Exception):
+    """A newer release wrote it. It can't be read here, so nothing follows from it: not even that
+    there is nothing."""
+
+
+def readable[E: Event](last: Event | None, cls: type[E]) -> E | None:
+    """The last event of an aggregate whose state it carries; None where it is another, or there is
+    none. Raises NewerRelease."""
+    if isinstance(last, Unknown):
+        raise NewerRelease(f"{last.name} was written by a newer release and can't be read by this")
+    return last if isinstance(last, cls) else None
 
 
 def encode(event: Event) -> dict[str, Any]:
@@ -67,7 +82,7 @@ def newest(stored: dict[str, Any]) -> Stored:
     wire, version, data = stored["t"], stored["v"], stored["d"]
     cls = REGISTRY.get(wire)
     if cls is None or version > cls.v:
-        return Stored("unknown", {"name": wire, "data": data})
+        return Stored(UNKNOWN, {"name": wire, "data": data})
     while version < cls.v:
         data = UPCASTERS[wire, version](data)
         version += 1

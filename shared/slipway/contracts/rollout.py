@@ -7,14 +7,15 @@ from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind
 
 
 class Release(Value):
-    """One deployment on the engine: a Swarm service of its own, whose name is `service`. `sequence`
-    is that of its `deployment.requested`; `port` the resolved one, None where it has none."""
+    """One deployment on the engine: a Swarm service of its own, whose name is `swarm_service`.
+    `sequence` is that of its `deployment.requested`; `port` the resolved one, None where it has
+    none; `specification_digest` that of the deployment's specification."""
 
     deployment: str
     sequence: int
-    service: str
+    swarm_service: str
     image: BuiltImage
-    specification: str
+    specification_digest: str
     port: int | None = None
     settle_seconds: float = 5.0
     drain_seconds: float = 5.0
@@ -96,7 +97,7 @@ class RolloutCancelled(RolloutEvent):
 
 
 class RolloutSuperseded(RolloutEvent):
-    """A deployment with a higher sequence had already started."""
+    """A deployment with a higher sequence had already started, or too many waited behind it."""
 
     type = "rollout.superseded"
 

@@ -26,14 +26,14 @@ class Refusal(Value):
 
 
 class RouteState(Value):
-    """`deployment` is the release that serves; `releases` are all the deployments whose tasks the
-    proxy's configuration names, so a release outside it may be removed. `addresses` are
+    """`deployment` is the one that serves; `deployments` are all whose tasks the proxy's
+    configuration names, so the release of any other may be removed. `addresses` are
     `ip:port`; `bindings` empty when nothing is routed (no domain)."""
 
     environment: str = ""
     deployment: str | None = None
     attempt: int = 0
-    releases: tuple[str, ...] = ()
+    deployments: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     bindings: tuple[Binding, ...] = ()
     refused: Refusal | None = None

@@ -51,7 +51,9 @@ def started(attempt: int = 1) -> BuildStarted:
 
 
 def release(deployment: str) -> Release:
-    return Release(deployment=deployment, sequence=1, service="x", image=IMAGE, specification="")
+    return Release(
+        deployment=deployment, sequence=1, swarm_service="x", image=IMAGE, specification_digest=""
+    )
 
 
 def rolling(until: float, *, ready: bool = False, deployment: str = "d1") -> RolloutState:

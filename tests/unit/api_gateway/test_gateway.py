@@ -292,7 +292,11 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
     assert before is not None
     assert before["services"][0]["status"] == "not deployed"
     release = Release(
-        deployment="d1", sequence=1, service="s", image=BuiltImage(reference="r"), specification="x"
+        deployment="d1",
+        sequence=1,
+        swarm_service="s",
+        image=BuiltImage(reference="r"),
+        specification_digest="x",
     )
     serving = RolloutSucceeded(
         service=service, kind="application", deployment="d1", state=RolloutState(serving=release)

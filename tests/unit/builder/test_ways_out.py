@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 from builder.build.job import Job
+from builder.build.react import key
 from slipway.contracts.build import BuildFailed, BuildStarted
 from slipway.contracts.deployment import Limits
+from slipway.contracts.event import NewerRelease
 from slipway.contracts.logs import LogLine
 from slipway.contracts.values import BuiltImage, Variable
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 from slipway.runtime.reactor import NoFact
 
-from tests.simulation.platform import end
+from tests.simulation.platform import end, fact, newer
 from tests.simulation.world import Life, virtual
 from tests.unit.builder.yard import IMAGE, Yard, running, service
 
@@ -176,3 +178,16 @@ async def test_a_log_that_cannot_be_stored_fails_no_build(yard: Yard):
         await yard.request("d1")
         await yard.outcome(seconds=40)
     assert yard.told() == ["started 1", "succeeded"]
+
+
+@virtual
+async def test_a_request_of_a_newer_release_is_not_passed_over(yard: Yard):
+    request = await yard.request("d1")
+    commit = await fact(yard.world, "deployment", "d2", newer(request.events[0]))
+    builds = yard.builds(Life())
+    assert key(commit) is not None
+    with pytest.raises(NewerRelease) as caught:
+        await builds.react(commit)
+    with pytest.raises(NoFact):  # so it becomes a dead letter
+        await builds.dead(commit, caught.value)
+    assert yard.works == []

@@ -60,8 +60,8 @@ async def stopped(world: World, swarm: Swarm, count: int) -> None:
     """So many services which are stopped, as the log and the engine have them."""
     for site in await sites(world, swarm, count):
         release = Release(
-            deployment=f"d-{site.id}", sequence=1, service=f"sim-{site.name}",
-            image=BuiltImage(reference="sha256:1"), specification="x",
+            deployment=f"d-{site.id}", sequence=1, swarm_service=f"sim-{site.name}",
+            image=BuiltImage(reference="sha256:1"), specification_digest="x",
         )  # fmt: skip
         state = RolloutState(environment=ENVIRONMENT, serving=release, stopped=True, highest=1)
         await fact(world, "rollout", site.id, RolloutScaled(state=state, **site.told))

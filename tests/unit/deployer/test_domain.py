@@ -14,8 +14,8 @@ ONE, TWO = Pending(deployment="d1", sequence=10), Pending(deployment="d2", seque
 def release(pending: Pending) -> Release:
     image = BuiltImage(reference="sha256:1")
     return Release(
-        deployment=pending.deployment, sequence=pending.sequence, service="s", image=image,
-        specification="x",
+        deployment=pending.deployment, sequence=pending.sequence, swarm_service="s", image=image,
+        specification_digest="x",
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from slipway.contracts import labels
 from slipway.contracts.deployment import Limits
 from slipway.contracts.rollout import RolloutFailed
 from slipway.contracts.values import Failure
@@ -158,3 +159,53 @@ async def test_a_log_that_is_away_for_long_fails_nothing():
     world.away = False
     assert await site.ended("d1") == "rollout.succeeded"
     await end(*running)
+
+
+JOB = {"ReplicatedJob": {"TotalCompletions": 1}}
+
+
+@virtual
+async def test_a_swarm_service_that_is_no_release_is_left_out():
+    """A job of ours, and one that lacks our labels."""
+    async with platform() as site:
+        await site.deploy("d1")
+        await site.ended("d1")
+        (release,) = site.swarm.services.values()
+        marks = release["Spec"]["Labels"]
+        few = {name: marks[name] for name in (labels.INSTANCE, labels.SERVICE)}
+        for name, spec in (("job", release["Spec"] | {"Mode": JOB}), ("few", {"Labels": few})):
+            odd = {"ID": name, "Version": {"Index": 1}, "Spec": spec | {"Name": name}}
+            site.swarm.services[name] = odd
+        another = asyncio.create_task(deployer(site.world, site.swarm, Life()))
+        await asyncio.sleep(60)
+        await site.deploy("d2")
+        assert await site.ended("d2") == "rollout.succeeded"
+        assert not another.done()
+        await end(another)
+        assert {"job", "few"} < site.swarm.services.keys()
+
+
+@virtual
+async def test_a_release_whose_labels_somebody_took_is_not_made_again_for_ever():
+    async with platform() as site:
+        await site.deploy("d1")
+        await site.ended("d1")
+        (release,) = site.swarm.services.values()
+        release["Spec"]["Labels"] = dict(release["Spec"]["Labels"])
+        taken = release["Spec"]["Labels"].pop(labels.DEPLOYMENT)
+        await asyncio.sleep(300)
+        assert site.world.events("drift", site.id) == []
+        assert site.swarm.asked["POST services/create"] < 60
+        release["Spec"]["Labels"][labels.DEPLOYMENT] = taken
+        await site.deploy("d2")
+        assert await site.ended("d2") == "rollout.succeeded"
+
+
+@virtual
+async def test_a_first_list_that_fails_ends_no_process():
+    swarm = Faulty("GET services")
+    async with platform(swarm=swarm) as site:
+        await site.deploy("d1")
+        await asyncio.sleep(10)
+        swarm.faulty = ()
+        assert await site.ended("d1") == "rollout.succeeded"

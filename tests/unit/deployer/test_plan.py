@@ -9,7 +9,7 @@ from deployer.rollout import explain
 from deployer.rollout.domain import Phase, ReleaseView, TaskView, View
 from deployer.rollout.plan import (
     IDLE,
-    OPEN,
+    SOON,
     Cancel,
     Create,
     Drop,
@@ -40,9 +40,9 @@ def release(name: str, sequence: int) -> Release:
     return Release(
         deployment=name,
         sequence=sequence,
-        service=f"web-{name}",
+        swarm_service=f"web-{name}",
         image=BuiltImage(reference="sha256:1"),
-        specification="s",
+        specification_digest="s",
     )
 
 
@@ -62,19 +62,22 @@ IMPOSSIBLE = Failure(reason="engine-refused", detail="no such limit")
 
 
 def route(event: str, of: str | None, *releases: str, attempt: int = 1) -> dict[str, Any]:
-    state = RouteState(deployment=of, attempt=attempt, releases=releases)
+    state = RouteState(deployment=of, attempt=attempt, deployments=releases)
     return {"route": state, "route_event": event}
 
 
 def refused(deployment: str, attempt: int = 1) -> dict[str, Any]:
     """d1 is routed; another release was not."""
     refusal = Refusal(deployment=deployment, attempt=attempt, failure=FAILED)
-    state = RouteState(deployment="d1", attempt=1, releases=("d1",), refused=refusal)
+    state = RouteState(deployment="d1", attempt=1, deployments=("d1",), refused=refusal)
     return {"route": state, "route_event": "route.failed"}
 
 
 OLD_ROUTE = route("route.activated", "d1", "d1")
 NEW_ROUTE = route("route.activated", "d2", "d2")
+
+
+MANY = tuple(Pending(deployment=f"e{number}", sequence=number) for number in range(50, 251))
 
 
 def idle(**more: Any) -> View:
@@ -121,7 +124,7 @@ TABLE: dict[str, tuple[View, Step]] = {
     "an equal one as well": (queue(("d2", 20), highest=20), Drop(D2, superseded=True)),
     "what is rolled out goes before the queue": (
         state_of(rolling(STARTING), queue=(D3,)),
-        Wait(OPEN),
+        Wait(SOON),
     ),
     # a rollout: the release
     "its service is made": (rolling(), Create(NEW, 1)),
@@ -132,7 +135,7 @@ TABLE: dict[str, tuple[View, Step]] = {
         state_of(rolling(), deadline=PAST),
         Fail(explain.too_late()),
     ),
-    "an engine that is away is waited for": (rolling(away="no answer"), Wait(OPEN)),
+    "an engine that is away is waited for": (rolling(away="no answer"), Wait(SOON)),
     "until its time is over": (
         state_of(rolling(away="no answer"), deadline=PAST),
         Fail(explain.engine_away("no answer")),
@@ -142,13 +145,13 @@ TABLE: dict[str, tuple[View, Step]] = {
         rolling(away="no answer", stops=frozenset({"d2"})),
         Cancel(),
     ),
-    "what serves is left alone meanwhile": (idle(away="no answer", releases={}), Wait(OPEN)),
+    "what serves is left alone meanwhile": (idle(away="no answer", releases={}), Wait(SOON)),
     "what can't be made fails": (rolling(impossible=IMPOSSIBLE), Fail(IMPOSSIBLE)),
     "a change of replicas is followed": (
         rolling(STARTING, replicas=2),
         Scale(STARTING, 2),
     ),
-    "its tasks are waited for": (rolling(STARTING), Wait(OPEN)),
+    "its tasks are waited for": (rolling(STARTING), Wait(SOON)),
     "one of two runs": (
         state_of(
             rolling(
@@ -158,7 +161,7 @@ TABLE: dict[str, tuple[View, Step]] = {
             ),
             replicas=2,
         ),
-        Wait(OPEN),
+        Wait(SOON),
     ),
     "what serves is scaled beside it": (
         rolling(on_engine("d2", task("a"), task("b", "starting"), replicas=2), replicas=2),
@@ -166,17 +169,17 @@ TABLE: dict[str, tuple[View, Step]] = {
     ),
     "tasks without an address don't count": (
         rolling(on_engine("d2", replace(task("a"), address=""))),
-        Wait(OPEN),
+        Wait(SOON),
     ),
     "all run": (rolling(ON_NEW), Ready((Task(id="t2", address="10.0.0.5"),))),
     "both run": (
         rolling(on_engine("d2", *TWO, replicas=2), replicas=2),
         Ready((Task(id="a", address="10.0.0.5"), Task(id="b", address="10.0.0.5"))),
     ),
-    "the proxy is waited for": (rolling(ON_NEW, ready=True), Wait(OPEN)),
+    "the proxy is waited for": (rolling(ON_NEW, ready=True), Wait(SOON)),
     "a task that goes away on purpose is no failure": (
         rolling(on_engine("d2", task("t2", "stopping"))),
-        Wait(OPEN),
+        Wait(SOON),
     ),
     # a rollout: how it ends
     "the proxy switched": (rolling(ON_NEW, ready=True, **NEW_ROUTE), Succeed()),
@@ -186,16 +189,16 @@ TABLE: dict[str, tuple[View, Step]] = {
     ),
     "another attempt's route is not ours": (
         rolling(ON_NEW, ready=True, **route("route.activated", "d2", "d2", attempt=2)),
-        Wait(OPEN),
+        Wait(SOON),
     ),
-    "the former's route is not ours": (rolling(ON_NEW, ready=True, **OLD_ROUTE), Wait(OPEN)),
+    "the former's route is not ours": (rolling(ON_NEW, ready=True, **OLD_ROUTE), Wait(SOON)),
     "asked to stop before its service": (rolling(stops=frozenset({"d2"})), Cancel()),
     "asked to stop while it starts": (rolling(STARTING, stops=frozenset({"d2"})), Cancel()),
     "asked to stop while probed": (
         rolling(ON_NEW, ready=True, stops=frozenset({"d2"})),
         Cancel(),
     ),
-    "another's stop is not ours": (rolling(STARTING, stops=frozenset({"d3"})), Wait(OPEN)),
+    "another's stop is not ours": (rolling(STARTING, stops=frozenset({"d3"})), Wait(SOON)),
     "the proxy switched and then changed addresses": (
         rolling(ON_NEW, ready=True, **route("route.changed", "d2", "d2")),
         Succeed(),
@@ -203,11 +206,11 @@ TABLE: dict[str, tuple[View, Step]] = {
     "the proxy refused": (rolling(ON_NEW, ready=True, **refused("d2")), Fail(FAILED)),
     "another attempt's refusal is not ours": (
         rolling(ON_NEW, ready=True, **refused("d2", attempt=2)),
-        Wait(OPEN),
+        Wait(SOON),
     ),
     "another's refusal is not ours": (
         rolling(ON_NEW, ready=True, **refused("d0")),
-        Wait(OPEN),
+        Wait(SOON),
     ),
     # what serves
     "the serving release is missing": (idle(releases={}), Create(OLD, 1, repair=True)),
@@ -247,7 +250,7 @@ TABLE: dict[str, tuple[View, Step]] = {
         Remove(ON_OLD),
     ),
     # stopped
-    "stopping waits for the proxy": (idle(stopped=True), Wait(OPEN)),
+    "stopping waits for the proxy": (idle(stopped=True), Wait(SOON)),
     "stopping scales to none": (
         idle(stopped=True, **route("route.withdrawn", "d1")),
         Scale(ON_OLD, 0),
@@ -287,6 +290,11 @@ TABLE: dict[str, tuple[View, Step]] = {
     ),
     # being deleted
     "deleting cancels the rollout": (rolling(STARTING, deleting=True), Cancel()),
+    "of too many that wait the oldest goes": (
+        state_of(rolling(STARTING), queue=MANY),
+        Drop(MANY[0], superseded=True),
+    ),
+    "as many as may wait do": (state_of(rolling(STARTING), queue=MANY[1:]), Wait(SOON)),
     "deleting empties the queue": (
         queue(("d2", 20), deleting=True),
         Drop(D2, superseded=False),

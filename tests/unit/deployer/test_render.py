@@ -35,9 +35,9 @@ def service(given: dict[str, Any]) -> dict[str, Any]:
         release=Release(
             deployment="deployment",
             sequence=7,
-            service="slipway-web-deployment",
+            swarm_service="slipway-web-deployment",
             image=image,
-            specification="digest",
+            specification_digest="digest",
             port=render.port_of(wanted, given.get("ports", [])),
         ),
         specification=wanted,

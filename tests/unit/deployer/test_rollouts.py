@@ -218,6 +218,16 @@ async def test_the_world_is_made_equal_to_the_log():
 
 
 @virtual
+async def test_what_changed_under_its_hands_is_scaled_all_the_same():
+    async with platform() as site:
+        await site.deploy("d1")
+        await site.ended("d1")
+        next(iter(site.swarm.services.values()))["Version"]["Index"] += 1
+        await site.scale(2)
+        await site.world.until(lambda: site.swarm.releases() == {"d1": 2}, 5)
+
+
+@virtual
 async def test_stop_waits_for_the_proxy_and_start_brings_a_release():
     async with platform(routed=False) as site:
         await site.deploy("d1")

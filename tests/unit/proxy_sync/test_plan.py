@@ -21,14 +21,14 @@ FAILURE = Failure(reason="no-answer", detail="silent")
 def release(deployment: str, **more: Any) -> Release:
     values = {"sequence": int(deployment[1:]), "port": 8000, "settle_seconds": 5.0, **more}
     return Release(
-        deployment=deployment, service=f"s-{deployment}", specification="x",
+        deployment=deployment, swarm_service=f"s-{deployment}", specification_digest="x",
         image=BuiltImage(reference="sha256:0"), **values,
     )  # fmt: skip
 
 
 def routed(deployment: str = OLD, *addresses: str, **more: Any) -> RouteState:
     return RouteState(
-        environment="env", deployment=deployment, attempt=1, releases=(deployment,),
+        environment="env", deployment=deployment, attempt=1, deployments=(deployment,),
         addresses=addresses or ("10.0.0.1",), bindings=(BINDING,), **more,
     )  # fmt: skip
 
@@ -120,10 +120,19 @@ def test_every_task_has_to_answer():
     assert plan.routing(view).addresses == ("10.0.0.2", "10.0.0.3")
 
 
+def test_nothing_fails_unasked_however_long_this_process_was_away():
+    view = first(waited=500.0, now=100.1)
+    assert said(view) is None
+    assert said(replace(view, now=200.0)) is None, "none of its tasks has been asked"
+    once = {("t2", 8000): Asked(last=100.1, bad=1, text="GET / answered 503")}
+    assert said(replace(view, asked=once, now=110.0)) is None
+    assert isinstance(said(replace(view, asked=once, now=110.1)), plan.Fail)
+
+
 def test_what_never_answers_fails_with_its_last_words():
     view = first(asked={("t2", 8000): Asked(last=189.0, bad=90, text="GET / answered 503")})
     assert said(replace(view, now=190.0, waited=90.0)) is None
-    step = said(replace(view, now=100.1, waited=90.1))
+    step = said(replace(view, now=110.1, waited=90.1))
     assert isinstance(step, plan.Fail)
     assert step.failure.reason == "no-answer"
     assert "503" in step.failure.detail

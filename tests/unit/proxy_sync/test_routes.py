@@ -13,7 +13,7 @@ from slipway.contracts.rollout import Release, RolloutFailed, RolloutScaled, Rol
 from slipway.contracts.route import RouteState, RouteWithdrawn
 from slipway.contracts.values import BuiltImage, Runtime
 
-from tests.simulation.platform import ENVIRONMENT, PROJECT, Site, deployer, end, fact
+from tests.simulation.platform import ENVIRONMENT, PROJECT, Site, deployer, end, fact, newer
 from tests.simulation.proxy import Traefik, add_domain, proxy_sync
 from tests.simulation.world import Life, Swarm, World, virtual
 
@@ -131,6 +131,17 @@ async def test_a_restart_does_not_give_it_more_time_to_answer():
 
 
 @virtual
+async def test_it_is_asked_before_it_fails_however_long_nobody_was_there():
+    async with routed() as platform:
+        await platform.stop("proxy-sync")
+        await platform.site.deploy("d1", limits=Limits(route=600))
+        await platform.world.until(lambda: "ready d1" in platform.site.rollout())
+        await asyncio.sleep(200)
+        platform.start("proxy-sync")
+        assert await platform.site.ended("d1", 20) == "rollout.succeeded"
+
+
+@virtual
 async def test_a_proxy_that_takes_nothing_fails_it_and_says_so():
     async with routed() as platform:
         await platform.site.deploy("d1")
@@ -239,8 +250,8 @@ async def test_what_is_stopped_costs_nothing_at_start(count: int):
         site = Site(world, swarm, f"service-{number}", f"web-{number}")
         await site.create()
         release = Release(
-            deployment=f"d{number}", sequence=1, service=f"sim-{number}",
-            image=BuiltImage(reference="sha256:1"), specification="x",
+            deployment=f"d{number}", sequence=1, swarm_service=f"sim-{number}",
+            image=BuiltImage(reference="sha256:1"), specification_digest="x",
         )  # fmt: skip
         state = RolloutState(environment=ENVIRONMENT, serving=release, stopped=True, highest=1)
         await fact(world, "rollout", site.id, RolloutScaled(state=state, **site.told))
@@ -270,3 +281,55 @@ async def test_the_log_is_read_when_it_has_gone_on_and_else_seldom():
         platform.world.read_calls.clear()
         await asyncio.sleep(30)
         assert platform.world.read_calls.total() <= 31 * 3
+
+
+@pytest.mark.parametrize("category", ["rollout", "route"])
+@virtual
+async def test_what_a_newer_release_wrote_is_left_as_it_is(category: str):
+    """Asked to be stopped, by a process that was there and by one that begins."""
+    async with routed() as platform:
+        await platform.site.deploy("d1")
+        await platform.site.ended("d1")
+        await platform.stop("deployer")
+        await asyncio.sleep(40)
+        last = platform.world.events(category, platform.site.id)[-1]
+        await fact(platform.world, category, platform.site.id, newer(last))
+        said, document = platform.types("route", platform.site.id), platform.traefik.documents
+        before = document[platform.site.id]
+        await platform.site.stop_service()
+        await platform.site.delete()
+        for _ in range(2):
+            await asyncio.sleep(60)
+            assert platform.serves() == {"d1"}
+            assert document[platform.site.id] == before
+            assert not platform.running["proxy-sync"].done()
+            await platform.stop("proxy-sync")
+            platform.start("proxy-sync")
+        assert platform.types("route", platform.site.id) == said
+
+
+@virtual
+async def test_the_network_of_what_a_newer_release_wrote_is_not_left():
+    async with routed() as platform:
+        await platform.site.deploy("d1")
+        await platform.site.ended("d1")
+        await platform.stop("deployer")
+        await fact(platform.world, "rollout", platform.site.id, newer(platform.site.last()))
+        gone = EnvironmentDeletionRequested(project=PROJECT)
+        await fact(platform.world, "environment", ENVIRONMENT, gone)
+        await asyncio.sleep(60)
+        assert platform.types("route", ENVIRONMENT) == []
+
+
+@virtual
+async def test_the_part_of_a_route_that_cant_be_read_stays_at_start():
+    world, swarm = World(), Swarm()
+    site = Site(world, swarm)
+    state = RouteState(environment=ENVIRONMENT)
+    await fact(world, "route", site.id, newer(RouteWithdrawn(state=state, **site.told)))
+    traefik = Traefik(swarm)
+    traefik.documents[site.id] = traefik.documents["service-9"] = {"http": {}}
+    running = asyncio.create_task(proxy_sync(world, swarm, traefik, Life()))
+    await asyncio.sleep(10)
+    assert traefik.names() == {"platform", site.id}
+    await end(running)

@@ -74,8 +74,8 @@ IMAGE = BuiltImage(
 )  # fmt: skip
 STEPS = (Step(name=LONG, started=AT, ended=AT),) * 5000
 RELEASE = Release(
-    deployment=ID, sequence=1 << 50, service="s" * 200, image=IMAGE, specification="0" * 32,
-    health_path="/" * 500, commit=COMMIT,
+    deployment=ID, sequence=1 << 50, swarm_service="s" * 200, image=IMAGE,
+    specification_digest="0" * 32, health_path="/" * 500, commit=COMMIT,
 )  # fmt: skip
 STATE = RolloutState(
     environment=ID, serving=RELEASE, wanted=RELEASE, deadline=AT,

@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested
-from slipway.contracts.event import Event
+from slipway.contracts.event import Event, NewerRelease, Unknown
 from slipway.contracts.values import BuiltImage, Failure
 from slipway.eventstore.log_store import LogStore
 from slipway.eventstore.objects import Objects
@@ -74,7 +74,14 @@ class _Order:
 def key(commit: Commit) -> str | None:
     """Builds of one service one after another; other events of deployments don't concern it."""
     event = commit.events[0]
+    if _of_newer(event):
+        return commit.subject.id
     return event.service if isinstance(event, DeploymentRequested) else None
+
+
+def _of_newer(event: Event) -> bool:
+    """A request that this release can't read."""
+    return isinstance(event, Unknown) and event.name == DeploymentRequested.type
 
 
 class Builds:
@@ -108,6 +115,9 @@ class Builds:
 
     async def react(self, commit: Commit) -> None:
         requested = commit.events[0]
+        if _of_newer(requested):
+            # A dead letter in the end: it can be asked for again when it can be read.
+            raise NewerRelease("a request of a newer release can't be built by this one")
         if not isinstance(requested, DeploymentRequested):
             return
         source = source_of(requested.specification.settings.source)

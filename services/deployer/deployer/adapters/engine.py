@@ -6,6 +6,7 @@ from typing import Any
 
 from slipway.contracts import labels
 from slipway.runtime.engine import EngineMissing, EngineRefused, EngineTransport
+from slipway.runtime.logging import logger
 
 from deployer.rollout.domain import Phase, ReleaseView, TaskView
 from deployer.rollout.releases import Found, Owner
@@ -48,7 +49,8 @@ def task_view(task: Mapping[str, Any], network: str) -> TaskView:
 
 
 def release_view(found: Mapping[str, Any]) -> ReleaseView:
-    """Of a Swarm service, without its tasks."""
+    """Of a Swarm service, without its tasks. Raises KeyError where it is no release: it lacks our
+    labels, or is not replicated."""
     spec = found["Spec"]
     return ReleaseView(
         id=found["ID"],
@@ -64,6 +66,8 @@ class Engine:
         self._engine = api
         self._instance = instance
         self._api: tuple[int, int] = (0, 0)
+        self._odd: set[str] = set()
+        """Ids of Swarm services that are no releases, though they are marked so: said once."""
         self.query = api.query
 
     async def knows_start_interval(self) -> bool:
@@ -82,10 +86,19 @@ class Engine:
         views: Found = {}
         for found in await self.query("services", params={"filters": self._filter(mark)}):
             marks = found["Spec"]["Labels"]
-            view = release_view(found)
-            of = (marks[labels.ORGANIZATION], marks[labels.SERVICE])
+            try:
+                view, of = release_view(found), (marks[labels.ORGANIZATION], marks[labels.SERVICE])
+            except (KeyError, TypeError) as error:
+                self._say_odd(found, error)
+                continue
             views.setdefault(of, {})[view.deployment] = view
         return views
+
+    def _say_odd(self, found: Mapping[str, Any], error: Exception) -> None:
+        if found["ID"] not in self._odd:
+            self._odd.add(found["ID"])
+            name = found["Spec"].get("Name")
+            logger().warning("a Swarm service is no release", name=name, lacks=str(error))
 
     async def tasks(self, releases: Collection[str]) -> dict[str, tuple[TaskView, ...]]:
         """Id of a release → its tasks, oldest first. One question."""

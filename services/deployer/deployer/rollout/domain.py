@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from slipway.contracts.deployment import Limits
-from slipway.contracts.event import Event
+from slipway.contracts.event import Event, readable
 from slipway.contracts.rollout import Pending, Release, RolloutEvent, RolloutState, Task
 from slipway.contracts.route import RouteState
 from slipway.contracts.values import Failure, Kind
@@ -72,8 +72,9 @@ class View:
 
 
 def state_of(last: Event | None) -> RolloutState:
-    """`last`: the rollout's last event."""
-    return last.state if isinstance(last, RolloutEvent) else RolloutState()
+    """`last`: the rollout's last event. Raises NewerRelease."""
+    event = readable(last, RolloutEvent)
+    return event.state if event else RolloutState()
 
 
 def turn(state: RolloutState) -> str | None:
@@ -103,8 +104,7 @@ def resting(state: RolloutState) -> bool:
 def until(requested: datetime, now: datetime, limits: Limits, phase: float) -> datetime:
     """When a phase that begins now and may last so many seconds is over: at the latest when the
     whole deployment has had its time, counted from its request. Neither is ever renewed."""
-    whole = limits.queue + limits.build + limits.rollout + limits.route
-    return min(now + timedelta(seconds=phase), requested + timedelta(seconds=whole))
+    return min(now + timedelta(seconds=phase), requested + timedelta(seconds=limits.whole))
 
 
 def queued(state: RolloutState, pending: Pending, environment: str) -> RolloutState | None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.desired import DesiredService, evolve
+from slipway.contracts.event import readable
 from slipway.contracts.rollout import RolloutState
 from slipway.contracts.route import RouteEvent, RouteState
 from slipway.contracts.values import Failure
@@ -34,7 +35,7 @@ class Containers(Protocol):
 
 
 @dataclass(slots=True)
-class Known:
+class Memory:
     """What is known of a service from the last look, so that the next one reads only what came
     since. Lost with the process, and read anew."""
 
@@ -69,32 +70,32 @@ class Observer:
         self._store, self._engine, self._releases = store, engine, releases
         self._clock = clock
 
-    async def look(self, owner: Owner, known: Known) -> View:
+    async def look(self, owner: Owner, memory: Memory) -> View:
         organization, service = owner
         head = await self._store.head(Subject(organization, "rollout", service))
         state = state_of(head.events[-1] if head else None)
-        await self._follow_desired(owner, known)
+        await self._follow_desired(owner, memory)
         # Before the route: one that came before the wish to stop has succeeded.
-        await self._follow_turn(organization, turn(state), known)
+        await self._follow_turn(organization, turn(state), memory)
         route = await self._store.head(Subject(organization, "route", service))
-        last = route.events[-1] if route else None
-        deleting, away = known.desired.deleting, await self._away(owner, state)
+        last = readable(route.events[-1] if route else None, RouteEvent)
+        deleting, away = memory.desired.deleting, await self._away(owner, state)
         return View(
             now=self._clock.now(),
             rollout=state,
             sequence=head.sequence if head else 0,
             releases=self._releases.of(owner),
             away=away,
-            kind=known.desired.kind,
-            replicas=known.desired.replicas,
-            stopped=known.desired.stopped,
+            kind=memory.desired.kind,
+            replicas=memory.desired.replicas,
+            stopped=memory.desired.stopped,
             deleting=deleting,
-            stops=frozenset({turn(state) or ""} if known.stopped else ()),
-            route=last.state if isinstance(last, RouteEvent) else RouteState(),
-            route_event=last.type if isinstance(last, RouteEvent) else "",
-            unhealthy="" if away else await self._answers(owner, state, known),
+            stops=frozenset({turn(state) or ""} if memory.stopped else ()),
+            route=last.state if last else RouteState(),
+            route_event=last.type if last else "",
+            unhealthy="" if away else await self._answers(owner, state, memory),
             containers=deleting and not away and await self._engine.any_containers(service),
-            impossible=known.impossible,
+            impossible=memory.impossible,
         )
 
     async def _away(self, owner: Owner, state: RolloutState) -> str:
@@ -108,25 +109,25 @@ class Observer:
                 return str(error) or type(error).__name__
         return self._releases.away
 
-    async def _follow_desired(self, owner: Owner, known: Known) -> None:
+    async def _follow_desired(self, owner: Owner, memory: Memory) -> None:
         organization, service = owner
         subject = Subject(organization, "service", service)
-        for commit in await self._store.load(subject, known.desired_at):
-            known.desired = evolve(known.desired, commit.events)
-            known.desired_at = commit.sequence
+        for commit in await self._store.load(subject, memory.desired_at):
+            memory.desired = evolve(memory.desired, commit.events)
+            memory.desired_at = commit.sequence
 
-    async def _follow_turn(self, organization: str, deployment: str | None, known: Known) -> None:
+    async def _follow_turn(self, organization: str, deployment: str | None, memory: Memory) -> None:
         if deployment is None:
-            known.requested = None
+            memory.requested = None
             return
-        if known.requested is None or known.requested.subject.id != deployment:
-            known.requested = await requested(self._store, organization, deployment)
-            known.stopped, known.unhealthy_since, known.impossible = False, None, None
-        if not known.stopped:
-            later = await self._store.load(known.requested.subject, known.requested.sequence)
-            known.stopped = bool(later)
+        if memory.requested is None or memory.requested.subject.id != deployment:
+            memory.requested = await requested(self._store, organization, deployment)
+            memory.stopped, memory.unhealthy_since, memory.impossible = False, None, None
+        if not memory.stopped:
+            later = await self._store.load(memory.requested.subject, memory.requested.sequence)
+            memory.stopped = bool(later)
 
-    async def _answers(self, owner: Owner, state: RolloutState, known: Known) -> str:
+    async def _answers(self, owner: Owner, state: RolloutState, memory: Memory) -> str:
         """What a wanted release that listens has answered badly for too long."""
         wanted = state.wanted
         release = self._releases.of(owner).get(wanted.deployment) if wanted else None
@@ -140,8 +141,8 @@ class Observer:
                     continue  # its deadline goes on
                 if "answered" in output:
                     now = self._clock.now()
-                    known.unhealthy_since = known.unhealthy_since or now
-                    late = (now - known.unhealthy_since).total_seconds() >= _UNHEALTHY
+                    memory.unhealthy_since = memory.unhealthy_since or now
+                    late = (now - memory.unhealthy_since).total_seconds() >= _UNHEALTHY
                     return f"{output}, for {_UNHEALTHY:.0f} s" if late else ""
-        known.unhealthy_since = None
+        memory.unhealthy_since = None
         return ""

@@ -21,7 +21,8 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A waiting deployment that will not start: it was asked to stop, or a later one started."""
+    """A waiting deployment that will not start: it was asked to stop, or a later one started, or
+    too many later ones wait."""
 
     pending: Pending
     superseded: bool
@@ -97,9 +98,11 @@ type Step = (
     | NoteScaled | NoteStopped | Finish | Wait | Rest
 )  # fmt: skip
 
-OPEN = 0.5
+SOON = 0.5
 """For the deadlines: what happens to tasks and in the log is told at once."""
 IDLE = 30.0
+WAITING = 200
+"""So many deployments of one service may wait: all of them stand in each event of the rollout."""
 REFUSALS = 4
 """So often Swarm may fail to make a container, a second apart: some reasons pass by themselves (a
 network's address range that is not free yet on the node)."""
@@ -110,6 +113,8 @@ def next_step(view: View) -> Step:
         return Rest()
     if view.deleting:
         return _delete(view)
+    if len(view.rollout.queue) > WAITING:
+        return Drop(first(view.rollout), superseded=True)
     if view.rollout.wanted is not None:
         return _roll_out(view, view.rollout.wanted)
     if view.rollout.queue:
@@ -147,7 +152,7 @@ def _roll_out(view: View, wanted: Release) -> Step:
     if view.impossible is not None:
         return Fail(view.impossible)
     if view.away:
-        return Fail(explain.engine_away(view.away)) if _late(view) else Wait(OPEN)
+        return Fail(explain.engine_away(view.away)) if _late(view) else Wait(SOON)
     release = view.releases.get(wanted.deployment)
     replicas = 0 if view.stopped else view.replicas
     if release is None:
@@ -172,7 +177,7 @@ def _roll_out(view: View, wanted: Release) -> Step:
     running = _running(release)
     if not view.rollout.ready and len(running) >= release.replicas:
         return Ready(tuple(Task(id=task.id, address=task.address) for task in running))
-    return _serve(view) or _clear(view) or Wait(OPEN)
+    return _serve(view) or _clear(view) or Wait(SOON)
 
 
 def _late(view: View) -> bool:
@@ -193,7 +198,7 @@ def _running(release: ReleaseView) -> list[TaskView]:
 def _keep(view: View) -> Step:
     """Nothing is being rolled out: the world is made equal to the log."""
     if view.away:
-        return Wait(OPEN)
+        return Wait(SOON)
     return _serve(view) or _clear(view) or (Rest() if resting(view.rollout) else Wait(IDLE))
 
 
@@ -204,8 +209,8 @@ def _serve(view: View) -> Step | None:
     release = view.releases.get(serving.deployment)
     if view.stopped:
         # Only once the proxy names nothing of it: callers must not meet what is going away.
-        if view.route_event != "route.withdrawn" and view.route.releases:
-            return Wait(OPEN)
+        if view.route_event != "route.withdrawn" and view.route.deployments:
+            return Wait(SOON)
         if release is not None and release.replicas != 0:
             return Scale(release, 0)
         return None if view.rollout.stopped else NoteStopped()
@@ -222,7 +227,7 @@ def _serve(view: View) -> Step | None:
 
 def _clear(view: View) -> Step | None:
     """A release goes once it neither serves nor is wanted, and the proxy no longer names it."""
-    kept = set(view.route.releases)
+    kept = set(view.route.deployments)
     for release in (view.rollout.serving, view.rollout.wanted):
         if release is not None:
             kept.add(release.deployment)
@@ -238,7 +243,7 @@ def _delete(view: View) -> Step:
     if view.rollout.queue:
         return Drop(view.rollout.queue[0], superseded=False)
     if view.away or view.route_event != "route.withdrawn":
-        return Wait(OPEN)
+        return Wait(SOON)
     for _, release in sorted(view.releases.items()):
         return Remove(release)
     if view.containers:

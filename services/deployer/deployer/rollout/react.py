@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from slipway.contracts.build import BuildSucceeded
-from slipway.contracts.event import Event
+from slipway.contracts.event import Event, NewerRelease
 from slipway.contracts.rollout import Pending, RolloutEvent, RolloutQueued
 from slipway.contracts.service import ServiceDeletionRequested
 from slipway.contracts.values import Failure
@@ -27,7 +27,7 @@ from slipway.sealing import Opener
 
 from deployer.rollout import domain, explain
 from deployer.rollout.domain import resting, state_of
-from deployer.rollout.observe import Containers, Known, Observer, requested
+from deployer.rollout.observe import Containers, Memory, Observer, requested
 from deployer.rollout.plan import Rest, Wait, about, next_step
 from deployer.rollout.releases import Owner, ReleaseLists, Releases
 from deployer.rollout.steps import EnvironmentNetworks, ReleaseEngine, Steps
@@ -42,7 +42,7 @@ class RolloutEngine(ReleaseLists, ReleaseEngine, Containers, Protocol):
 @dataclass(slots=True)
 class _Actor:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    known: Known = field(default_factory=Known)
+    memory: Memory = field(default_factory=Memory)
     trouble: Trouble = field(default_factory=lambda: Trouble(longest=10.0))
     """What keeps the deployment whose turn it is."""
     aside: Trouble = field(default_factory=lambda: Trouble(longest=10.0))
@@ -134,8 +134,7 @@ class Rollouts:
             self._group = group
             for head in await self._store.heads("*", "rollout"):
                 owner = (head.subject.organization, head.subject.id)
-                state = _state(head)
-                if not resting(state) or self._releases.strange(owner, state.serving):
+                if self._stirs(owner, head):
                     self.ensure(*owner)
             for head in await self._store.heads("*", "service"):
                 if isinstance(head.events[-1], ServiceDeletionRequested):
@@ -144,15 +143,27 @@ class Rollouts:
             group.create_task(self._releases.watch())
             group.create_task(self._releases.follow_events())
 
+    def _stirs(self, owner: Owner, head: Commit) -> bool:
+        """Whether it needs an actor from the start."""
+        try:
+            state = _state(head)
+        except NewerRelease:
+            return True  # which says that it is left alone
+        return not resting(state) or self._releases.strange(owner, state.serving)
+
     # -- one actor ----------------------------------------------------------------------------
 
     async def _act(self, owner: Owner) -> None:
-        """Ends when the service rests, and never by an error: what fails here is one service's."""
+        """Ends when the service rests, and never by an error: what fails here is one service's. Of
+        what a newer release wrote nothing follows: it rests until more is told."""
         actor = self._actors[owner]
         while True:
             actor.wake.clear()
             try:
                 wait = await self._turn(owner, actor)
+            except NewerRelease as error:
+                logger(service=owner[1]).warning("left as it is on the engine", why=str(error))
+                wait = None
             except Exception as error:
                 wait = await self._troubled(owner, actor, _LOOK, error)
             if wait is None and not actor.wake.is_set():
@@ -168,7 +179,7 @@ class Rollouts:
 
     async def _turn(self, owner: Owner, actor: _Actor) -> float | None:
         """One step. Seconds until the next one, if nothing happens before; None for rest."""
-        view = await self._observer.look(owner, actor.known)
+        view = await self._observer.look(owner, actor.memory)
         actor.trouble.over(_LOOK)
         if (turn := domain.turn(view.rollout)) != actor.turn:
             actor.turn = turn
@@ -182,7 +193,7 @@ class Rollouts:
             return 0.5
         name, own = type(step).__name__, about(step, actor.turn)
         try:
-            await self._steps.perform(owner, view, actor.known, step)
+            await self._steps.perform(owner, view, actor.memory, step)
         except Exception as error:
             return await self._troubled(owner, actor, name, error, own=own)
         (actor.trouble if own else actor.aside).over(name, _AWAY)
@@ -219,7 +230,7 @@ class Rollouts:
         subject = Subject(owner[0], "rollout", owner[1])
         try:
             why = _why(deployment, step, error)
-            await self._steps.give_up(subject, actor.known.desired.kind, deployment, why)
+            await self._steps.give_up(subject, actor.memory.desired.kind, deployment, why)
         except Exception:
             # The gateway ends the deployment when its time is over.
             logger(service=owner[1]).exception("a rollout could not be given up; trying again")

@@ -22,6 +22,7 @@ type Found = dict[Owner, dict[str, ReleaseView]]
 """By deployment."""
 
 OPEN, QUIET, ALL = 0.1, 2.0, 30.0
+_UNASKED = "it has not been asked yet"
 _TROUBLE = (EngineAway, EngineRefused, EngineMissing)
 
 
@@ -53,7 +54,7 @@ class Releases:
         self._open: set[Owner] = set()
         self._stirred: set[Owner] = set()
         self._poke = asyncio.Event()
-        self.away = "it has not been asked yet"
+        self.away = _UNASKED
 
     def of(self, owner: Owner) -> dict[str, ReleaseView]:
         return self._found.get(owner, {})
@@ -113,13 +114,12 @@ class Releases:
         return others
 
     async def begin(self) -> None:
-        """The first list; without it where the engine is away."""
+        """The first list; without it where there is none. `watch` goes on asking."""
         try:
             await self.list()
             self.away = ""
-        except _TROUBLE as error:
-            self.away = str(error) or type(error).__name__
-            logger().warning("the engine is away; trying again", error=self.away[:300])
+        except Exception as error:
+            self._failed(error)
 
     # -- for ever -----------------------------------------------------------------------------
 
@@ -149,12 +149,15 @@ class Releases:
                     self._changed(owner)
             except Exception as error:
                 self._stirred |= self._open
-                if not isinstance(error, _TROUBLE):
-                    logger().exception("the releases could not be looked at; trying again")
-                elif not self.away:
-                    logger().warning("the engine is away; trying again", error=str(error)[:300])
-                self.away = str(error) or type(error).__name__
+                self._failed(error)
                 await self._clock.sleep(1.0)
+
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, _TROUBLE):
+            logger().error("the releases can't be looked at; trying again", exc_info=error)
+        elif not self.away or self.away == _UNASKED:
+            logger().warning("the engine is away; trying again", error=str(error)[:300])
+        self.away = str(error) or type(error).__name__
 
     def _answers(self) -> None:
         if self.away:

@@ -43,7 +43,7 @@ def swarm_service(
         labels.ENVIRONMENT: environment,
         labels.SERVICE: service,
         labels.DEPLOYMENT: release.deployment,
-        labels.SPECIFICATION: release.specification,
+        labels.SPECIFICATION: release.specification_digest,
         labels.ATTEMPT: str(release.attempt),
     }
     env = dict(variables)
@@ -78,7 +78,7 @@ def swarm_service(
     if runtime.memory_limit is not None:
         limits["MemoryBytes"] = runtime.memory_limit
     return {
-        "Name": release.service,
+        "Name": release.swarm_service,
         "Labels": marks,
         "TaskTemplate": {
             "ContainerSpec": container,

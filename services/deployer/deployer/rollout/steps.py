@@ -35,7 +35,7 @@ from slipway.sealing import CannotOpen, Opener
 
 from deployer.rollout import domain, explain, render
 from deployer.rollout.domain import ReleaseView, View
-from deployer.rollout.observe import Known, request, requested
+from deployer.rollout.observe import Memory, request, requested
 from deployer.rollout.plan import (
     Cancel,
     Create,
@@ -116,15 +116,15 @@ class Steps:
         self._clock, self._instance = clock, instance
         self._appender = Appender(store, clock, "deployer")
 
-    async def perform(self, owner: Owner, view: View, known: Known, step: Step) -> None:
+    async def perform(self, owner: Owner, view: View, memory: Memory, step: Step) -> None:
         """Raises what the engine and the log raise; then nothing of it is known to have happened,
         and everything is looked at again."""
         subject, state = Subject(owner[0], "rollout", owner[1]), view.rollout
         of = Of(service=owner[1], kind=view.kind)
         match step:
             case Start(pending):
-                release = await self._release(subject, _known_request(known), pending.sequence)
-                limit = _deadline(known, view, "rollout")
+                release = await self._release(subject, _request_of_turn(memory), pending.sequence)
+                limit = _deadline(memory, view, "rollout")
                 after = domain.started(state, pending, release, limit)
                 event = RolloutStarted(**of, deployment=pending.deployment, state=after)
                 await self._append(subject, view, event, "started")
@@ -136,13 +136,15 @@ class Steps:
                 )
                 await self._append(subject, view, event, "dropped")
             case Create(release, replicas, repair):
-                await self._create(owner, state, release, replicas, known)
+                await self._create(owner, state, release, replicas, memory)
                 await self._releases.look(owner)
+                if memory.impossible is None:
+                    self._there(owner, release)
                 if repair:
                     what = f"the release of {release.deployment} was missing and was made again"
                     await self._drift(subject, view, of, what)
             case Ready(tasks):
-                after = domain.ready(state, tasks, iso(view.now), _deadline(known, view, "route"))
+                after = domain.ready(state, tasks, iso(view.now), _deadline(memory, view, "route"))
                 event = RolloutReady(**of, deployment=_wanted(state).deployment, state=after)
                 await self._append(subject, view, event, "ready")
                 await failpoints.hit("deployer.ready.appended")
@@ -167,8 +169,10 @@ class Steps:
                 await self._releases.look(owner)
                 await failpoints.hit("deployer.remove.after")
             case Scale(release, replicas):
-                await self._engine.scale(release, replicas)
-                await self._releases.look(owner)
+                try:
+                    await self._engine.scale(release, replicas)
+                finally:  # somebody else may have changed it: its version is another then
+                    await self._releases.look(owner)
             case NoteScaled(replicas):
                 after = state.model_copy(update={"replicas": replicas})
                 await self._append(
@@ -220,9 +224,9 @@ class Steps:
         return Release(
             deployment=deployment,
             sequence=sequence,
-            service=labels.release(self._instance, specification.name, deployment),
+            swarm_service=labels.release(self._instance, specification.name, deployment),
             image=built.image,
-            specification=specification.digest(),
+            specification_digest=specification.digest(),
             port=render.port_of(specification, built.image.ports),
             settle_seconds=runtime.settle_seconds,
             drain_seconds=runtime.drain_seconds,
@@ -231,9 +235,9 @@ class Steps:
         )
 
     async def _create(
-        self, owner: Owner, state: RolloutState, release: Release, replicas: int, known: Known
+        self, owner: Owner, state: RolloutState, release: Release, replicas: int, memory: Memory
     ) -> None:
-        """What makes a wanted release impossible is kept in `known`: the next step says so."""
+        """What makes a wanted release impossible is kept in `memory`: the next step says so."""
         organization = owner[0]
         wanted = state.wanted is not None and state.wanted.deployment == release.deployment
         asked = request(await requested(self._store, organization, release.deployment))
@@ -243,7 +247,7 @@ class Steps:
         except (CannotOpen, UnknownReference) as error:
             if not wanted:
                 raise
-            known.impossible = explain.secrets_unreadable(str(error))
+            memory.impossible = explain.secrets_unreadable(str(error))
             return
         config = await self._engine.image_config(release.image.reference)
         body = render.swarm_service(
@@ -266,9 +270,18 @@ class Steps:
         except EngineRefused as error:
             if not wanted:
                 raise
-            known.impossible = explain.refused(str(error))
+            memory.impossible = explain.refused(str(error))
             return
         await failpoints.hit("deployer.create.after")
+
+    def _there(self, owner: Owner, release: Release) -> None:
+        """What was made is seen. If not, something else has its name."""
+        if release.deployment not in self._releases.of(owner):
+            name = release.swarm_service
+            raise EngineRefused(
+                f"the Swarm service {name} is there, without the labels or the mode of a release;"
+                f" remove it with `docker service rm {name}`"
+            )
 
     async def _drift(self, subject: Subject, view: View, of: Of, what: str) -> None:
         logger().info("drift repaired", what=what)
@@ -314,14 +327,14 @@ def _wanted(state: RolloutState) -> Release:
     return state.wanted
 
 
-def _known_request(known: Known) -> Commit:
-    if known.requested is None:
+def _request_of_turn(memory: Memory) -> Commit:
+    if memory.requested is None:
         raise RuntimeError("the request of the deployment was not read")
-    return known.requested
+    return memory.requested
 
 
-def _deadline(known: Known, view: View, phase: str) -> str:
-    commit = _known_request(known)
+def _deadline(memory: Memory, view: View, phase: str) -> str:
+    commit = _request_of_turn(memory)
     limits = request(commit).limits
     seconds = limits.rollout if phase == "rollout" else limits.route
     return iso(domain.until(commit.meta.at, view.now, limits, seconds))

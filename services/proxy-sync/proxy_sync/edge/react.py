@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from slipway.contracts import labels
+from slipway.contracts.event import readable
 from slipway.contracts.project import EnvironmentDeletionRequested
 from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.route import NetworkLeft
@@ -196,8 +197,10 @@ class Edge:
                 continue
 
     async def _empty(self, organization: str, environment: str) -> bool:
-        said = [head.events[-1] for head in await self._store.heads(organization, "rollout")]
-        states = [event.state for event in said if isinstance(event, RolloutEvent)]
+        """Raises NewerRelease: it may be of this environment, and not be removed."""
+        heads = await self._store.heads(organization, "rollout")
+        said = [readable(head.events[-1], RolloutEvent) for head in heads]
+        states = [event.state for event in said if event]
         return all(state.removed for state in states if state.environment == environment)
 
     async def _left(self, organization: str, environment: str) -> None:

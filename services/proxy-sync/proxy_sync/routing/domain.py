@@ -121,4 +121,4 @@ def resting(rollout: RolloutState, route: RouteState, route_event: str) -> bool:
     if rollout.removed:
         return route_event in ("", "route.withdrawn")
     idle = rollout.wanted is None and not rollout.queue
-    return idle and (rollout.serving is None or rollout.stopped) and not route.releases
+    return idle and (rollout.serving is None or rollout.stopped) and not route.deployments

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from slipway.contracts.desired import DesiredService, evolve
+from slipway.contracts.event import readable
 from slipway.contracts.rollout import RolloutEvent, RolloutState
 from slipway.contracts.route import RouteEvent, RouteState
 from slipway.eventstore.store import Commit, EventStore
@@ -23,7 +24,7 @@ class BoundHosts(Protocol):
     def of(self, service: str) -> tuple[Bound, ...]: ...
 
 
-class KnownTasks(Protocol):
+class RunningTasks(Protocol):
     def of(self, service: str) -> tuple[TaskAddress, ...]: ...
 
 
@@ -51,17 +52,23 @@ class Memory:
 
     @property
     def rollout_state(self) -> RolloutState:
-        last = self.rollout.events[-1] if self.rollout else None
-        return last.state if isinstance(last, RolloutEvent) else RolloutState()
+        """Raises NewerRelease, as all of these."""
+        last = readable(self.rollout.events[-1] if self.rollout else None, RolloutEvent)
+        return last.state if last else RolloutState()
 
     @property
     def route_state(self) -> RouteState:
-        last = self.route.events[-1] if self.route else None
-        return last.state if isinstance(last, RouteEvent) else RouteState()
+        last = self._last_of_route
+        return last.state if last else RouteState()
 
     @property
     def route_event(self) -> str:
-        return self.route.events[-1].type if self.route else ""
+        last = self._last_of_route
+        return last.type if last else ""
+
+    @property
+    def _last_of_route(self) -> RouteEvent | None:
+        return readable(self.route.events[-1] if self.route else None, RouteEvent)
 
 
 def monotonic() -> float:
@@ -70,7 +77,7 @@ def monotonic() -> float:
 
 class Observer:
     def __init__(
-        self, store: EventStore, hosts: BoundHosts, tasks: KnownTasks, clock: Clock
+        self, store: EventStore, hosts: BoundHosts, tasks: RunningTasks, clock: Clock
     ) -> None:
         self._store, self._hosts, self._tasks, self._clock = store, hosts, tasks, clock
 

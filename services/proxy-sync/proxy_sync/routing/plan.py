@@ -16,6 +16,8 @@ from proxy_sync.routing.domain import Asked, Probe, Routing, TaskAddress, View, 
 
 ANSWER_WITHIN = 90.0
 """Seconds that a wanted release has for its first good answer, from when it became ready."""
+ASKED_FOR = 10.0
+"""Seconds of asking that it has in any case: nobody may have asked while this process was away."""
 BAD_IN_A_ROW = 2
 """One bad answer may be an accident of the moment; so many in a row are none."""
 
@@ -215,7 +217,7 @@ def due(view: View, probe: Probe) -> bool:
     asked = view.asked.get((probe.task, probe.port))
     if asked is None:
         return True
-    slow = asked.good_since is None and view.now - view.began > 10.0
+    slow = asked.good_since is None and view.now - view.began > ASKED_FOR
     every = 1.0 if slow or (asked.good_since is not None and not asked.bad) else 0.25
     return view.now - asked.last >= every
 
@@ -223,7 +225,7 @@ def due(view: View, probe: Probe) -> bool:
 def step(view: View, loaded: Routing) -> Step | None:
     """What is to be said or asked now that the proxy has `loaded`; None: nothing."""
     if _closed(view):
-        gone = view.route_event == "route.withdrawn" or not view.route.releases
+        gone = view.route_event == "route.withdrawn" or not view.route.deployments
         if gone and not (view.deleting and view.route_event != "route.withdrawn"):
             return None
         return Withdraw(RouteState(environment=view.route.environment))
@@ -262,8 +264,9 @@ def _failure(view: View, release: Release) -> Failure | None:
     for asked in answers:
         if asked.good_since is not None and asked.bad >= BAD_IN_A_ROW:
             return explain.stopped_answering(asked.text)
-    silent = [asked for asked in answers if asked.good_since is None]
-    if (silent or not answers) and ports and view.waited > ANSWER_WITHIN:
+    silent = [asked for asked in answers if asked.good_since is None and asked.last > 0]
+    late = view.waited > ANSWER_WITHIN and view.now - view.began > ASKED_FOR
+    if (silent or not answers) and ports and late:
         return explain.never_answered(ANSWER_WITHIN, silent[0].text if silent else "")
     return None
 
@@ -273,7 +276,7 @@ def _state(view: View, loaded: Routing, attempt: int, refused: Refusal | None) -
         environment=view.rollout.environment or view.route.environment,
         deployment=loaded.deployment,
         attempt=attempt,
-        releases=(loaded.deployment,) if loaded.deployment else (),
+        deployments=(loaded.deployment,) if loaded.deployment else (),
         addresses=loaded.addresses,
         bindings=loaded.bindings,
         refused=refused,

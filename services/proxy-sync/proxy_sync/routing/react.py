@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 from slipway.contracts import labels
+from slipway.contracts.event import Event, NewerRelease, Unknown
 from slipway.contracts.rollout import Release, RolloutEvent
 from slipway.contracts.route import RouteEvent, RouteState
 from slipway.contracts.service import ServiceDeletionRequested
@@ -116,22 +117,19 @@ class Routes:
         await self._edge.up.wait()
         async with asyncio.TaskGroup() as group:
             self._group = group
-            routed = {
-                head.subject.id: last
-                for head in await self._store.heads("*", "route")
-                if isinstance(last := head.events[-1], RouteEvent)
-            }
+            heads = await self._store.heads("*", "route")
+            routes = {head.subject.id: head.events[-1] for head in heads}
+            left = {id_ for id_, last in routes.items() if isinstance(last, Unknown)}
             for head in await self._store.heads("*", "rollout"):
-                rollout, route = head.events[-1], routed.get(head.subject.id)
-                if isinstance(rollout, RolloutEvent) and not resting(
-                    rollout.state, route.state if route else RouteState(),
-                    route.type if route else "",
-                ):  # fmt: skip
+                rollout, route = head.events[-1], routes.get(head.subject.id)
+                if isinstance(rollout, Unknown):
+                    left.add(head.subject.id)
+                if head.subject.id in left or _stirs(rollout, route):
                     self.ensure(head.subject.organization, head.subject.id)
             for head in await self._store.heads("*", "service"):
                 if isinstance(head.events[-1], ServiceDeletionRequested):
                     self.ensure(head.subject.organization, head.subject.id)
-            for name in self._proxy.names() - self._actors.keys() - {"platform"}:
+            for name in self._proxy.names() - self._actors.keys() - left - {"platform"}:
                 self._proxy.write(name, {})
             logger().info("ready", services=len(self._actors))
             group.create_task(self._hosts.follow())
@@ -141,7 +139,8 @@ class Routes:
     # -- one actor ----------------------------------------------------------------------------
 
     async def _act(self, organization: str, service: str) -> None:
-        """Ends when the service rests, and never by an error: what fails here is one service's."""
+        """Ends when the service rests, and never by an error: what fails here is one service's. Of
+        what a newer release wrote nothing follows: it rests until more is told."""
         actor = self._actors[service]
         subject = Subject(organization, "route", service)
         while True:
@@ -149,6 +148,9 @@ class Routes:
             actor.step = _LOOK
             try:
                 wait = await self._turn(subject, actor)
+            except NewerRelease as error:
+                logger(service=service).warning("left as it is in the proxy", why=str(error))
+                wait = None
             except Exception as error:
                 actor.memory.outdated()
                 wait = await self._troubled(subject, actor, error)
@@ -316,6 +318,14 @@ class Routes:
             subject, memory.desired.kind, memory.route, state, release, failure
         )
         memory.outdated()
+
+
+def _stirs(rollout: Event, route: Event | None) -> bool:
+    """Whether a service with these last events needs an actor from the start."""
+    last = route if isinstance(route, RouteEvent) else None
+    return isinstance(rollout, RolloutEvent) and not resting(
+        rollout.state, last.state if last else RouteState(), last.type if last else ""
+    )
 
 
 def _why(release: Release, step: str, error: Exception) -> Failure:
