@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture.features import features_of
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ("shared", *(f"services/{p.name}" for p in sorted((ROOT / "services").iterdir())))
 
@@ -73,6 +75,15 @@ def test_a_planted_breach_is_found(contract: str, tmp_path: Path):
     done = lint(tmp_path)
     assert done.returncode != 0
     assert f"{contract} BROKEN" in done.stdout, done.stdout
+
+
+def test_a_folder_with_a_manifest_is_a_feature_and_no_list_names_it():
+    names = {"api_gateway.app", "api_gateway.http.schema", "api_gateway.activity.manifest"}
+    assert features_of(names) == {"api_gateway.activity"}
+    folders = {file.parent.name for file in (ROOT / GATEWAY).glob("*/manifest.py")}
+    assert len(folders) >= 11
+    options = dict(CONFIGURATION["importlinter:contract:features"])
+    assert [name for name in folders if f".{name}" in str(options)] == []
 
 
 def test_every_contract_has_a_planted_breach():

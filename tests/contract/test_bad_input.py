@@ -665,7 +665,7 @@ async def test_pages_that_there_are_not(world: World, query: str, pointer: str):
         for path, item in DESCRIPTION["paths"].items()
         if any(one["name"] == "cursor" for one in item.get("get", {}).get("parameters", ()))
     ]
-    assert len(lists) == 8
+    assert len(lists) >= 8
     for path in lists:
         id_ = world.ids.get(path.split("/")[2], "")
         answer = await world.platform.call("GET", f"{path.replace('{id}', id_)}?{query}")

@@ -4,9 +4,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from api_gateway.http.schema import kinds_of
 from api_gateway.services import schema
 from slipway.contracts.rollout import Release, RolloutState, RolloutSucceeded
-from slipway.contracts.values import BuiltImage
+from slipway.contracts.values import Build, BuiltImage
 from slipway.kernel.envelope import Subject
 
 from tests.contract.test_api import PASSWORD, Platform, bare, platform
@@ -15,6 +16,7 @@ from tests.contract.test_api_promises import pages
 _fixtures = (bare, platform)
 IMAGE = {"kind": "image", "image": "nginx"}
 KINDS = ", ".join(schema.KINDS)
+BUILDS = ", ".join(kinds_of(Build))
 
 
 async def _environment(platform: Platform) -> str:
@@ -45,7 +47,7 @@ async def _environment(platform: Platform) -> str:
         (
             {"kind": "application", "source": IMAGE, "build": {"kind": "magic"}},
             "/build/kind",
-            "names no kind of build that there is; there are: dockerfile, static",
+            f"names no kind of build that there is; there are: {BUILDS}",
         ),
     ],
 )

@@ -18,15 +18,30 @@ from slipway.runtime.engine import EngineAway
 from tests.unit.builder.parts import BUILT, Played, cancelled, why
 
 SOURCE = GitSource(url="http://140.82.121.4/shop/app.git")
-KINDS: list[Build] = [DockerfileBuild(), StaticBuild()]
-each = pytest.mark.parametrize("wanted", KINDS, ids=lambda wanted: wanted.kind)
+KINDS: list[tuple[Build, dict[str, str]]] = [
+    (DockerfileBuild(), {"Dockerfile": "FROM scratch\n"}),
+    (StaticBuild(), {"index.html": "Hello"}),
+]
+"""What is asked for, and the files of a repository that has what it needs."""
+each = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind[0].kind)
 AT = "2026-01-01T10:00:00Z"
 STEP = {"digest": "v", "name": "[1/1] RUN make", "started": AT}
 
 
 @pytest.fixture
-def played(tmp_path: Path) -> Played:
+def kind() -> tuple[Build, dict[str, str]]:
+    return KINDS[0]
+
+
+@pytest.fixture
+def wanted(kind: tuple[Build, dict[str, str]]) -> Build:
+    return kind[0]
+
+
+@pytest.fixture
+def played(tmp_path: Path, kind: tuple[Build, dict[str, str]]) -> Played:
     played = Played(tmp_path)
+    played.programs.files = kind[1]
     played.engine.here[BUILT] = BuiltImage(reference=BUILT, node="node1")
     return played
 
@@ -55,7 +70,7 @@ def options(argv: list[str], name: str) -> list[str]:
 
 def test_every_kind_is_held_to_it():
     union = get_args(get_args(values.Build.__value__)[0])
-    assert set(union) == {type(wanted) for wanted in KINDS}
+    assert set(union) == {type(wanted) for wanted, _ in KINDS}
 
 
 @each
@@ -72,7 +87,8 @@ async def test_it_makes_an_image_that_the_deployment_owns(played: Played, wanted
 
 @each
 async def test_no_secret_stands_in_an_argument(played: Played, wanted: Build):
-    played.programs = type(played.programs)(files={"Dockerfile": "FROM x\nARG KEY\nARG PLAIN\n"})
+    declared = {"Dockerfile": "FROM x\nARG KEY\nARG PLAIN\n"}
+    played.programs.files = {**played.programs.files, **declared}
     job = played.job(
         SOURCE, wanted, variables={"KEY": "hunter2", "PLAIN": "seen"},
         secret_names=frozenset({"KEY"}),
@@ -188,7 +204,7 @@ async def test_without_a_word_it_is_the_dockerfile(played: Played):
 
 
 async def test_what_the_dockerfile_declares_is_passed_and_the_owners_word_wins(played: Played):
-    played.programs = type(played.programs)(files={"Dockerfile": "FROM x\nARG A\nARG B\nARG D\n"})
+    played.programs.files = {"Dockerfile": "FROM x\nARG A\nARG B\nARG D\n"}
     wanted = DockerfileBuild(args={"B": "own", "E": "own"}, target="web")
     job: Job = played.job(
         SOURCE, wanted, variables={"A": "1", "B": "2", "C": "3", "D": "4"},
