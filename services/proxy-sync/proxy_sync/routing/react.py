@@ -16,6 +16,7 @@ from slipway.eventstore.store import EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime import failpoints, retry
+from slipway.runtime.actor import woken
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 from slipway.runtime.trouble import Trouble
@@ -159,11 +160,7 @@ class Routes:
                 del self._actors[service]
                 return
             if wait:
-                try:
-                    async with asyncio.timeout(wait):
-                        await actor.wake.wait()
-                except TimeoutError:
-                    continue
+                await woken(actor.wake, wait)
 
     async def _turn(self, subject: Subject, actor: _Actor) -> float | None:
         """One look, and what is to be done upon it. The seconds until the next one, if nothing
