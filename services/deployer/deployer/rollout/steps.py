@@ -47,9 +47,9 @@ from deployer.rollout.plan import (
     Ready,
     Remove,
     Rest,
+    RolloutStep,
     Scale,
     Start,
-    Step,
     Succeed,
     Wait,
 )
@@ -116,7 +116,7 @@ class Steps:
         self._clock, self._instance = clock, instance
         self._appender = Appender(store, clock, "deployer")
 
-    async def perform(self, owner: Owner, view: View, memory: Memory, step: Step) -> None:
+    async def perform(self, owner: Owner, view: View, memory: Memory, step: RolloutStep) -> None:
         """Raises what the engine and the log raise; then nothing of it is known to have happened,
         and everything is looked at again."""
         subject, state = Subject(owner[0], "rollout", owner[1]), view.rollout

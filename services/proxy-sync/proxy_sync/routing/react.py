@@ -22,7 +22,7 @@ from slipway.runtime.logging import logger
 from slipway.runtime.trouble import Trouble
 
 from proxy_sync.routing import explain, plan, probes, render
-from proxy_sync.routing.domain import Asked, Probe, Routing, View, resting
+from proxy_sync.routing.domain import Answers, Probe, Routing, View, resting
 from proxy_sync.routing.facts import RouteFacts
 from proxy_sync.routing.hosts import HostTable
 from proxy_sync.routing.observe import Memory, Observer, monotonic
@@ -268,7 +268,7 @@ class Routes:
         key, memory = (probe.task, probe.port), actor.memory
         try:
             good, said = await probes.ask(self._proxy, view, probe)
-            before = memory.asked.get(key, Asked())
+            before = memory.asked.get(key, Answers())
             memory.asked[key] = probes.after(before, monotonic(), good, said)
         finally:
             memory.asking.discard(key)
@@ -276,7 +276,9 @@ class Routes:
 
     # -- the steps ----------------------------------------------------------------------------
 
-    async def _perform(self, subject: Subject, view: View, memory: Memory, step: plan.Step) -> None:
+    async def _perform(
+        self, subject: Subject, view: View, memory: Memory, step: plan.RouteStep
+    ) -> None:
         head = memory.route
         match step:
             case plan.Confirm(deployment):
