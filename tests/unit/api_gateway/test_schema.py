@@ -115,8 +115,8 @@ def test_no_paths(path: str):
 
 @pytest.mark.parametrize(
     "image",
-    ["nginx", "a/b/c:1.2_3-x", "r.example:5000/a", "localhost:5000/a-b/c__d", "a@sha256:" + "0" * 64,
-     "R.Example/a:Tag"],
+    ["nginx", "a/b/c:1.2_3-x", "r.example:5000/a", "localhost:5000/a-b/c__d",
+     "R.Example/a:Tag", "a@sha256:" + "0" * 64],
 )  # fmt: skip
 def test_images(image: str):
     assert schema.Image(kind="image", image=image).image == image
