@@ -6,6 +6,9 @@ from slipway.eventstore.store import Commit
 from slipway.readmodel.model import Away, Document, Documents
 from slipway.readmodel.projector import Projector
 
+_BEHIND = 5.0
+"""Seconds that a reaction waits for the views."""
+
 
 async def everything(
     documents: Documents, collection: str, where: dict[str, Any]
@@ -22,6 +25,6 @@ async def everything(
 
 async def views_hold(projector: Projector, cause: Commit) -> None:
     """A reaction that looks for what there is must not miss what was there before its cause.
-    Raises Away when the views are too far behind; the reaction is tried again."""
-    if not await projector.wait_for(cause.sequence, 30):
+    Raises Away when the views are too far behind."""
+    if not await projector.wait_for(cause.sequence, _BEHIND):
         raise Away("the views are behind")

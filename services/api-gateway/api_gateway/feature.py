@@ -31,9 +31,11 @@ class Feature:
     views: tuple[View, ...] = ()
     """What it keeps in memory."""
     react: React | None = None
-    """Whenever something was appended; again and again until it returns."""
+    """Whenever something was appended. It is tried again as often as `retry.REACTION` says,
+    and then given up."""
     dead: Dead | None = None
-    """When `react` was given up: appends the fact that says so, or raises NoFact."""
+    """When `react` was given up: appends the fact that says so. Raises NoFact where there is none;
+    the commit becomes a dead letter."""
     work: tuple[Work, ...] = ()
     """What goes on for ever beside requests and reactions."""
 

@@ -42,11 +42,11 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Free:
     owner: str
 
 
-def decide(command: Claim | Release, state: NameState) -> tuple[Event, ...]:
+def decide(command: Claim | Free, state: NameState) -> tuple[Event, ...]:
     match command:
         case Claim(scope, name, owner, over):
             if state.owner == owner:
@@ -54,7 +54,7 @@ def decide(command: Claim | Release, state: NameState) -> tuple[Event, ...]:
             if state.owner is not None and state.owner != over:
                 raise NameTaken(f"the name {name!r} is taken here", pointer="/name")
             return (NameClaimed(scope=scope, name=name, owner=owner),)
-        case Release(owner):
+        case Free(owner):
             return (NameReleased(owner=owner),) if state.owner == owner else ()
 
 
@@ -112,6 +112,6 @@ async def moved(
     except Unavailable:
         raise  # it may have been renamed
     except DomainError:
-        await commands.handle(ctx, NAME, new, Release(owner), step="release")
+        await commands.handle(ctx, NAME, new, Free(owner), step="release")
         raise
-    await commands.handle(ctx, NAME, old, Release(owner), step="release")
+    await commands.handle(ctx, NAME, old, Free(owner), step="release")

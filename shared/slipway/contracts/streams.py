@@ -56,8 +56,7 @@ class Durable:
 
 DURABLES: tuple[Durable, ...] = (
     Durable("api-gateway", "api-gateway", (
-        "deployment", "build", "rollout", "route", "network",
-        "service", "environment", "project",
+        "deployment", "build", "rollout", "network", "service", "environment", "project",
     ), "all"),
     Durable("builder", "builder", ("deployment",), "all"),
     Durable("builder-control", "builder", ("deployment",), "all"),

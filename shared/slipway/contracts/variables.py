@@ -10,11 +10,8 @@ SCOPES: tuple[Scope, ...] = ("organization", "project", "environment", "service"
 """From far to near."""
 REFERENCE = re.compile(r"\$\{\{\s*(?:([A-Za-z0-9_-]+)\.)?([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _DEPTH = 16
-LONGEST = 131_000
-"""Bytes of a value with its references replaced. Linux takes 128 KiB with what stands around it."""
-LARGEST = 512 * 1024
-"""Bytes of all names and values together, as a program is given them. The swarm keeps them in its
-own log, with every release."""
+LONGEST = 128 * 1024
+"""Characters of a value with its references replaced: what Linux takes as one variable."""
 
 
 class UnknownReference(ValueError):
@@ -79,7 +76,7 @@ def resolve(
             if variable.sealed is None:
                 return ""
             text = unseal(variable.sealed, scope, variable.name)
-        length = len(text.encode(errors="replace"))
+        length = len(text)
 
         def replace(match: re.Match[str]) -> str:
             nonlocal length
@@ -90,10 +87,10 @@ def resolve(
             if found is None:
                 raise UnknownReference(variable.name, match[0], "names no variable")
             value = value_of(*found, depth + 1)
-            length += len(value.encode(errors="replace"))
+            length += len(value)
             if length > LONGEST:
                 raise UnknownReference(
-                    variable.name, match[0], f"makes the value longer than {LONGEST} bytes"
+                    variable.name, match[0], f"makes the value longer than {LONGEST} characters"
                 )
             return value
 

@@ -106,8 +106,8 @@ def test_a_name_is_taken_over_from_the_one_that_is_named():
 
 def test_a_name_is_released_by_its_owner():
     released = NameReleased(owner="a1")
-    assert Given(NAME, CLAIMED).when(names.Release("a1")).then(released).owner is None
-    Given(NAME, CLAIMED).when(names.Release("a2")).nothing()
+    assert Given(NAME, CLAIMED).when(names.Free("a1")).then(released).owner is None
+    Given(NAME, CLAIMED).when(names.Free("a2")).nothing()
     Given(NAME, CLAIMED, released).when(names.Claim("e1", "web", "a2")).then(
         NameClaimed(scope="e1", name="web", owner="a2")
     )

@@ -2,7 +2,7 @@ from api_gateway.feature import Feature
 from api_gateway.names import NAME
 from api_gateway.projections import Aggregates
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT
-from api_gateway.projects.react import react
+from api_gateway.projects.react import look_again, react
 from api_gateway.projects.routes import router
 from api_gateway.projects.tree import Trees
 
@@ -21,9 +21,10 @@ FEATURE = Feature(
     routers=(router,),
     deciders=(PROJECT, ENVIRONMENT, NAME),
     projections=(  # which are read from the trees: those have what was written
-        Aggregates(PROJECT, ["created_at"], ahead=False),
-        Aggregates(ENVIRONMENT, ["state.project"], ahead=False),
+        Aggregates(PROJECT, ["created_at", "state.phase"], ahead=False),
+        Aggregates(ENVIRONMENT, ["state.project", "state.phase"], ahead=False),
     ),
     views=(Trees,),
     react=react,
+    work=(look_again,),
 )

@@ -1,6 +1,14 @@
 """The sagas of deleting: services, then their environment's network, then the project. What is
 made in a parent that is already going, goes with it. And a project's first environment, when its
-making was cut off."""
+making was cut off.
+
+What there is in a parent is read from the views. While they can't be asked, a reaction to it ends
+without having done anything: whatever is being deleted is looked at again on a timer, until it has
+gone.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
 
 from slipway.contracts.event import Event
 from slipway.contracts.project import (
@@ -17,7 +25,10 @@ from slipway.contracts.service import (
     ServiceDeletionRequested,
 )
 from slipway.eventstore.store import Commit
+from slipway.kernel.decider import Decider
 from slipway.kernel.envelope import INSTALLATION, Subject
+from slipway.readmodel.model import Away, Document
+from slipway.runtime.logging import logger
 
 from api_gateway import names
 from api_gateway.documents import everything, views_hold
@@ -36,11 +47,56 @@ from api_gateway.services.domain import FinishDeletion as ServiceGone
 from api_gateway.services.domain import RequestDeletion as DeleteService
 
 _GOING = ("deleting", "deleted")
+_LOOK = 15.0
+_ALONE = timedelta(seconds=10)
+"""So long nothing is looked at again: the reactions to it are likely on their way."""
+_DELETED: tuple[Decider[Any, Any, Any], ...] = (SERVICE, ENVIRONMENT, PROJECT)
+"""What is inside before what it is in."""
 
 
 async def react(gateway: Gateway, commit: Commit) -> None:
     for event in commit.events:
-        await _react(gateway, commit, event)
+        try:
+            await _react(gateway, commit, event)
+        except Away as error:
+            logger().warning(
+                "deleting waits for the views",
+                subject=str(commit.subject), sequence=commit.sequence, why=str(error)[:200],
+            )  # fmt: skip
+
+
+async def look_again(gateway: Gateway) -> None:
+    """For ever: what is being deleted goes on, whatever became of the reactions to it."""
+    while True:
+        await gateway.clock.sleep(_LOOK)
+        for decider in _DELETED:
+            for document in await _being_deleted(gateway, decider.category):
+                try:
+                    await _go_on(gateway, decider, document)
+                except Exception:  # the next one goes on all the same
+                    logger().exception(
+                        "a deletion does not go on", what=decider.category, id=document["_id"]
+                    )
+
+
+async def _being_deleted(gateway: Gateway, category: str) -> list[Document]:
+    try:
+        found = await everything(gateway.documents, category, {"state.phase": "deleting"})
+    except Away:
+        return []  # the projector says so
+    except Exception:
+        logger().exception("deletions could not be looked at", what=category)
+        return []
+    before = gateway.clock.now() - _ALONE
+    return [one for one in found if datetime.fromisoformat(one["updated_at"]) < before]
+
+
+async def _go_on(gateway: Gateway, decider: Decider[Any, Any, Any], document: Document) -> None:
+    """As if its deletion had been asked for just now: all that follows from it is done once."""
+    subject = Subject(document["org"], decider.category, document["_id"])
+    state = await gateway.commands.state(decider, subject.organization, subject.id)
+    if state.phase == "deleting" and (last := await gateway.store.head(subject)) is not None:
+        await react(gateway, last)
 
 
 async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
@@ -54,6 +110,7 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
             await _late_service(gateway, commit, event)
         case ServiceDeletionRequested():
             await _remove_domains(gateway, commit, id_)
+            await _service_gone(gateway, commit, id_)
         case RolloutRemoved():
             await _service_gone(gateway, commit, id_)
         case EnvironmentDeletionRequested():
@@ -119,14 +176,19 @@ async def _remove_domains(gateway: Gateway, commit: Commit, service: str) -> Non
 
 
 async def _service_gone(gateway: Gateway, commit: Commit, service: str) -> None:
+    """Once nothing of it is left on the engine."""
     organization = commit.subject.organization
     state = await gateway.commands.state(SERVICE, organization, service)
     if state.phase != "deleting":
         return
+    rollout = await gateway.store.head(Subject(organization, "rollout", service))
+    if rollout is None or not isinstance(rollout.events[-1], RolloutRemoved):
+        return
+    await views_hold(gateway.projector, commit)
     await _remove_domains(gateway, commit, service)  # one may have been added meanwhile
     ctx = service_context(gateway.clock, commit, "gone")
     name = names.name_id(state.environment, state.name)
-    await gateway.commands.handle(ctx, names.NAME, name, names.Release(service), step="release")
+    await gateway.commands.handle(ctx, names.NAME, name, names.Free(service), step="release")
     await gateway.commands.handle(ctx, SERVICE, service, ServiceGone(), step="gone")
 
 
@@ -157,7 +219,7 @@ async def _environment_gone(gateway: Gateway, commit: Commit, environment: str) 
         return
     ctx = service_context(gateway.clock, commit, "environment-gone")
     name = names.name_id(state.project, state.name)
-    await gateway.commands.handle(ctx, names.NAME, name, names.Release(environment), step="release")
+    await gateway.commands.handle(ctx, names.NAME, name, names.Free(environment), step="release")
     await gateway.commands.handle(ctx, ENVIRONMENT, environment, FinishDeletion(), step="gone")
 
 

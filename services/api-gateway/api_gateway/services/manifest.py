@@ -18,7 +18,13 @@ FEATURE = Feature(
     projections=(
         Aggregates(
             SERVICE,
-            ["state.environment", "state.project", "state.webhook_hash", "created_at"],
+            [
+                "state.environment",
+                "state.project",
+                "state.phase",
+                "state.webhook_hash",
+                "created_at",
+            ],
         ),
         Heads("rollout"),
         Heads("route"),
