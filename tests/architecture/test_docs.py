@@ -53,8 +53,7 @@ def known_variables() -> set[str]:
     for model in documents.MODELS.values():
         found |= {f"SLIPWAY_{name.upper()}" for name in model.model_fields}
     for file in (ROOT / "infra").glob("*.*"):
-        text = file.read_text()
-        found |= {*re.findall(r"\$\{?([A-Z][A-Z_]+)", text), *_VARIABLE.findall(text)}
+        found |= set(re.findall(r"\$\{?([A-Z][A-Z_]+)", file.read_text()))
     deployed = (ROOT / "services/deployer/deployer/rollout/render.py").read_text()
     return found | set(_VARIABLE.findall(deployed))
 

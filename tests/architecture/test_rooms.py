@@ -25,7 +25,7 @@ PARTS = {"adapters", "http", "sources", "builders", "engines", "compose", "strat
 """Folders of interchangeable parts, or of doors to the outside: a file there is named after it."""
 
 EXCEPTIONS = {
-    "api_gateway.admin.asked": "what operators asked for, remembered by its key",
+    "api_gateway.admin.carried_out": "what operators asked for, remembered by its key",
     "api_gateway.deployments.dead": "the end of what could not be handled",
     "api_gateway.deployments.projections": "several projections, read by several modules",
     "api_gateway.deployments.logs": "a stream that joins two stores, beside the other routes",

@@ -2,21 +2,34 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from api_gateway.deployments.open import OpenDeployments
+from api_gateway.deployments.react import _judge
 from slipway.contracts.build import BuildFailed
-from slipway.contracts.rollout import RolloutRemoved, RolloutState
-from slipway.contracts.values import Failure
+from slipway.contracts.deployment import DeploymentStopRequested
+from slipway.contracts.rollout import (
+    Release,
+    RolloutFailed,
+    RolloutRemoved,
+    RolloutState,
+    RolloutSucceeded,
+)
+from slipway.contracts.values import BuiltImage, Failure
 from slipway.eventstore.dead_letters import DeadLetter
 from slipway.kernel.envelope import Subject
+from slipway.readmodel.model import Away
 from slipway.runtime import retry
+from slipway.runtime.clock import SystemClock
 
 from tests.contract.test_api import Platform, bare, platform
 
 _fixtures = (bare, platform)
 LETTERS = "/v1/admin/dead-letters"
+IMAGE = BuiltImage(reference="sha256:1")
 
 
 async def bury(platform: Platform, durable: str, sequence: int, **fields: Any) -> DeadLetter:
@@ -60,6 +73,37 @@ async def test_only_what_was_seen_is_tried_again(platform: Platform):
     stale = await platform.call("POST", path, If_Match=f'"{letter.revision + 5}"')
     assert stale.status_code == 412
     assert (await platform.call("POST", path, If_Match=f'"{letter.revision}"')).is_success
+
+
+async def test_a_refused_request_is_tried_by_its_repeat(platform: Platform):
+    """Nothing was done for it: its key stands for nothing yet."""
+    letter = await bury(platform, "builder", 7)
+    path = f"{LETTERS}/builder/7/retry"
+    stale = {"If_Match": f'"{letter.revision + 5}"', "Idempotency_Key": "k1"}
+    assert [(await platform.call("POST", path, **stale)).status_code for _ in range(2)] == [412] * 2
+    (letter,) = await platform.gateway.dead_letters.list()
+    assert letter.state == "dead"
+    assert (await platform.call("POST", path, Idempotency_Key="k1")).status_code == 202
+    (letter,) = await platform.gateway.dead_letters.list()
+    assert letter.state == "again"
+
+
+async def test_a_rebuild_that_could_not_be_asked_for_is_asked_for_by_the_repeat(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[int] = []
+
+    def ask() -> None:
+        asked.append(1)
+        if len(asked) == 1:
+            raise Away
+
+    monkeypatch.setattr(platform.gateway.projector, "ask_rebuild", ask)
+    path = "/v1/admin/projections/rebuild"
+    answers = [
+        (await platform.call("POST", path, Idempotency_Key="k1")).status_code for _ in range(3)
+    ]
+    assert (answers, len(asked)) == ([503, 202, 202], 2)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +152,11 @@ async def test_a_deployment_whose_reaction_is_given_up_has_failed(
     async def broken(*_: Any) -> None:
         raise Broken("with somebody's secret")
 
-    monkeypatch.setattr("api_gateway.deployments.react._end", broken)
-    await _build_failed(platform, made)
+    monkeypatch.setattr("api_gateway.deployments.react._begun", broken)
+    await platform.append(
+        Subject(platform.organization, "deployment", made),
+        DeploymentStopRequested(service=str(uuid4()), kind="application", reason="cancelled"),
+    )
     sequence = await platform.store.last_sequence()
 
     async def ended() -> Any:
@@ -118,14 +165,113 @@ async def test_a_deployment_whose_reaction_is_given_up_has_failed(
 
     shown = await until(ended)
     assert (shown["status"], shown["error"]["reason"]) == ("failed", "internal-error")
-    assert "Broken while build.failed was handled" in shown["error"]["detail"]
+    assert "Broken while deployment.stop_requested was handled" in shown["error"]["detail"]
     assert f"commit {sequence}" in shown["error"]["detail"]
     assert "secret" not in str(shown["error"])
     assert "deploy again" in shown["error"]["hint"]
     assert await platform.gateway.dead_letters.list() == []
-    await _build_failed(platform, made)
+
+
+async def _lost(*_: Any) -> None:
+    raise Broken
+
+
+async def _handled(platform: Platform) -> None:
+    """The reactions to all that was appended have ended."""
+    end = await platform.store.last_sequence()
+
+    async def there() -> bool:
+        return end in platform.store._acknowledged.get("api-gateway", ())
+
+    await until(there)
+
+
+async def _shown(platform: Platform, deployment: str) -> Any:
+    async def ended() -> Any:
+        found = await platform.ok("GET", f"/v1/deployments/{deployment}")
+        return found if found["ended_at"] else None
+
+    return await until(ended)
+
+
+async def test_a_given_up_outcome_is_the_end_all_the_same(
+    platform: Platform, impatient: None, monkeypatch: pytest.MonkeyPatch
+):
+    failed = await _deployment(platform)
+    await _handled(platform)
+    with monkeypatch.context() as broken:
+        broken.setattr("api_gateway.deployments.react.end", _lost)
+        await _build_failed(platform, failed)
+        shown = await _shown(platform, failed)
+    assert shown["error"]["reason"] == "build-failed"
+    service = shown["service"]
+    live = (await platform.ok("POST", f"/v1/services/{service}/deployments"))["id"]
+    await _handled(platform)
+    monkeypatch.setattr("api_gateway.deployments.react.end", _lost)
+    await _rolled_out(platform, service, live)
+    assert (await _shown(platform, live))["status"] == "live"
+    assert await platform.gateway.dead_letters.list() == []
+    await _build_failed(platform, failed)
+    sequence = await platform.store.last_sequence()
     (letter,) = await until(platform.gateway.dead_letters.list)
-    assert letter.sequence > sequence, "it has ended: nothing else tells of this one"
+    assert letter.sequence == sequence, "it has ended: nothing else tells of this one"
+
+
+async def _rolled_out(platform: Platform, service: str, deployment: str) -> None:
+    release = Release(
+        deployment=deployment, sequence=1, swarm_service="s", image=IMAGE, specification_digest="x"
+    )
+    serving = RolloutSucceeded(
+        service=service, kind="application", deployment=deployment,
+        state=RolloutState(serving=release),
+    )  # fmt: skip
+    await platform.append(Subject(platform.organization, "rollout", service), serving)
+
+
+@pytest.mark.parametrize("how", ["build", "rollout", "failed"])
+async def test_an_end_that_could_not_be_appended_follows_after_some_minutes(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, how: str
+):
+    """By the outcome that the log has, not as expired."""
+    made = await _deployment(platform)
+    service = (await platform.ok("GET", f"/v1/deployments/{made}"))["service"]
+    await _handled(platform)
+    with monkeypatch.context() as broken:
+        broken.setattr("api_gateway.deployments.react.end", _lost)
+        broken.setattr("api_gateway.deployments.dead.end", _lost)
+        for policy in ("REACTION", "OUTCOME"):
+            broken.setattr(retry, policy, retry.Policy(first=0.0, longest=0.0, attempts=1))
+        if how == "build":
+            await _build_failed(platform, made)
+        elif how == "rollout":
+            await _rolled_out(platform, service, made)
+        else:
+            event = RolloutFailed(
+                service=service, kind="application", deployment=made, state=RolloutState(),
+                failure=Failure(reason="build-failed", detail="it exited with 3"),
+            )  # fmt: skip
+            await platform.append(Subject(platform.organization, "rollout", service), event)
+        await until(platform.gateway.dead_letters.list)
+    (found,) = await platform.gateway.view(OpenDeployments).everywhere()
+    clock = platform.gateway.clock
+    now = clock.now()
+    platform.gateway.clock = Later(now + timedelta(seconds=60))
+    await _judge(platform.gateway, found, set())
+    assert (await platform.ok("GET", f"/v1/deployments/{made}"))["ended_at"] is None
+    platform.gateway.clock = Later(now + timedelta(days=1))
+    await _judge(platform.gateway, found, set())
+    shown = await _shown(platform, made)
+    assert shown["status"] == ("live" if how == "rollout" else "failed")
+    if how != "rollout":
+        assert shown["error"]["reason"] == "build-failed"
+
+
+class Later(SystemClock):
+    def __init__(self, now: datetime) -> None:
+        self._at = now
+
+    def now(self) -> datetime:
+        return self._at
 
 
 async def test_what_ends_no_deployment_is_a_dead_letter_and_done_when_tried_again(

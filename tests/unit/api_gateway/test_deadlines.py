@@ -1,11 +1,12 @@
 """Which deployments are open, and when their holder is called silent."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from api_gateway.deployments.open import OpenDeployments
-from api_gateway.deployments.react import Progress, overdue
+from api_gateway.deployments.open import Open, OpenDeployments
+from api_gateway.deployments.react import Course, _judge, overdue
 from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import (
     DeploymentCancelled,
@@ -27,6 +28,8 @@ from slipway.eventstore.memory import MemoryStore
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 from slipway.readmodel.model import Away, Page
+
+from tests.unit.api_gateway import newer
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 IMAGE = BuiltImage(reference="sha256:1")
@@ -83,21 +86,25 @@ async def test_who_is_silent_for_too_long_is_named(
 ):
     store = MemoryStore()
     commits = [await append(store, "build", "d1", event, after) for after, event in build]
-    progress = Progress("d1", AT, LIMITS, commits, rollout)
+    course = Course("d1", AT, LIMITS, commits, rollout)
     late = AT + timedelta(seconds=due)
-    assert overdue(progress, late) is None
-    assert overdue(progress, late + timedelta(seconds=1)) == blamed
+    assert overdue(course, late) is None
+    assert overdue(course, late + timedelta(seconds=1)) == blamed
 
 
-async def test_what_has_an_outcome_is_not_overdue():
+async def test_what_has_an_outcome_is_not_overdue_until_its_end_should_be_there():
     store = MemoryStore()
     failure = Failure(reason="r", detail="d")
     failed = await append(store, "build", "d1", BuildFailed(**HERE, failure=failure), 5)
-    much_later = AT + timedelta(days=1)
-    assert overdue(Progress("d1", AT, LIMITS, [failed], RolloutState()), much_later) is None
     built = await append(store, "build", "d2", BUILT, 5)
-    serving = RolloutState(serving=release("d2"))
-    assert overdue(Progress("d2", AT, LIMITS, [built], serving), much_later) is None
+    serving, rolled_at = RolloutState(serving=release("d2")), AT + timedelta(seconds=600)
+    for course, outcome in (
+        (Course("d1", AT, LIMITS, [failed], RolloutState()), 5),
+        (Course("d2", AT, LIMITS, [built], serving, rolled_at), 600),
+    ):
+        due = AT + timedelta(seconds=outcome + 180)
+        assert overdue(course, due) is None
+        assert overdue(course, due + timedelta(seconds=1)) == "api-gateway"
 
 
 class Views:
@@ -155,3 +162,14 @@ async def test_it_begins_with_what_the_views_hold():
     live = DeploymentSucceeded(service="s1", kind="application", image=IMAGE)
     await append(store, "deployment", "d1", live, 1)
     assert [one.id for one in await found.of("s1")] == ["d2"]
+
+
+async def test_what_only_a_newer_release_can_judge_is_told_once(
+    capsys: pytest.CaptureFixture[str],
+):
+    store, told = MemoryStore(), set[str]()
+    await append(store, "deployment", "d1", newer.event_of("deployment"), 0)
+    gateway: Any = SimpleNamespace(store=store)
+    for _ in range(3):
+        await _judge(gateway, Open("o1", "s1", "d1", 1), told)
+    assert capsys.readouterr().out.count("a newer release made this deployment") == 1

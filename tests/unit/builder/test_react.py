@@ -6,12 +6,12 @@ import pytest
 from builder.build.failures import BuildError
 from builder.build.job import Job
 from slipway.contracts.build import BuildFailed, BuildSucceeded
-from slipway.contracts.deployment import Limits
+from slipway.contracts.deployment import DeploymentFailed, Limits
 from slipway.contracts.values import BuiltImage, Sealed, Variable
 from slipway.eventstore.memory import MemoryObjects
 from slipway.sealing import place, seal
 
-from tests.simulation.platform import ORGANIZATION, PAIR, end
+from tests.simulation.platform import ORGANIZATION, PAIR, end, fact
 from tests.simulation.world import Life, virtual
 from tests.unit.builder.yard import (
     COMMIT,
@@ -88,6 +88,18 @@ async def test_one_that_is_stopped_ends_within_two_seconds(yard: Yard, after: fl
         await asyncio.sleep(60)
     assert yard.told() in ([], ["started 1", "cancelled"])
     assert len(yard.works) == len(yard.ended)
+
+
+@virtual
+async def test_one_whose_deployment_has_ended_is_stopped(yard: Yard):
+    """Nobody asked: the gateway gave it up."""
+    async with running(yard):
+        await yard.request("d1")
+        await asyncio.sleep(0.1)
+        ended = DeploymentFailed(kind="application", service="a1", failure=FAILURE)
+        await fact(yard.world, "deployment", "d1", ended)
+        await yard.outcome(seconds=2)
+    assert yard.told() == ["started 1", "cancelled"]
 
 
 @virtual

@@ -1,4 +1,4 @@
-from api_gateway.admin.asked import Asked
+from api_gateway.admin.carried_out import CarriedOut
 from api_gateway.admin.routes import router
 from api_gateway.feature import Feature
 
@@ -10,5 +10,5 @@ FEATURE = Feature(
         "retry_dead_letter": "operator",
     },
     routers=(router,),
-    views=(Asked,),
+    views=(CarriedOut,),
 )

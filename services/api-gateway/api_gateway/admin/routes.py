@@ -9,7 +9,7 @@ from slipway.eventstore.dead_letters import DeadLetter as Letter
 from slipway.kernel.errors import NotFound, Refused
 from slipway.readmodel import cursor as cursors
 
-from api_gateway.admin.asked import Asked
+from api_gateway.admin.carried_out import CarriedOut
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Limit, answer, decoded, listed
 from api_gateway.http.context import Ctx, Gate
@@ -69,8 +69,10 @@ def _progress(gateway: Gateway) -> dict[str, Any]:
 async def rebuild_projections(gateway: Gate, ctx: Ctx) -> Response:
     """All views anew from the log, beside the living ones."""
     ctx.sequence = gateway.projector.sequence
-    if not gateway.view(Asked).before(ctx):
+    carried_out = gateway.view(CarriedOut)
+    if not carried_out.holds(ctx):
         gateway.projector.ask_rebuild()
+        carried_out.note(ctx)
     return answer(ctx, _progress(gateway), 202)
 
 
@@ -113,7 +115,8 @@ async def retry_dead_letter(
 ) -> Response:
     """Its service handles the event once more. If-Match takes the ETag of the last answer."""
     letter = await _found(gateway, durable, sequence)
-    if not gateway.view(Asked).before(ctx):
+    carried_out = gateway.view(CarriedOut)
+    if not carried_out.holds(ctx):
         ctx.precondition(letter.revision)
         try:
             letter = await ask_again(gateway.dead_letters, letter)
@@ -123,6 +126,7 @@ async def retry_dead_letter(
                 f"only what is dead is tried again, and this is {state}",
                 hint="GET /v1/admin/dead-letters shows what became of it",
             ) from None
+        carried_out.note(ctx)
     return answer(ctx, _letter(letter), 202, version=letter.revision)
 
 

@@ -41,6 +41,9 @@ from api_gateway.request_context import RequestContext, service_context
 
 failpoints.register("api-gateway.deployment.before_end", "api-gateway.deployment.after_end")
 _SILENT = timedelta(seconds=60)
+_ABOUT_TO_END = timedelta(minutes=3)
+"""An outcome's reaction has been handled or given up after that time."""
+_SELF = "api-gateway"
 _SLACK = 30.0
 """Seconds beyond a holder's own deadline."""
 
@@ -53,10 +56,20 @@ async def _handle(
     )
 
 
-async def _end(gateway: Gateway, cause: Commit, id_: str, command: Any) -> None:
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What whoever held the work says of it, and how the deployment ends by that."""
+
+    deployment: str
+    command: Succeed | Fail | Stopped
+
+
+async def end(gateway: Gateway, cause: Commit, found: Ending) -> None:
+    """By its outcome, which is in the cause; once, whoever does it."""
     await failpoints.hit("api-gateway.deployment.before_end")
     ctx = service_context(gateway.clock, cause)
-    await _handle(gateway, ctx, cause.subject.organization, id_, command, "end")
+    organization = cause.subject.organization
+    await _handle(gateway, ctx, organization, found.deployment, found.command, "end")
     await failpoints.hit("api-gateway.deployment.after_end")
 
 
@@ -73,22 +86,29 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
         case DeploymentStopRequested():
             # What nobody has begun ends at once; its holder speaks for everything else.
             if not await _begun(gateway, commit.subject.organization, id_):
-                await _end(gateway, commit, id_, Stopped())
-        case BuildFailed():
-            await _end(gateway, commit, id_, Fail(event.failure))
-        case BuildCancelled():
-            await _end(gateway, commit, id_, Stopped(otherwise="cancelled"))
-        case RolloutSucceeded() if event.deployment and event.state.serving:
-            release = event.state.serving
-            await _end(gateway, commit, event.deployment, Succeed(release.image, release.commit))
-        case RolloutFailed() if event.deployment:
-            await _end(gateway, commit, event.deployment, Fail(event.failure))
-        case RolloutCancelled() | RolloutSuperseded() if event.deployment:
-            await _end(gateway, commit, event.deployment, Stopped())
+                await end(gateway, commit, Ending(id_, Stopped()))
         case ServiceDeletionRequested() | RolloutRemoved():
             await _stop_all(gateway, commit, commit.subject.id)
         case _:
-            pass
+            if (found := ending_of(commit, event)) is not None:
+                await end(gateway, commit, found)
+
+
+def ending_of(commit: Commit, event: Event) -> Ending | None:
+    match event:
+        case BuildFailed():
+            return Ending(commit.subject.id, Fail(event.failure))
+        case BuildCancelled():
+            return Ending(commit.subject.id, Stopped(otherwise="cancelled"))
+        case RolloutSucceeded() if event.deployment and event.state.serving:
+            release = event.state.serving
+            return Ending(event.deployment, Succeed(release.image, release.commit))
+        case RolloutFailed() if event.deployment:
+            return Ending(event.deployment, Fail(event.failure))
+        case RolloutCancelled() | RolloutSuperseded() if event.deployment:
+            return Ending(event.deployment, Stopped())
+        case _:
+            return None
 
 
 async def _begun(gateway: Gateway, organization: str, id_: str) -> bool:
@@ -119,57 +139,74 @@ async def _stop_all(gateway: Gateway, cause: Commit, service: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a deployment has come, as the log has it. `build` are the commits of its build."""
+class Course:
+    """How far a deployment has come, as the log has it. `build` are the commits of its build,
+    `rolled_at` is when the rollout was changed last."""
 
     id: str
     requested_at: datetime
     limits: Limits
     build: Sequence[Commit]
     rollout: RolloutState
+    rolled_at: datetime | None = None
 
 
-def overdue(progress: Progress, now: datetime) -> str | None:
+def overdue(course: Course, now: datetime) -> str | None:
     """The part of the platform that a deployment has waited for too long, or None. Whoever holds
     the work keeps its own deadline; this is for one that is silent. The whole has a deadline too,
-    which no attempt and no restart renews. What has an outcome is only about to end."""
-    limits, rollout = progress.limits, progress.rollout
-    began, allowed, holder = progress.requested_at, limits.queue, "builder"
-    if progress.build:
-        began, allowed = progress.build[0].meta.at, limits.build + _SLACK
-        match progress.build[-1].events[-1]:
+    which no attempt and no restart renews. What has an outcome is only about to end; if not soon,
+    the reaction that ends it was given up."""
+    limits, rollout = course.limits, course.rollout
+    began, allowed, holder = course.requested_at, limits.queue, "builder"
+    if course.build:
+        began, allowed = course.build[0].meta.at, limits.build + _SLACK
+        match course.build[-1].events[-1]:
             case BuildFailed() | BuildCancelled():
-                return None
+                return _SELF if now - course.build[-1].meta.at > _ABOUT_TO_END else None
             case BuildSucceeded():
-                began, holder = progress.build[-1].meta.at, "deployer"
+                began, holder = course.build[-1].meta.at, "deployer"
                 allowed = limits.queue + limits.rollout + limits.route + _SLACK
             case _:
                 pass
-    if rollout.serving is not None and rollout.serving.deployment == progress.id:
-        return None
-    if rollout.wanted is not None and rollout.wanted.deployment == progress.id and rollout.deadline:
+    if rollout.serving is not None and rollout.serving.deployment == course.id:
+        ended = course.rolled_at or began
+        return _SELF if now - ended > _ABOUT_TO_END else None
+    if rollout.wanted is not None and rollout.wanted.deployment == course.id and rollout.deadline:
         holder = "proxy-sync" if rollout.ready else "deployer"
         began, allowed = datetime.fromisoformat(rollout.deadline), 2 * _SLACK
     due = began + timedelta(seconds=allowed)
-    last = progress.requested_at + timedelta(seconds=limits.whole + 2 * _SLACK)
+    last = course.requested_at + timedelta(seconds=limits.whole + 2 * _SLACK)
     return holder if now > min(due, last) else None
 
 
-async def _progress(gateway: Gateway, found: Open, requested: Commit, limits: Limits) -> Progress:
+async def _course(gateway: Gateway, found: Open, requested: Commit, limits: Limits) -> Course:
     build = await gateway.store.load(Subject(found.organization, "build", found.id))
     head = await gateway.store.head(Subject(found.organization, "rollout", found.service))
     last = head.events[-1] if head else None
     state = last.state if isinstance(last, RolloutEvent) else RolloutState()
-    return Progress(found.id, requested.meta.at, limits, build, state)
+    rolled_at = head.meta.at if head else None
+    return Course(found.id, requested.meta.at, limits, build, state, rolled_at)
+
+
+async def _said(gateway: Gateway, found: Open, course: Course) -> tuple[Commit, Ending] | None:
+    """The outcome that the log has of it, with the commit that holds it."""
+    rollout = Subject(found.organization, "rollout", found.service)
+    for commit in (*course.build, *await gateway.store.load(rollout, found.sequence)):
+        for event in commit.events:
+            said = ending_of(commit, event)
+            if said is not None and said.deployment == found.id:
+                return commit, said
+    return None
 
 
 async def watch_deadlines(gateway: Gateway) -> None:
     """For ever."""
+    newer: set[str] = set()
     while True:
         await gateway.clock.sleep(5.0)
         for found in await _all_open(gateway):
             try:
-                await _judge(gateway, found)
+                await _judge(gateway, found, newer)
             except Exception:  # the next one's time is over all the same
                 logger().exception("a deadline could not be judged", deployment=found.id)
 
@@ -182,18 +219,26 @@ async def _all_open(gateway: Gateway) -> list[Open]:
         return []
 
 
-async def _judge(gateway: Gateway, found: Open) -> None:
+async def _judge(gateway: Gateway, found: Open, newer: set[str]) -> None:
+    """`newer` has those whose request only a newer release understands: they are told once."""
     commits = await gateway.store.load(Subject(found.organization, "deployment", found.id))
     requested = commits[0].events[0]
     if not isinstance(requested, DeploymentRequested):
-        raise TypeError(f"{found.id} does not begin with a request")
+        if found.id not in newer:
+            newer.add(found.id)
+            logger().error("a newer release made this deployment", deployment=found.id)
+        return
     now = gateway.clock.now()
-    progress = await _progress(gateway, found, commits[0], requested.limits)
-    if (holder := overdue(progress, now)) is None:
+    course = await _course(gateway, found, commits[0], requested.limits)
+    if (holder := overdue(course, now)) is None:
+        return
+    if (said := await _said(gateway, found, course)) is not None:
+        if now - said[0].meta.at > _ABOUT_TO_END:
+            await end(gateway, *said)
         return
     ctx = RequestContext(
         id=ids.derived("deadline", found.id),
-        actor=Actor("service", "api-gateway"),
+        actor=Actor("service", _SELF),
         at=now,
         organization=found.organization,
     )

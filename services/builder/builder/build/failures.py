@@ -89,13 +89,10 @@ def variable_too_large(name: str, size: int, largest: int) -> Failure:
     )
 
 
-def variables_too_large(size: int | None = None, largest: int | None = None) -> Failure:
-    """Without figures: the kernel refused them."""
-    known = f"they have {size} bytes together, {largest} at most"
+def variables_too_large() -> Failure:
     return Failure(
         reason="variables-too-large",
-        detail="the variables and build arguments are more than a program can be given"
-        + (f": {known}" if size else ""),
+        detail="the variables and build arguments are more than a program can be given",
         hint="remove the ones that are not needed, or put long values into files",
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
-from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested
+from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.event import Event, NewerRelease, Unknown
 from slipway.contracts.values import BuiltImage, Failure
 from slipway.eventstore.log_store import LogStore
@@ -106,8 +106,9 @@ class Builds:
         self._stopped: set[str] = set()
 
     async def stop(self, commit: Commit) -> None:
-        """From the control durable: ends the work now; the build's own handler says so."""
-        if any(isinstance(event, DeploymentStopRequested) for event in commit.events):
+        """From the control durable: whatever comes after the request asks to stop or is the end.
+        The work ends now; the build's own handler says so."""
+        if not isinstance(commit.events[0], DeploymentRequested):
             task = self._running.get(commit.subject.id)
             if task is not None:
                 self._stopped.add(commit.subject.id)
