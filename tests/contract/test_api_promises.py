@@ -9,17 +9,19 @@ from uuid import uuid4
 
 import pytest
 from api_gateway.deployments.logs import _of_deployment
-from api_gateway.projects.domain import ENVIRONMENT, CreateEnvironment
+from api_gateway.projects.domain import ENVIRONMENT, PROJECT, CreateEnvironment, Rename
 from api_gateway.request_context import service_context
 from slipway.contracts import build as builds
 from slipway.contracts.build import BuildStarted, BuildSucceeded
 from slipway.contracts.logs import LogLine, build_subject
-from slipway.contracts.rollout import Release, RolloutState, RolloutSucceeded
+from slipway.contracts.rollout import Release, RolloutState, RolloutStopped, RolloutSucceeded
+from slipway.contracts.service import ServiceDeletionRequested
 from slipway.contracts.values import BuiltImage, Failure, GitCommit
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 from slipway.kernel.envelope import Subject
 
 from tests.contract.test_api import PASSWORD, Platform, bare, platform
+from tests.unit.api_gateway import newer
 
 _fixtures = (bare, platform)
 GIT = {"kind": "git", "url": "https://git.example.org/a.git", "branch": "main"}
@@ -592,3 +594,87 @@ async def test_nothing_secret_stands_in_the_log(platform: Platform):
     for commit in platform.store._log:
         text = f"{commit.events!r} {commit.meta!r}"
         assert not [one for one in (*said, *digests) if one in text]
+
+
+# -- long lives and newer releases ----------------------------------------------------------------
+
+
+async def test_a_write_reads_no_more_of_a_long_life(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+):
+    """Only a key may stand for a request that was carried out long ago: for that one the log is
+    read again."""
+    path = f"/v1/projects/{(await platform.ok('POST', '/v1/projects', {'name': 'A'}))['id']}"
+    reads: list[int] = []
+    append = platform.store.append
+
+    async def counted(*arguments: Any, since: int = 0) -> Any:
+        expected = arguments[1]
+        if expected.sequence > since:
+            reads.append(expected.sequence)
+        return await append(*arguments, since=since)
+
+    for number in range(202):
+        await platform.ok("PATCH", path, {"name": f"A {number}"})
+    monkeypatch.setattr(platform.store, "append", counted)
+    await platform.ok("PATCH", path, {"name": "B"})
+    ctx = service_context(platform.gateway.clock, platform.store._log[-1], "test")
+    await platform.gateway.commands.handle(ctx, PROJECT, path.rpartition("/")[2], Rename("C"))
+    assert reads == []
+    await platform.ok("PATCH", path, {"name": "D"}, Idempotency_Key="k1")
+    assert len(reads) == 1
+
+
+async def test_what_a_newer_release_wrote_is_left_out_and_takes_nothing_with_it(
+    platform: Platform, service: dict[str, Any]
+):
+    live = await _deployed(platform, service)
+    await platform.ok("GET", "/v1/services")
+    path, organization = f"/v1/services/{service['id']}", platform.organization
+    await platform.append(
+        Subject(organization, "rollout", service["id"]), newer.event_of("rollout")
+    )
+    await platform.append(Subject(organization, "route", service["id"]), newer.event_of("route"))
+    strange, deployment = str(uuid4()), str(uuid4())
+    at = Subject(organization, "service", strange)
+    await platform.append(at, newer.event_of("service"))
+    leaving = ServiceDeletionRequested(
+        project=service["project"], environment=service["environment"]
+    )
+    await platform.append(at, leaving)
+    await platform.append(
+        Subject(organization, "deployment", deployment), newer.event_of("deployment")
+    )
+    await platform.append(Subject(organization, "rollout", strange), newer.event_of("rollout"))
+    platform.sequence = str(await platform.store.last_sequence())
+    (shown,) = (await platform.ok("GET", "/v1/services"))["items"]
+    assert (shown["id"], shown["status"]) == (service["id"], "running")
+    inside = f"/v1/environments/{service['environment']}/services"
+    assert [one["id"] for one in (await platform.ok("GET", inside))["items"]] == [service["id"]]
+    (shown,) = (await platform.ok("GET", f"{path}/deployments"))["items"]
+    assert (shown["id"], shown["status"]) == (live, "live")
+    for address in (f"/v1/services/{strange}", f"/v1/deployments/{deployment}"):
+        assert (await platform.call("GET", address)).status_code == 404
+    project = await platform.ok("GET", f"/v1/projects/{service['project']}")
+    assert len(project["environments"][0]["services"]) == 1
+
+
+async def test_what_was_stopped_runs_again_when_it_serves(
+    platform: Platform, service: dict[str, Any]
+):
+    """Not when it is only wanted: the start's deployment may fail."""
+    live = await _deployed(platform, service)
+    path = f"/v1/services/{service['id']}"
+    await platform.ok("POST", f"{path}/stop")
+    release = Release(
+        deployment=live, sequence=1, swarm_service="s", image=IMAGE, specification_digest="x"
+    )
+    idle = RolloutState(serving=release, stopped=True)
+    stopped = RolloutStopped(service=service["id"], kind="application", state=idle)
+    await platform.append(Subject(platform.organization, "rollout", service["id"]), stopped)
+    started = await platform.ok("POST", f"{path}/start")
+    platform.sequence = str(await platform.store.last_sequence())
+    assert (await platform.ok("GET", path))["status"] == "stopped"
+    await _succeed(platform, service, started["id"], "d" * 40)
+    platform.sequence = str(await platform.store.last_sequence())
+    assert (await platform.ok("GET", path))["status"] == "running"

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import itertools
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -165,7 +166,12 @@ def branch_of(schema: Json, value: Json) -> Json:
 
 
 def body_schema(operation: Json) -> Json:
-    return operation["requestBody"]["content"]["application/json"]["schema"]
+    (schema,) = [
+        one
+        for one in branches(operation["requestBody"]["content"]["application/json"]["schema"])
+        if one.get("type") == "object"
+    ]
+    return schema
 
 
 def values_of(schema: Json) -> Json | None:
@@ -328,8 +334,6 @@ class World:
 
     platform: Platform
     ids: dict[str, str] = field(default_factory=dict)
-    kinds: dict[str, str] = field(default_factory=dict)
-    """Kind → a service of it: what is driven is what its settings may be."""
     foreign: dict[str, str] = field(default_factory=dict)
     cookie: str = ""
 
@@ -345,12 +349,6 @@ class World:
         if FEATURES.needs[name] == "person":
             return {"Cookie": self.cookie}
         return {"Authorization": f"Bearer {self.platform.token}"}
-
-    def place(self, name: str, body: Json = None) -> str:
-        id_ = self.ids.get(collection(name), "")
-        if name == "change_service":
-            id_ = self.kinds[(body or {}).get("kind", "application")]
-        return address(name, id_)
 
     async def send(self, name: str, path: str, content: bytes | None) -> Any:
         headers = self.headers(name)
@@ -393,11 +391,6 @@ async def world(platform: Platform) -> World:
     platform.extra = {}
     platform.token = own
     world.ids = {**await _everything(platform), "organizations": platform.organization}
-    path = f"/v1/environments/{world.ids['environments']}/services"
-    for body in reversed(VALID["create_service"]):
-        if body["kind"] not in world.kinds:
-            made = await platform.ok("POST", path, {**body, "name": f"a-{body['kind']}"})
-            world.kinds[made["kind"]] = made["id"]
     await world.quiet()
     return world
 
@@ -408,6 +401,12 @@ def address(name: str, id_: str) -> str:
 
 def collection(name: str) -> str:
     return WRITES[name][1].split("/")[2]
+
+
+PYTHONIC = re.compile(
+    r"Input should|should (have|match|be)|Value error|[Dd]ictionary|\bNone\b|tuple"
+)
+"""Words of the library that checks, not of this API."""
 
 
 def told(answer: Any, *, statuses: set[int], pointer: str | None = None) -> str | None:
@@ -421,6 +420,11 @@ def told(answer: Any, *, statuses: set[int], pointer: str | None = None) -> str 
         return f"no problem: {problem}"
     if problem["status"] != answer.status_code or not problem["type"].startswith("/problems/"):
         return f"a wrong problem: {problem}"
+    pythonic = [
+        error["detail"] for error in problem.get("errors", ()) if PYTHONIC.search(str(error))
+    ]
+    if pythonic:
+        return f"no plain words: {pythonic}"
     pointers = [error["pointer"] for error in problem.get("errors", ())]
     if pointer and not any(at and pointer.startswith(at) for at in pointers):
         return f"it points to {pointers}, not to {pointer}"
@@ -430,9 +434,9 @@ def told(answer: Any, *, statuses: set[int], pointer: str | None = None) -> str 
 @pytest.mark.parametrize("name", VALID)
 async def test_a_wrong_field_is_named_and_nothing_is_done(world: World, name: str):
     schema, end = body_schema(WRITES[name][2]), await world.quiet()
+    path = address(name, world.ids.get(collection(name), ""))
     failures, count = [], 0
     for body in VALID[name]:
-        path = world.place(name, body)
         for wrong in wrongs(schema, body, body):
             count += 1
             answer = await world.send(name, path, json.dumps(wrong.body).encode())
@@ -447,7 +451,7 @@ async def test_a_wrong_field_is_named_and_nothing_is_done(world: World, name: st
 @pytest.mark.parametrize("name", VALID)
 async def test_what_is_no_object_is_refused(world: World, name: str):
     operation, end = WRITES[name][2], await world.quiet()
-    path = world.place(name)
+    path = address(name, world.ids.get(collection(name), ""))
     optional = not operation["requestBody"].get("required", False)
     for what, content in NO_JSON.items():
         if content or not optional:
@@ -486,7 +490,7 @@ async def test_what_is_not_there_is_404(world: World, name: str):
 async def test_the_valid_bodies_are_valid(world: World, name: str):
     """Without this the others would prove nothing."""
     for body in VALID[name]:
-        path = world.place(name, body)
+        path = address(name, world.ids.get(collection(name), ""))
         answer = await world.send(name, path, json.dumps(body).encode())
         refused = {"setup": 409}.get(name)
         taken = answer.status_code == 409 and body is not VALID[name][0]
@@ -637,7 +641,7 @@ async def test_another_version_is_412_and_nothing_is_done(world: World, name: st
     end = await world.quiet()
     body = json.dumps(VALID[name][0]).encode() if name in VALID else None
     headers = {**world.headers(name), "If-Match": '"77"', "Content-Type": "application/json"}
-    path = world.place(name)
+    path = address(name, world.ids.get(collection(name), ""))
     method = WRITES[name][0]
     answer = await world.platform.http.request(method, path, content=body, headers=headers)
     assert told(answer, statuses={412}) is None, answer.text
@@ -690,7 +694,7 @@ async def test_pages_that_there_are_not(world: World, query: str, pointer: str):
         ("Slipway-Sequence", "-1", {422}),
         ("Slipway-Sequence", "9" * 40, {422}),
         ("Slipway-Organization", "x'.>*", {404}),
-        ("Slipway-Organization", "00000000-0000-4000-8000-000000000000", {404}),
+        ("Slipway-Organization", str(uuid4()), {404}),
         ("Authorization", "Basic eDp5", {401}),
         ("Authorization", "Bearer", {401}),
         ("Authorization", "Bearer x'.>*", {401}),
@@ -758,3 +762,31 @@ def test_there_are_enough_cases():
     kinds = {wrong.what.partition(": ")[2] for wrong in cases}
     assert {"too long", "an unknown field", "too many", "NUL", "None", "without name"} <= kinds
     assert list(itertools.islice(cases, 1))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "pointer", "words"),
+    [
+        ("GET", "/v1/projects?limit=0", None, "?limit", "has to be 1 at least"),
+        ("GET", "/v1/projects?limit=201", None, "?limit", "may be 200 at most"),
+        ("GET", "/v1/projects?limit=x", None, "?limit", "has to be a whole number"),
+        ("POST", "/v1/projects", {"name": 5}, "/name", "has to be a text"),
+        ("POST", "/v1/projects", {"name": "x" * 81}, "/name", "may have 80 characters at most"),
+        ("POST", "/v1/projects", {"name": ""}, "/name", "is too short (at least 1)"),
+        ("POST", "/v1/projects", {"name": "\x07"}, "/name", "may hold no control characters"),
+        (
+            "POST",
+            "/v1/tokens",
+            {"name": "a", "role": "king"},
+            "/role",
+            "has to be 'owner', 'admin'",
+        ),
+    ],
+)
+async def test_what_is_wrong_is_said_in_plain_words_with_its_bounds(
+    platform: Platform, method: str, path: str, body: Json, pointer: str, words: str
+):
+    answer = await platform.call(method, path, body)
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == pointer
+    assert words in error["detail"]

@@ -142,7 +142,7 @@ class Commands:
             correlation=ctx.id,
             request=ctx.request,
         )
-        head, since = expected.head, expected.remembered_to
+        head, since = expected.head, max(expected.remembered_to, ctx.since)
         try:
             return await self._store.append(subject, head, events, meta, since=since)
         except Conflict:

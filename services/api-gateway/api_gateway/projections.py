@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
+from slipway.contracts.event import UNKNOWN
 from slipway.eventstore.store import Commit
 from slipway.kernel.decider import Decider
 from slipway.kernel.envelope import Actor, Subject
@@ -100,7 +101,8 @@ class Whole(Projection):
 
 class Heads(Projection):
     """The last event of an aggregate that others write and that carries its whole state, as data
-    in the newest shape: a field which came later may be missing."""
+    in the newest shape: a field which came later may be missing. An event of a newer release says
+    nothing here: the state before it stays, empty where there was none."""
 
     def __init__(self, category: str) -> None:
         self.collection = category
@@ -112,10 +114,12 @@ class Heads(Projection):
 
     def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
         event = commit.stored[-1]
+        if document is not None and event.type == UNKNOWN:
+            return {**document, "version": commit.version}
         return {
             "org": commit.subject.organization,
             "version": commit.version,
             "updated_at": iso(commit.meta.at),
             "event": event.type,
-            "state": event.data.get("state", event.data),
+            "state": {} if event.type == UNKNOWN else event.data.get("state", event.data),
         }

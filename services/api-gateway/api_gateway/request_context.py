@@ -10,6 +10,9 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Actor
 from slipway.kernel.errors import Invalid, PreconditionFailed
 
+NOWHERE = 2**63 - 1
+"""The `since` of a request that nobody made before."""
+
 
 class KeyReused(Invalid):
     slug = "idempotency-key-reused"
@@ -18,6 +21,8 @@ class KeyReused(Invalid):
 @dataclass(slots=True)
 class RequestContext:
     """`id` is derived from the Idempotency-Key where there is one; `digest` is of the body then.
+    `since`: no commit of it stands in the log at or below that sequence; it is not looked for
+    there.
     `sequence` becomes the highest sequence that the request appended, or found that nothing was
     left to append."""
 
@@ -31,6 +36,7 @@ class RequestContext:
     if_match: int | None = None
     digest: str = ""
     keyed: bool = False
+    since: int = 0
     sequence: int = 0
 
     @property
@@ -61,4 +67,5 @@ def service_context(clock: Clock, cause: Commit, step: str = "") -> RequestConte
         actor=Actor("service", "api-gateway"),
         at=clock.now(),
         organization=cause.subject.organization,
+        since=cause.sequence,
     )

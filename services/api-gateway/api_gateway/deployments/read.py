@@ -151,7 +151,7 @@ async def deployments(documents: Documents, found: list[Document]) -> list[dict[
     result = []
     for document in found:
         rollout = rollouts.get(document["state"]["service"])
-        serving = rollout["state"]["serving"] if rollout else None
+        serving = rollout["state"].get("serving") if rollout else None
         result.append(
             deployment(
                 document,

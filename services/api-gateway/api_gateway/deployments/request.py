@@ -71,7 +71,7 @@ async def request(
 ) -> Outcome[DeploymentState]:
     """Of the specification as it is now, or of `wanted`. Raises Invalid when it is too large."""
     specification = wanted or service.specification
-    size = len(specification.model_dump_json().encode())
+    size = len(specification.model_dump_json())
     if size > _LARGEST:
         raise Invalid(
             f"the specification has {size} bytes with its variables, {_LARGEST} at most",
@@ -100,8 +100,8 @@ async def image_of(
     image = state["image"] or timeline.get("image")
     commit = state["commit"] or timeline.get("commit")
     return (
-        BuiltImage.model_validate(image) if image else None,
-        GitCommit.model_validate(commit) if commit else None,
+        BuiltImage.from_stored(image) if image else None,
+        GitCommit.from_stored(commit) if commit else None,
     )
 
 

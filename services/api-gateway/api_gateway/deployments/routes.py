@@ -138,7 +138,7 @@ async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigg
     ctx.precondition(service.head.version)
     document = await last_live(gateway.store, gateway.documents, ctx.organization, id_)
     image = await image_of(gateway.documents, document)
-    wanted = Specification.model_validate(document["state"]["specification"])
+    wanted = Specification.from_stored(document["state"]["specification"])
     return await _make(gateway, ctx, service, trigger, image, wanted)
 
 

@@ -35,12 +35,13 @@ def answer(
 async def owned(
     documents: Documents, ctx: RequestContext, collection: str, id_: str, what: str
 ) -> Document:
-    """The document, if it is the organization's and not deleted. Raises NotFound."""
+    """The document, if it is the organization's and there. Raises NotFound: also for what
+    a newer release made in a way that is not understood."""
     document = await documents.get(collection, id_) if is_uuid(id_) else None
     if (
         document is None
         or document["org"] != ctx.organization
-        or document["state"].get("phase") == "deleted"
+        or document["state"].get("phase") in ("none", "deleted")
     ):
         raise NotFound(f"there is no such {what}")
     return document

@@ -13,7 +13,7 @@ from slipway.kernel.envelope import Actor
 from slipway.kernel.errors import Forbidden, Invalid, NotFound, Unauthenticated
 
 from api_gateway.gateway import Gateway
-from api_gateway.request_context import RequestContext
+from api_gateway.request_context import NOWHERE, RequestContext
 from api_gateway.roles import require
 
 COOKIE = "slipway_session"
@@ -138,7 +138,7 @@ async def identify(ctx: RequestContext, gateway: Gateway, request: Request) -> N
     """The request's id: with an Idempotency-Key the same for each repeat of it."""
     key = request.headers.get("idempotency-key")
     if key is None:
-        ctx.id = str(uuid4())
+        ctx.id, ctx.since = str(uuid4()), NOWHERE
         return
     if not _KEY.fullmatch(key):
         raise Invalid("has to be 1 to 200 visible characters", pointer="Idempotency-Key")

@@ -8,13 +8,14 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from slipway.contracts.values import PRINTABLE
 from slipway.eventstore.stream import Silent
 from slipway.kernel.errors import DomainError
 from slipway.readmodel.model import Away
 from slipway.runtime.logging import logger
 from starlette.exceptions import HTTPException
 
-from api_gateway.http.schema import UNKNOWN_KIND
+from api_gateway.http.schema import NO_NUL, UNKNOWN_KIND
 
 TITLES = {
     400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found",
@@ -24,13 +25,40 @@ TITLES = {
 _HEADERS = {
     401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "60"}, 503: {"Retry-After": "2"},
 }  # fmt: skip
+_OBJECT, _LIST, _TEXT = "has to be a JSON object", "has to be a list", "has to be a text"
+_NUMBER, _WHOLE, _BOOL = "has to be a number", "has to be a whole number", "has to be true or false"
+_TIME = "has to be a time as in 2030-01-31T12:00:00Z"
 _PLAIN = {
-    "model_attributes_type": "has to be a JSON object",
-    "model_type": "has to be a JSON object",
     "missing": "has to be there",
     "extra_forbidden": "is not known here",
+    "model_attributes_type": _OBJECT, "model_type": _OBJECT, "dict_type": _OBJECT,
+    "list_type": _LIST, "tuple_type": _LIST,
+    "string_type": _TEXT, "string_sub_type": _TEXT, "string_unicode": _TEXT,
+    "int_type": _WHOLE, "int_parsing": _WHOLE, "int_from_float": _WHOLE,
+    "int_parsing_size": "has too many digits",
+    "float_type": _NUMBER, "float_parsing": _NUMBER, "finite_number": _NUMBER,
+    "bool_type": _BOOL, "bool_parsing": _BOOL,
+    "none_required": "has to be null",
+    "literal_error": "has to be {expected}",
+    "enum": "has to be {expected}",
+    "string_too_short": "is too short (at least {min_length})",
+    "string_too_long": "may have {max_length} characters at most",
+    "too_short": "has too few entries (at least {min_length})",
+    "too_long": "may have {max_length} entries at most",
+    "greater_than": "has to be above {gt}",
+    "greater_than_equal": "has to be {ge} at least",
+    "less_than": "has to be below {lt}",
+    "less_than_equal": "may be {le} at most",
+    "datetime_type": _TIME, "datetime_parsing": _TIME, "datetime_from_date_parsing": _TIME,
+    "timezone_aware": _TIME,
+    "value_error": "{error}",
+}  # fmt: skip
+"""What pydantic says in words of Python, as plain English; by the type of the error."""
+_PATTERNS = {
+    PRINTABLE: "may hold no control characters and no line ends",
+    NO_NUL: "may hold no NUL",
 }
-"""Errors of a body whose own words speak of Python; by their type."""
+"""The others are shown as they are."""
 _SLUGS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
@@ -93,6 +121,16 @@ def place_of(item: Mapping[str, Any], body: Any) -> str:
     return f"{found}/kind" if item["type"] == UNKNOWN_KIND else found
 
 
+def plain(item: Mapping[str, Any]) -> str:
+    """What is wrong, for who sent it."""
+    about = item.get("ctx", {})
+    if item["type"] == "string_pattern_mismatch":
+        pattern = about["pattern"]
+        return _PATTERNS.get(pattern, f"has to fit the pattern {pattern}")
+    words = _PLAIN.get(item["type"])
+    return words.format_map(about) if words is not None else item["msg"]
+
+
 def install(app: FastAPI) -> None:
     @app.exception_handler(DomainError)
     async def domain(_request: Request, error: DomainError) -> Response:
@@ -112,7 +150,7 @@ def install(app: FastAPI) -> None:
         errors = [
             {
                 "pointer": place_of(item, error.body),
-                "detail": _PLAIN.get(item["type"], item["msg"]),
+                "detail": plain(item),
             }
             for item in found
         ]

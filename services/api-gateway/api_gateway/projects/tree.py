@@ -9,6 +9,7 @@ import asyncio
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Literal
 
 import orjson
@@ -16,6 +17,7 @@ from slipway.eventstore.store import Commit, EventStore
 from slipway.readmodel import cursor as cursors
 from slipway.readmodel.model import Document, Documents
 from slipway.readmodel.projector import Progress, Projector
+from slipway.runtime.logging import logger
 
 from api_gateway.listener import Listener
 
@@ -34,6 +36,15 @@ class _Part:
     state: dict[str, Any]
 
 
+def _can_be_shown(kind: str, document: Document) -> bool:
+    """Not what has gone, nor what was made by a newer release in a way that is not understood."""
+    state = document["state"]
+    understood = state["phase"] in _THERE and (kind != "service" or state["settings"] is not None)
+    if not understood and state["phase"] != "deleted":
+        logger().warning("left out: a newer release made it", what=kind, id=document["_id"])
+    return understood
+
+
 def _part(kind: str, document: Document) -> _Part:
     """Only what is shown in the tree: a service's document has much more."""
     state = document["state"]
@@ -42,7 +53,7 @@ def _part(kind: str, document: Document) -> _Part:
             wanted = ("phase", "project", "environment", "name", "kind", "replicas", "stopped")
             state = {**state, "kind": state["settings"]["kind"]}
         case "rollout":
-            state, wanted = {"serving": bool(state.get("serving"))}, ("serving",)
+            state, wanted = {"runs": Runs.of(state)}, ("runs",)
         case _:
             wanted = ("phase", "project", "name")
     return _Part(
@@ -52,6 +63,21 @@ def _part(kind: str, document: Document) -> _Part:
         updated_at=document["updated_at"],
         state={name: state[name] for name in wanted if name in state},
     )
+
+
+class Runs(Enum):
+    """What a service's rollout says."""
+
+    NOTHING = "nothing"
+    STOPPED = "stopped"
+    SERVING = "serving"
+
+    @classmethod
+    def of(cls, rollout: dict[str, Any]) -> "Runs":
+        if not rollout.get("serving"):
+            return cls.NOTHING
+        idle = rollout.get("stopped") or rollout.get("replicas") == 0
+        return cls.STOPPED if idle else cls.SERVING
 
 
 type ServiceStatus = Literal["running", "not deployed", "stopped", "deleting"]
@@ -96,13 +122,13 @@ class Tree:
         id_ = document["_id"]
         if self.sequence_of(kind, id_) >= document["_seq"]:
             return
-        part = _part(kind, document)
         if kind == "rollout":
-            self._put_rollout(id_, part)
+            self._put_rollout(id_, _part(kind, document))
             return
-        if part.state["phase"] == "deleted":
+        if not _can_be_shown(kind, document):
             self._forget(kind, id_)
             return
+        part = _part(kind, document)
         self._parts[kind][id_] = part
         match kind:
             case "project":
@@ -210,8 +236,8 @@ class Tree:
 
     def _status(self, id_: str) -> ServiceStatus:
         rollout = self._parts["rollout"].get(id_)
-        serving = bool(rollout and rollout.state["serving"])
-        return service_status(self._parts["service"][id_].state, serving=serving)
+        runs = rollout.state["runs"] if rollout else Runs.NOTHING
+        return service_status(self._parts["service"][id_].state, runs)
 
     def services(
         self, wanted: Wanted, after: tuple[str, str] | None, limit: int
@@ -230,12 +256,13 @@ class Tree:
         return [id_ for _, id_ in part], cursors.encode(*part[-1]) if more else None
 
 
-def service_status(state: dict[str, Any], *, serving: bool) -> ServiceStatus:
+def service_status(state: dict[str, Any], runs: Runs) -> ServiceStatus:
+    """Stopped is also what is started again by a deployment that has not come so far."""
     if state["phase"] == "deleting":
         return "deleting"
-    if state["stopped"]:
+    if state["stopped"] or runs is Runs.STOPPED:
         return "stopped"
-    return "running" if serving else "not deployed"
+    return "running" if runs is Runs.SERVING else "not deployed"
 
 
 class Trees(Listener):

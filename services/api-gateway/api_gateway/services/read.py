@@ -9,7 +9,7 @@ from slipway.readmodel.model import Document
 from api_gateway.domains.read import Domain, domains_of
 from api_gateway.gateway import Gateway
 from api_gateway.http.schema import Shown
-from api_gateway.projects.tree import service_status
+from api_gateway.projects.tree import Runs, service_status
 
 
 class Observed(Shown):
@@ -85,14 +85,14 @@ def service(
         "environment": state["environment"],
         **_settings(state["settings"]),
         "replicas": state["replicas"],
-        "status": service_status(state, serving=bool(serving)),
+        "status": service_status(state, Runs.of(observed)),
         "live_deployment": serving["deployment"] if serving else None,
         "latest_deployment": newest["deployment"] if newest else None,
         "observed": {
             "source": "deployer",
             "at": rollout["updated_at"] if rollout else None,
             "replicas": observed.get("replicas"),
-            "addresses": len(route["state"]["addresses"]) if route else 0,
+            "addresses": len(route["state"].get("addresses", ())) if route else 0,
         },
         "webhook": {
             "url": webhook_url(gateway, document) if hook else None,

@@ -65,7 +65,10 @@ async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: C
 
 
 async def _document(gateway: Gateway, ctx: RequestContext, id_: str) -> Document:
-    return await owned(gateway.documents, ctx, "service", id_, "service")
+    document = await owned(gateway.documents, ctx, "service", id_, "service")
+    if document["state"]["settings"] is None:
+        raise NotFound("a newer release made this service, and this one can't show it")
+    return document
 
 
 async def _page(

@@ -1,0 +1,95 @@
+"""What a newer release has written is left out, and hides nothing of what is known."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from api_gateway.deployments.request import image_of
+from api_gateway.projections import Heads
+from api_gateway.projects.tree import Runs, Tree, Wanted, service_status
+from slipway.contracts.event import Event, Unknown
+from slipway.contracts.rollout import RolloutStarted, RolloutState
+from slipway.eventstore import codec
+from slipway.eventstore.store import Commit
+from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
+
+from tests.unit.api_gateway import newer
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+STARTED = RolloutStarted(
+    service="s1", kind="application", deployment="d1", state=RolloutState(highest=7)
+)
+
+
+def commit(event: Event, sequence: int) -> Commit:
+    meta = Meta(f"c{sequence}", AT, Actor("service", "t"), "c")
+    stored = codec.to_bytes(NOTHING, [event], meta)
+    return codec.from_bytes(str(Subject("o1", "rollout", "s1")), sequence, stored)
+
+
+def test_an_event_of_a_newer_release_changes_no_head():
+    later = commit(newer.event_of("rollout"), 2)
+    assert isinstance(later.events[0], Unknown)
+    before = Heads("rollout").fold(None, commit(STARTED, 1), "s1")
+    after = Heads("rollout").fold(before, later, "s1")
+    assert after["state"] == before["state"]
+    assert (after["state"]["highest"], after["event"]) == (7, "rollout.started")
+    assert Heads("rollout").fold(None, later, "s1")["state"] == {}
+
+
+def document(id_: str, **state: Any) -> dict[str, Any]:
+    return {
+        "_id": id_, "_seq": 1, "version": 1, "created_at": "2026", "updated_at": "2026",
+        "state": {
+            "phase": "active", "project": "p1", "environment": "e1", "name": "web", "replicas": 1,
+            "stopped": False, "settings": {"kind": "application"}, **state,
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "state", [{"phase": "none", "settings": None}, {"phase": "deleting", "settings": None}]
+)
+def test_a_service_that_only_a_newer_release_understands_is_left_out(state: dict[str, Any]):
+    tree = Tree(None)
+    tree.put("service", document("s1"))
+    tree.put("service", document("s2", **state))
+    tree.put("service", {**document("s1", **state), "_seq": 2})
+    tree.put("service", document("s3"))
+    assert tree.services(Wanted(), None, 10) == (["s3"], None)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "said"),
+    [
+        ({}, "not deployed"),
+        ({"serving": None}, "not deployed"),
+        ({"serving": {}, "stopped": False, "replicas": 1}, "not deployed"),
+        ({"serving": {"deployment": "d1"}, "stopped": False, "replicas": 1}, "running"),
+        ({"serving": {"deployment": "d1"}}, "running"),
+        ({"serving": {"deployment": "d1"}, "stopped": True, "replicas": 1}, "stopped"),
+        ({"serving": {"deployment": "d1"}, "stopped": False, "replicas": 0}, "stopped"),
+    ],
+)
+def test_only_what_runs_is_running(rollout: dict[str, Any], said: str):
+    """Also where the owner wants it to run: a start whose deployment failed starts nothing."""
+    wanted = document("s1")["state"]
+    assert service_status(wanted, Runs.of(rollout)) == said
+    tree = Tree(None)
+    tree.put("service", document("s1"))
+    tree.put("rollout", {**document("s1"), "state": rollout})
+    assert tree.services(Wanted(status=said), None, 10)[0] == ["s1"]  # pyright: ignore[reportArgumentType]
+
+
+async def test_an_image_that_a_newer_release_says_more_of_is_run_again():
+    image = {"reference": "sha256:1", "signed_by": "somebody"}
+
+    class Documents:
+        async def get(self, *_: str) -> dict[str, Any]:
+            return {"image": image, "commit": {"hash": "a" * 40, "signed_by": "somebody"}}
+
+    found = {"_id": "d1", "state": {"image": None, "commit": None}}
+    built, source = await image_of(Documents(), found)  # pyright: ignore[reportArgumentType]
+    assert built is not None
+    assert source is not None
+    assert (built.reference, source.hash) == ("sha256:1", "a" * 40)
