@@ -10,10 +10,14 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import aiodocker
 from aiodocker.exceptions import DockerError
-from aiohttp import ClientError, ClientResponse, UnixConnector
+from aiohttp import ClientError, ClientResponse, StreamReader, UnixConnector
+from aiohttp.http_exceptions import HttpProcessingError
+
+from slipway.runtime.logging import logger
 
 _SOCKET = "unix:///var/run/docker.sock"
 _NOT_REACHED = 900
@@ -21,6 +25,12 @@ _NOT_REACHED = 900
 _AWAY = (503, _NOT_REACHED)
 _PASSING = ("DeadlineExceeded", "deadline exceeded", "Unavailable", "no leader")
 """A swarm that has lost its manager for a moment says so with the status of a fault."""
+_FAILURES = (DockerError, ClientError, HttpProcessingError, OSError, ValueError)
+"""HttpProcessingError, a line that is too long for instance, is no ClientError."""
+_LONGEST_LINE = 512 * 1024
+"""Bytes of an event. All labels of a container are in it, those of a customer's image too."""
+_LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes."""
 
 
 class EngineAway(Exception):
@@ -38,6 +48,29 @@ class EngineRefused(Exception):
     def __init__(self, words: str, status: int = 400) -> None:
         super().__init__(words)
         self.fault = status >= 500 and status != 501
+
+
+def _quoted(path: str) -> str:
+    """Of a path with names in it that anybody may have chosen: none of them leads elsewhere.
+    Raises EngineRefused. A `/` in an image's name stays, as the engine wants it."""
+    segments = path.split("/")
+    if any(segment in ("", ".", "..") for segment in segments):
+        raise EngineRefused(f"{path} is no name that the engine knows")
+    return "/".join(quote(segment, safe=":@") for segment in segments)
+
+
+async def _whole(response: ClientResponse, path: str) -> bytes:
+    """What is not read to its end is closed: aiodocker leaves it open."""
+    body = bytearray()
+    try:
+        while data := await response.content.readany():
+            body += data
+            if len(body) > _LARGEST_ANSWER:
+                raise EngineRefused(f"the engine's answer for {path} is too large to read")
+    except BaseException:
+        response.close()
+        raise
+    return bytes(body)
 
 
 def _problem(error: Exception, path: str) -> Exception:
@@ -85,7 +118,9 @@ class EngineApi:
         self, path: str, method: str = "GET", *, params: dict[str, str] | None = None,
         data: Any = None,
     ) -> Any:  # fmt: skip
-        """The decoded answer; None where there is none. `data` is sent as JSON."""
+        """The decoded answer; None where there is none. `path` is not quoted, `data` is sent as
+        JSON."""
+        quoted = _quoted(path)
         sent: dict[str, Any] = {"params": params}
         if data is not None:
             sent |= {"data": json.dumps(data), "headers": {"Content-Type": "application/json"}}
@@ -93,11 +128,11 @@ class EngineApi:
             async with (
                 asyncio.timeout(self._patience),
                 # aiodocker has public methods for some paths only, and not for all their fields.
-                self._docker._query(path, method, **sent) as response,  # noqa: SLF001
+                self._docker._query(quoted, method, **sent) as response,  # noqa: SLF001
             ):
-                body = await response.read()
+                body = await _whole(response, path)
                 return json.loads(body) if body.strip() else None
-        except (DockerError, ClientError, OSError, ValueError) as error:
+        except _FAILURES as error:
             raise _problem(error, path) from error
 
     async def pull(self, name: str) -> None:
@@ -110,29 +145,33 @@ class EngineApi:
             if error.status == _NOT_REACHED:
                 raise EngineAway(str(error.message)) from error
             raise EngineRefused(str(error.message), error.status) from error
-        except (ClientError, OSError) as error:
+        except HttpProcessingError as error:  # words without end, which a registry may have sent
+            raise EngineRefused(str(error)) from error
+        except (ClientError, OSError, ValueError) as error:
             raise EngineAway(str(error) or type(error).__name__) from error
 
     @asynccontextmanager
     async def stream(self, path: str, **params: str) -> AsyncIterator[ClientResponse]:
-        """An answer that may have no end. aiodocker leaves it open, so it is closed here."""
+        """An answer that may have no end. aiodocker leaves it open, so it is closed here.
+        `path` is not quoted."""
+        quoted = _quoted(path)
         try:
             async with asyncio.timeout(self._patience):
-                query = self._docker._query(path, params=params, timeout=None)  # noqa: SLF001
+                query = self._docker._query(quoted, params=params, timeout=None)  # noqa: SLF001
                 response = await query.__aenter__()
             try:
                 yield response
             finally:
                 response.close()
-        except (DockerError, ClientError, OSError) as error:
+        except _FAILURES as error:
             raise _problem(error, path) from error
 
     async def last_lines(self, container: str, count: int) -> list[str]:
         """What a container printed last, both streams; nothing where that can't be read."""
         try:
-            found = self._docker.containers.container(container)
+            found = self._docker.containers.container(_quoted(container))
             raw = await found.log(stdout=True, stderr=True, tail=count)
-        except (DockerError, ClientError, OSError):
+        except Exception:  # a container may have printed anything
             return []
         return [line.rstrip("\n") for line in raw if line.strip()]
 
@@ -142,18 +181,38 @@ class EngineApi:
     ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         """`{ID, Attributes}` of each container with these labels to which such a thing happened,
         from the beginning of the `with` on. Raises EngineAway at the latest when the engine ends
-        it."""
+        it. What came with too many labels is left out."""
         filters = {"type": ["container"], "event": list(events), "label": list(marks)}
         try:
             async with self.stream("events", filters=json.dumps(filters)) as response:
                 yield _actors(response)
-        except (EngineMissing, EngineRefused, ValueError) as error:
+        except (EngineMissing, EngineRefused) as error:
             raise EngineAway(str(error)) from error
 
 
 async def _actors(response: ClientResponse) -> AsyncIterator[dict[str, Any]]:
-    async for line in response.content:
+    async for line in _lines(response.content):
         if line.strip():
             actor = json.loads(line).get("Actor") or {}
             yield {"ID": actor.get("ID", ""), "Attributes": actor.get("Attributes") or {}}
     raise EngineAway("the event stream ended")
+
+
+async def _lines(content: StreamReader) -> AsyncIterator[bytes]:
+    """One that is too long is left out: aiohttp's own reading of lines ends there, for everybody.
+    It is told once in a stream."""
+    held, skipping, told = bytearray(), False, False
+    while data := await content.readany():
+        for number, piece in enumerate(data.split(b"\n")):
+            if number:  # what is held ended with a line feed
+                if not skipping:
+                    yield bytes(held)
+                held.clear()
+                skipping = False
+            held += piece
+            if skipping or len(held) > _LONGEST_LINE:
+                held.clear()
+                skipping = True
+                if not told:
+                    told = True
+                    logger().warning("an event of the engine is too long and left out")

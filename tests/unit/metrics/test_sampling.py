@@ -145,3 +145,10 @@ async def test_an_engine_that_is_away_does_not_end_it():
     running.cancel()
     await asyncio.wait([running])
     assert samples.sent
+
+
+async def test_a_container_whose_numbers_cannot_be_read_does_not_stop_the_others():
+    engine, samples = Engine(box("a", "one"), box("b", "two")), Samples()
+    engine.answers = {"a": {"read": 7}, "b": stats(1, 1)}
+    await Sampling(engine, samples, Clock(), 10.0).once()
+    assert [subject for subject, _ in samples.sent] == ["met.org.two"]

@@ -42,11 +42,13 @@ class Logs:
 
     async def _listen(self) -> None:
         while True:  # no retry of what failed: each time it was heard, and that has ended
-            await retry.CONNECT.run(self._hear, EngineAway, EngineRefused, said=self._away)
+            await retry.CONNECT.run(self._hear, said=self._failed)
             await asyncio.sleep(_HEAR_AGAIN_SECONDS)
 
-    def _away(self, attempt: int, error: BaseException) -> None:
-        if attempt == 1:
+    def _failed(self, attempt: int, error: BaseException) -> None:
+        if not isinstance(error, EngineAway | EngineRefused):
+            self._log.error("containers can't be followed; trying again", exc_info=error)
+        elif attempt == 1:
             self._log.warning("the engine is away", error=str(error))
 
     async def _hear(self) -> None:
@@ -69,8 +71,12 @@ class Logs:
     async def _look_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._every)
-            with contextlib.suppress(EngineAway, EngineRefused):
+            try:
                 await self._look()
+            except (EngineAway, EngineRefused):
+                pass  # told by `_listen`
+            except Exception:
+                self._log.exception("the containers can't be looked at; trying again")
 
     async def _look(self) -> None:
         containers = await self._engine.containers(ended=True)

@@ -63,6 +63,13 @@ class Sampling:
             await self._samples.publish(name, message(at, self._seconds, rows))
 
     async def _reading(self, id_: str) -> Reading | None:
-        async with self._slots:
-            stats = await self._engine.stats(id_)
-        return reading(stats) if stats else None
+        """None also where one container's numbers can't be read: the others' can."""
+        try:
+            async with self._slots:
+                stats = await self._engine.stats(id_)
+            return reading(stats) if stats else None
+        except (EngineAway, EngineRefused):
+            raise
+        except Exception:
+            self._log.exception("sampling a container failed", container=id_[:12])
+            return None
