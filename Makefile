@@ -23,7 +23,7 @@ e2e: ## the end-to-end tests only
 bench: ## measure against the goals, on an instance of its own
 	@sh infra/test.sh bench
 
-api: ## write what is generated from the contracts: event schemas, samples, docs/events.md
+api: ## write what is generated from the code: event schemas, samples, docs/events.md, parts of docs/api.md and docs/settings.md
 	@sh infra/test.sh api
 
 release-schema: ## at a release: hold all later event shapes against today's (before the first: FIRST=1)

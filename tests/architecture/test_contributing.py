@@ -1,5 +1,6 @@
 """The examples of docs/contributing.md are made in a copy of the sources, and their tests run."""
 
+import ast
 import os
 import re
 import shutil
@@ -12,8 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture import static_checks
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/contributing.md").read_text()
+BAD_INPUT = "tests/contract/test_bad_input.py"
+DRIVEN = (
+    "every_operation or hold_every_field or says_how_large or (are_valid and (service or note))"
+)
+"""Of its tests those that tell what an example left out; the others send thousands of bodies."""
 COPIED = ("shared", "services", "infra/install", "tests", "docs", "pyproject.toml", ".importlinter")
 _BLOCK = re.compile(r"^```(python|diff) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -85,14 +93,21 @@ def test_the_examples_do_what_their_tests_say(copy: Path):
     assert len(said) >= 6
     run(copy, "tests.architecture.event_samples")
     also = ["unit/api_gateway/test_features.py", "architecture/test_events.py"]
-    also = [f"tests/{name}" for name in (*also, "architecture/test_rooms.py")]
-    run(copy, "pytest", *sorted(said), *also, "-q", "-n", "0", "-p", "no:randomly")
+    also += ["architecture/test_rooms.py", "architecture/test_imports.py::test_the_contracts_hold"]
+    also = [f"tests/{name}" for name in also]
+    whole = sorted(said - {BAD_INPUT})
+    run(copy, "pytest", *whole, *also, "-q", "-p", "no:randomly")
+
+
+def test_the_examples_leave_no_field_out(copy: Path):
+    run(copy, "pytest", BAD_INPUT, "-k", DRIVEN, "-q", "-p", "no:randomly")
 
 
 def test_the_examples_are_written_as_all_code_is(copy: Path):
     files = sorted({block.path for block in blocks(PAGE)})
     run(copy, "ruff", "check", "--quiet", *files)
     run(copy, "ruff", "format", "--quiet", "--check", *files)
+    assert static_checks.types(copy, *files) == static_checks.Outcome("passed")
 
 
 def test_few_files_are_touched():
@@ -102,8 +117,38 @@ def test_few_files_are_touched():
             touched[block.section].add(block.path)
     counts = {section: len(paths) for section, paths in touched.items()}
     assert counts == {
-        "An event": 2, "An operation": 3, "A projection": 3, "A builder": 3, "A kind": 3,
+        "An event": 2, "An operation": 3, "A projection": 3, "A builder": 3, "A kind": 4,
     }  # fmt: skip
+
+
+def test_what_runs_without_an_engine_is_told_apart():
+    """`-m "not engine"`, and the files of contract tests that the page names."""
+    files = sorted((ROOT / "tests/contract").glob("test_*.py"))
+    marked = {file.name for file in files if "pytest.mark.engine" in file.read_text()}
+    said = PAGE.partition("Of the contract tests these are")[2].partition(";")[0]
+    assert set(re.findall(r"`(\w+\.py)`", said)) == marked != set()
+
+
+def unlike(source: str) -> list[str]:
+    """What makes the ids of tests others in each process: `-n 2` refuses them."""
+    decorators = [
+        ast.unparse(decorator)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for decorator in node.decorator_list
+    ]
+    return [
+        text
+        for text in decorators
+        if re.search(r"parametrize\(.*\b(uuid4|token_hex)\(", text, re.DOTALL)
+    ]
+
+
+def test_the_ids_of_tests_are_the_same_in_each_process():
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        assert unlike(file.read_text()) == [], file
+    planted = "@pytest.mark.parametrize('id_', [str(uuid4())])\ndef test_x(id_): ..."
+    assert len(unlike(planted)) == 1
 
 
 def test_a_change_that_fits_nowhere_or_twice_is_found():

@@ -53,7 +53,8 @@ def known_variables() -> set[str]:
     for model in documents.MODELS.values():
         found |= {f"SLIPWAY_{name.upper()}" for name in model.model_fields}
     for file in (ROOT / "infra").glob("*.*"):
-        found |= set(re.findall(r"\$\{?([A-Z][A-Z_]+)", file.read_text()))
+        text = file.read_text()
+        found |= {*re.findall(r"\$\{?([A-Z][A-Z_]+)", text), *_VARIABLE.findall(text)}
     deployed = (ROOT / "services/deployer/deployer/rollout/render.py").read_text()
     return found | set(_VARIABLE.findall(deployed))
 

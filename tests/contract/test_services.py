@@ -144,3 +144,16 @@ async def test_nothing_of_another_organization_is_listed(platform: Platform):
     for query in ("", f"?project={service['project']}", f"?environment={service['environment']}"):
         assert (await platform.ok("GET", f"/v1/services{query}"))["items"] == []
     platform.token = token
+
+
+async def test_a_key_is_of_one_domain_whatever_the_host(platform: Platform):
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}/domains"
+    one = {"host": "one.example.org"}
+    made = await platform.ok("POST", path, one, Idempotency_Key="k")
+    assert await platform.ok("POST", path, one, Idempotency_Key="k") == made
+    reused = await platform.call("POST", path, {"host": "two.example.org"}, Idempotency_Key="k")
+    assert (reused.status_code, reused.json()["type"]) == (422, "/problems/idempotency-key-reused")
+    assert [item["id"] for item in await pages(platform, path, 10)] == [made["id"]]
+    again = await platform.ok("POST", path, {"host": "two.example.org"}, Idempotency_Key="l")
+    assert again["id"] != made["id"]

@@ -10,8 +10,11 @@ SCOPES: tuple[Scope, ...] = ("organization", "project", "environment", "service"
 """From far to near."""
 REFERENCE = re.compile(r"\$\{\{\s*(?:([A-Za-z0-9_-]+)\.)?([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _DEPTH = 16
-LONGEST = 128 * 1024
-"""Characters of a value with its references replaced: what Linux takes as one variable."""
+LONGEST = 131_000
+"""Bytes of a value with its references replaced. Linux takes 128 KiB with what stands around it."""
+LARGEST = 512 * 1024
+"""Bytes of all names and values together, as a program is given them. The swarm keeps them in its
+own log, with every release."""
 
 
 class UnknownReference(ValueError):
@@ -76,7 +79,7 @@ def resolve(
             if variable.sealed is None:
                 return ""
             text = unseal(variable.sealed, scope, variable.name)
-        length = len(text)
+        length = len(text.encode(errors="replace"))
 
         def replace(match: re.Match[str]) -> str:
             nonlocal length
@@ -87,10 +90,10 @@ def resolve(
             if found is None:
                 raise UnknownReference(variable.name, match[0], "names no variable")
             value = value_of(*found, depth + 1)
-            length += len(value)
+            length += len(value.encode(errors="replace"))
             if length > LONGEST:
                 raise UnknownReference(
-                    variable.name, match[0], f"makes the value longer than {LONGEST} characters"
+                    variable.name, match[0], f"makes the value longer than {LONGEST} bytes"
                 )
             return value
 

@@ -44,6 +44,20 @@ class Appender:
         )
         return await retry.CONFLICT.run(lambda: self._once(subject, decide, meta, since), Conflict)
 
+    async def behind(
+        self, planned: int, subject: Subject, step: str, event: Event, *, correlation: str
+    ) -> None:
+        """Only behind the state that it was planned from, whose last commit has this sequence (0:
+        there is none). Whatever came meanwhile makes nothing of it: plan again."""
+
+        def decide(now: Commit | None) -> tuple[Event, ...]:
+            return (event,) if (now.sequence if now else 0) == planned else ()
+
+        cause = f"{correlation}/{planned}"
+        await self.append(
+            subject, step, decide, cause=cause, correlation=correlation, since=planned
+        )
+
     async def _once(
         self,
         subject: Subject,

@@ -113,7 +113,21 @@ def test_no_paths(path: str):
         StaticBuild(directory=path)
 
 
-@pytest.mark.parametrize("image", ["", "-x", "a b", "nginx@sha256:1", "UPPER", "a\n", "$(x)"])
+@pytest.mark.parametrize(
+    "image",
+    ["nginx", "a/b/c:1.2_3-x", "r.example:5000/a", "localhost:5000/a-b/c__d",
+     "R.Example/a:Tag", "a@sha256:" + "0" * 64],
+)  # fmt: skip
+def test_images(image: str):
+    assert schema.Image(kind="image", image=image).image == image
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["", "-x", "a b", "nginx@sha256:1", "UPPER", "a\n", "$(x)", "a/../nginx:stable", "a//b", "a:",
+     "x/../../../v1.24/images/nginx", "a/", "a:b:c", "a/B", "a..b", "a/-b", f"a:{'t' * 129}",
+     "a" * 256],
+)  # fmt: skip
 def test_no_images(image: str):
     with pytest.raises(ValidationError):
         schema.Image(kind="image", image=image)

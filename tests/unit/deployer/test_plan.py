@@ -20,9 +20,9 @@ from deployer.rollout.plan import (
     Ready,
     Remove,
     Rest,
+    RolloutStep,
     Scale,
     Start,
-    Step,
     Succeed,
     Wait,
     about,
@@ -105,7 +105,7 @@ def queue(*items: tuple[str, int], highest: int = 10, **more: Any) -> View:
 D2, D3 = Pending(deployment="d2", sequence=20), Pending(deployment="d3", sequence=30)
 TWO = (task("a"), task("b"))
 
-TABLE: dict[str, tuple[View, Step]] = {
+TABLE: dict[str, tuple[View, RolloutStep]] = {
     # nothing goes on
     "nothing at all": (View(NOW, RolloutState()), Rest()),
     "all is as it should be": (idle(), Wait(IDLE)),
@@ -368,7 +368,7 @@ def test_failures_say_why(what: str):
         (NoteScaled(2), False),
     ],
 )
-def test_only_what_a_rollout_can_t_go_on_without_is_about_it(step: Step, own: bool):
+def test_only_what_a_rollout_can_t_go_on_without_is_about_it(step: RolloutStep, own: bool):
     assert about(step, "d2") is own
 
 

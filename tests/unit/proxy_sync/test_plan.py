@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from proxy_sync.routing import plan
-from proxy_sync.routing.domain import Asked, Bound, Probe, Routing, TaskAddress, View
+from proxy_sync.routing.domain import Answers, Bound, Probe, Routing, TaskAddress, View
 from slipway.contracts.rollout import Release, RolloutState
 from slipway.contracts.route import Binding, Refusal, RouteState
 from slipway.contracts.values import BuiltImage, Failure
@@ -33,8 +33,8 @@ def routed(deployment: str = OLD, *addresses: str, **more: Any) -> RouteState:
     )  # fmt: skip
 
 
-def good(task: TaskAddress, since: float, **more: Any) -> dict[tuple[str, int], Asked]:
-    return {(task.id, 8000): Asked(good_since=since, last=since, **more)}
+def good(task: TaskAddress, since: float, **more: Any) -> dict[tuple[str, int], Answers]:
+    return {(task.id, 8000): Answers(good_since=since, last=since, **more)}
 
 
 def first(**more: Any) -> View:
@@ -67,7 +67,7 @@ def switched(view: View, **more: Any) -> View:
     return replace(view, **{"loaded": plan.routing(view), "confirmed": NEW, **more})
 
 
-def said(view: View) -> plan.Step | None:
+def said(view: View) -> plan.RouteStep | None:
     return plan.step(view, plan.routing(view))
 
 
@@ -124,13 +124,13 @@ def test_nothing_fails_unasked_however_long_this_process_was_away():
     view = first(waited=500.0, now=100.1)
     assert said(view) is None
     assert said(replace(view, now=200.0)) is None, "none of its tasks has been asked"
-    once = {("t2", 8000): Asked(last=100.1, bad=1, text="GET / answered 503")}
+    once = {("t2", 8000): Answers(last=100.1, bad=1, text="GET / answered 503")}
     assert said(replace(view, asked=once, now=110.0)) is None
     assert isinstance(said(replace(view, asked=once, now=110.1)), plan.Fail)
 
 
 def test_what_never_answers_fails_with_its_last_words():
-    view = first(asked={("t2", 8000): Asked(last=189.0, bad=90, text="GET / answered 503")})
+    view = first(asked={("t2", 8000): Answers(last=189.0, bad=90, text="GET / answered 503")})
     assert said(replace(view, now=190.0, waited=90.0)) is None
     step = said(replace(view, now=110.1, waited=90.1))
     assert isinstance(step, plan.Fail)
@@ -257,6 +257,6 @@ def test_the_pace_of_asking():
     probe = Probe("t2", "10.0.0.2", 8000, "d2.1")
     assert not plan.due(view, probe), "each second once it has answered"
     assert plan.due(replace(view, now=101.0), probe)
-    bad = {("t2", 8000): Asked(last=100.0, bad=1)}
+    bad = {("t2", 8000): Answers(last=100.0, bad=1)}
     assert plan.due(replace(view, asked=bad, now=100.25), probe), "four times a second before"
     assert not plan.due(replace(view, asked=bad, now=100.8, began=80.0), probe), "then slower"

@@ -286,7 +286,7 @@ async def test_the_log_is_read_when_it_has_gone_on_and_else_seldom():
 @pytest.mark.parametrize("category", ["rollout", "route"])
 @virtual
 async def test_what_a_newer_release_wrote_is_left_as_it_is(category: str):
-    """Asked to be stopped, by a process that was there and by one that begins."""
+    """Answers to be stopped, by a process that was there and by one that begins."""
     async with routed() as platform:
         await platform.site.deploy("d1")
         await platform.site.ended("d1")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from slipway.contracts.deployment import DeploymentCancelled
-from slipway.contracts.event import Unknown
+from slipway.contracts.event import REGISTRY, NewerRelease, Unknown, readable
 from slipway.contracts.project import ProjectCreated, ProjectRenamed
 from slipway.eventstore import codec
 from slipway.eventstore.store import Damaged, TooLarge
@@ -138,6 +138,17 @@ def test_an_event_of_a_later_release_is_kept():
         Unknown(name="deployment.cancelled", data={"kind": "application", "service": "a"}),
         Unknown(name="deployment.dreamt", data={"x": 1}),
     )
+
+
+def test_of_what_cant_be_read_nothing_follows():
+    newer = Unknown(name="rollout.dreamt", data={})
+    assert (newer.type, "unknown" in REGISTRY) == ("unknown", False)
+    with pytest.raises(NewerRelease, match=r"rollout\.dreamt"):
+        readable(newer, ProjectRenamed)
+    renamed = ProjectRenamed(name="p")
+    assert readable(renamed, ProjectRenamed) is renamed
+    assert readable(renamed, DeploymentCancelled) is None
+    assert readable(None, ProjectRenamed) is None
 
 
 def test_too_large_is_refused_before_it_is_sent():

@@ -71,7 +71,7 @@ async def request(
 ) -> Outcome[DeploymentState]:
     """Of the specification as it is now, or of `wanted`. Raises Invalid when it is too large."""
     specification = wanted or service.specification
-    size = len(specification.model_dump_json())
+    size = len(specification.model_dump_json().encode())
     if size > _LARGEST:
         raise Invalid(
             f"the specification has {size} bytes with its variables, {_LARGEST} at most",

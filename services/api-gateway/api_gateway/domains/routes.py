@@ -11,6 +11,7 @@ from slipway.kernel.envelope import INSTALLATION
 from slipway.kernel.errors import Invalid, NotFound
 from slipway.readmodel import cursor as cursors
 
+from api_gateway import names
 from api_gateway.domains import domain
 from api_gateway.domains.read import Domain, domain_of, domains_of
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
@@ -20,6 +21,8 @@ from api_gateway.http.schema import Body, Listed
 from api_gateway.services.domain import SERVICE, present
 
 router = feature("domains")
+_REQUESTS = "domains"
+"""The scope of the names by which a repeated request is known."""
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 
@@ -66,6 +69,10 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
         at=ctx.at,
     )
     ctx.precondition(head.version)
+    if ctx.keyed:  # what another host was asked for by this key is not known beside this one
+        claim = names.Claim(_REQUESTS, made, id_)
+        of_key = names.name_id(_REQUESTS, made)
+        await gateway.commands.handle(ctx, names.NAME, of_key, claim, step="key", new=True)
     outcome = await gateway.commands.handle(
         ctx, domain.HOST, host, command, step="add", organization=INSTALLATION
     )

@@ -25,7 +25,15 @@ from api_gateway.http.schema import Body, Text, given, kinds_of, of_kind
 from api_gateway.services.domain import ApplicationChange
 
 _BRANCH = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
-_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?")
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REGISTRY = (
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+)
+_IMAGE = re.compile(
+    rf"(?P<name>(?:{_REGISTRY}(?::[0-9]{{1,5}})?/)?{_COMPONENT}(?:/{_COMPONENT})*)"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+"""As registries and engines read a reference: github.com/distribution/reference."""
 _SIZE = re.compile(r"([0-9]{1,15})\s*([kmg]i?b?)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _SMALLEST, _LARGEST = 6 * 1024**2, 1 << 44
@@ -74,7 +82,8 @@ class Image(Body):
     @field_validator("image")
     @classmethod
     def reference(cls, value: str) -> str:
-        if not _IMAGE.fullmatch(value):
+        match = _IMAGE.fullmatch(value)
+        if match is None or len(match["name"]) > 255:
             raise ValueError("is no image reference, such as nginx:stable")
         return value
 
@@ -230,7 +239,7 @@ def not_too_large(settings: Settings | None) -> None:
     """Raises Invalid."""
     if settings is None:
         return
-    if (size := len(settings.model_dump_json())) > LARGEST:
+    if (size := len(settings.model_dump_json().encode())) > LARGEST:
         raise Invalid(
             f"source, build and command have {size} bytes together, {LARGEST} at most",
             hint="put long commands and arguments into a file of the repository",

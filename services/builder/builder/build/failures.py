@@ -89,10 +89,13 @@ def variable_too_large(name: str, size: int, largest: int) -> Failure:
     )
 
 
-def variables_too_large() -> Failure:
+def variables_too_large(size: int | None = None, largest: int | None = None) -> Failure:
+    """Without figures: the kernel refused them."""
+    known = f"they have {size} bytes together, {largest} at most"
     return Failure(
         reason="variables-too-large",
-        detail="the variables and build arguments are more than a program can be given",
+        detail="the variables and build arguments are more than a program can be given"
+        + (f": {known}" if size else ""),
         hint="remove the ones that are not needed, or put long values into files",
     )
 

@@ -4,13 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.contracts.values import Scope, ScopedVariables, Sealed
-from slipway.contracts.variables import UnknownReference, merged, resolve
+from slipway.contracts.variables import LARGEST, LONGEST, UnknownReference, merged, resolve
 
 from builder.build import failures
 from builder.build.failures import BuildError
-
-_LARGEST = 131_000
-"""Bytes of a name and its value. The kernel takes 128 KiB, with what stands around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +33,12 @@ def opened(
         ]
     except UnknownReference as error:
         raise BuildError(failures.secrets_unreadable(str(error))) from error
-    for name, value in values.items():
-        if (size := len(name.encode()) + len(value.encode(errors="replace"))) > _LARGEST:
-            raise BuildError(failures.variable_too_large(name, size, _LARGEST))
+    sizes = {n: len(n.encode()) + len(v.encode(errors="replace")) for n, v in values.items()}
+    for name, size in sizes.items():
+        if size > LONGEST:
+            raise BuildError(failures.variable_too_large(name, size, LONGEST))
+    if (together := sum(sizes.values())) > LARGEST:
+        raise BuildError(failures.variables_too_large(together, LARGEST))
     near = merged(scopes)
     secret = frozenset(name for name in values if near[name][1].secret)
     return Opened(values, secret, hidden)

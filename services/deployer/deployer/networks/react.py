@@ -14,9 +14,9 @@ from slipway.eventstore.lease import Lease
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
+from slipway.runtime.actor import insist
 from slipway.runtime.append import Appender
 from slipway.runtime.logging import logger
-from slipway.runtime.trouble import Trouble
 
 _AGAIN, _LEFT = 0.5, 10.0
 """Seconds: the engine is asked again soon, as it says nothing when a network is free; that the edge
@@ -77,27 +77,18 @@ class Networks:
 
     async def _remove(self, organization: str, environment: str) -> None:
         """Until it has gone. There is nothing to fail: the environment is deleted when its network
-        is, so it goes on whatever the engine says, and says so rarely."""
-        trouble, left = Trouble(longest=_LEFT), self._going[environment]
-        while True:
-            left.clear()
-            try:
-                if self._lease.held and await self._removed(organization, environment):
-                    del self._going[environment]
-                    return
-                trouble.forget()
-                wait = _AGAIN if await self._edge_left(organization, environment) else _LEFT
-            except Exception as error:
-                trouble.met("remove")
-                if trouble.worth_saying("remove"):
-                    why = repr(error)[:300]
-                    logger(environment=environment).warning("network not removed yet", why=why)
-                wait = trouble.wait("remove")
-            try:
-                async with asyncio.timeout(wait):
-                    await left.wait()
-            except TimeoutError:
-                continue
+        is, so it goes on whatever the engine says."""
+
+        async def attempt() -> float | None:
+            if self._lease.held and await self._removed(organization, environment):
+                return None
+            return _AGAIN if await self._edge_left(organization, environment) else _LEFT
+
+        def said(why: str) -> None:
+            logger(environment=environment).warning("network not removed yet", why=why)
+
+        await insist(self._going[environment], attempt, said, longest=_LEFT)
+        del self._going[environment]
 
     async def _removed(self, organization: str, environment: str) -> bool:
         """False while something is on it: waits for the edge to leave and for the last release."""

@@ -93,7 +93,7 @@ class Rest:
     """Nothing is to be done, or looked at, until something new is asked for."""
 
 
-type Step = (
+type RolloutStep = (
     Start | Drop | Create | Ready | Succeed | Fail | Cancel | Remove | Scale
     | NoteScaled | NoteStopped | Finish | Wait | Rest
 )  # fmt: skip
@@ -108,7 +108,7 @@ REFUSALS = 4
 network's address range that is not free yet on the node)."""
 
 
-def next_step(view: View) -> Step:
+def next_step(view: View) -> RolloutStep:
     if view.rollout.removed:
         return Rest()
     if view.deleting:
@@ -122,7 +122,7 @@ def next_step(view: View) -> Step:
     return _keep(view)
 
 
-def about(step: Step, deployment: str | None) -> bool:
+def about(step: RolloutStep, deployment: str | None) -> bool:
     """Whether it is this deployment that can't go on without the step."""
     match step:
         case Create(release) | Scale(release):
@@ -135,7 +135,7 @@ def about(step: Step, deployment: str | None) -> bool:
             assert_never(step)
 
 
-def _take(view: View) -> Step:
+def _take(view: View) -> RolloutStep:
     pending = first(view.rollout)
     if pending.deployment in view.stops:
         return Drop(pending, superseded=False)
@@ -144,7 +144,7 @@ def _take(view: View) -> Step:
     return Start(pending)
 
 
-def _roll_out(view: View, wanted: Release) -> Step:
+def _roll_out(view: View, wanted: Release) -> RolloutStep:
     if (view.route.deployment, view.route.attempt) == (wanted.deployment, wanted.attempt):
         return Succeed()
     if wanted.deployment in view.stops:
@@ -195,14 +195,14 @@ def _running(release: ReleaseView) -> list[TaskView]:
     return [task for task in release.tasks if task.phase == "running" and task.address]
 
 
-def _keep(view: View) -> Step:
+def _keep(view: View) -> RolloutStep:
     """Nothing is being rolled out: the world is made equal to the log."""
     if view.away:
         return Wait(SOON)
     return _serve(view) or _clear(view) or (Rest() if resting(view.rollout) else Wait(IDLE))
 
 
-def _serve(view: View) -> Step | None:
+def _serve(view: View) -> RolloutStep | None:
     serving = view.rollout.serving
     if serving is None:
         return None
@@ -225,7 +225,7 @@ def _serve(view: View) -> Step | None:
     return None
 
 
-def _clear(view: View) -> Step | None:
+def _clear(view: View) -> RolloutStep | None:
     """A release goes once it neither serves nor is wanted, and the proxy no longer names it."""
     kept = set(view.route.deployments)
     for release in (view.rollout.serving, view.rollout.wanted):
@@ -237,7 +237,7 @@ def _clear(view: View) -> Step | None:
     return None
 
 
-def _delete(view: View) -> Step:
+def _delete(view: View) -> RolloutStep:
     if view.rollout.wanted is not None:
         return Cancel()
     if view.rollout.queue:

@@ -19,6 +19,7 @@ from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime import retry
+from slipway.runtime.actor import woken
 from slipway.runtime.append import Appender
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
@@ -171,11 +172,7 @@ class Rollouts:
                 del self._actors[owner]
                 return
             if wait:
-                try:
-                    async with asyncio.timeout(wait):
-                        await actor.wake.wait()
-                except TimeoutError:
-                    continue
+                await woken(actor.wake, wait)
 
     async def _turn(self, owner: Owner, actor: _Actor) -> float | None:
         """One step. Seconds until the next one, if nothing happens before; None for rest."""

@@ -47,9 +47,9 @@ from deployer.rollout.plan import (
     Ready,
     Remove,
     Rest,
+    RolloutStep,
     Scale,
     Start,
-    Step,
     Succeed,
     Wait,
 )
@@ -116,7 +116,7 @@ class Steps:
         self._clock, self._instance = clock, instance
         self._appender = Appender(store, clock, "deployer")
 
-    async def perform(self, owner: Owner, view: View, memory: Memory, step: Step) -> None:
+    async def perform(self, owner: Owner, view: View, memory: Memory, step: RolloutStep) -> None:
         """Raises what the engine and the log raise; then nothing of it is known to have happened,
         and everything is looked at again."""
         subject, state = Subject(owner[0], "rollout", owner[1]), view.rollout
@@ -304,21 +304,8 @@ class Steps:
         return failure
 
     async def _append(self, subject: Subject, view: View, event: RolloutEvent, step: str) -> None:
-        """Only behind the state that it was planned from: whatever came meanwhile, such as one
-        more in the queue, makes it plan again."""
-        planned, correlation = view.sequence, event.deployment or subject.id
-
-        def decide(now: Commit | None) -> tuple[Event, ...]:
-            return (event,) if (now.sequence if now else 0) == planned else ()
-
-        await self._appender.append(
-            subject,
-            step,
-            decide,
-            cause=f"{correlation}/{planned}",
-            correlation=correlation,
-            since=planned,
-        )
+        correlation = event.deployment or subject.id
+        await self._appender.behind(view.sequence, subject, step, event, correlation=correlation)
 
 
 def _wanted(state: RolloutState) -> Release:

@@ -13,6 +13,7 @@ from slipway.eventstore.lease import Lease
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
+from slipway.runtime.actor import insist, woken
 from slipway.runtime.append import Appender
 from slipway.runtime.engine import EngineAway
 from slipway.runtime.logging import logger
@@ -105,11 +106,7 @@ class Edge:
                     )
                 await self._clock.sleep(trouble.wait("ensure"))
                 continue
-            try:
-                async with asyncio.timeout(_EVERY):
-                    await self._look.wait()
-            except TimeoutError:
-                continue
+            await woken(self._look, _EVERY)
 
     async def _ensure(self) -> None:
         settings = self._settings
@@ -173,28 +170,21 @@ class Edge:
 
     async def _leave(self, organization: str, environment: str) -> None:
         """There is nothing to fail: the environment is deleted once its network has been left, so
-        it goes on whatever the engine says, and says so rarely."""
-        trouble, told = Trouble(longest=_UNTOLD), self._leaving[environment]
-        while True:
-            told.clear()
-            wait = _UNTOLD if self._lease.held else 0.5
-            try:
-                if self._lease.held and await self._empty(organization, environment):
-                    await self._left(organization, environment)
-                    del self._leaving[environment]
-                    return
-                trouble.forget()
-            except Exception as error:
-                trouble.met("leave")
-                if trouble.worth_saying("leave"):
-                    why = repr(error)[:300]
-                    logger(environment=environment).warning("network not left yet", why=why)
-                wait = trouble.wait("leave")
-            try:
-                async with asyncio.timeout(wait):
-                    await told.wait()
-            except TimeoutError:
-                continue
+        it goes on whatever the engine says."""
+
+        async def attempt() -> float | None:
+            if not self._lease.held:
+                return 0.5
+            if not await self._empty(organization, environment):
+                return _UNTOLD
+            await self._left(organization, environment)
+            return None
+
+        def said(why: str) -> None:
+            logger(environment=environment).warning("network not left yet", why=why)
+
+        await insist(self._leaving[environment], attempt, said, longest=_UNTOLD)
+        del self._leaving[environment]
 
     async def _empty(self, organization: str, environment: str) -> bool:
         """Raises NewerRelease: it may be of this environment, and not be removed."""

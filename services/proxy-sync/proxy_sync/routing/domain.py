@@ -81,7 +81,7 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Answers:
     """What one port of one task has answered so far. Times are monotonic seconds; `good_since`
     None while it has not answered well yet; `bad` counts the bad answers in a row."""
 
@@ -109,7 +109,7 @@ class View:
     kind: Kind = "application"
     stopped: bool = False
     deleting: bool = False
-    asked: Mapping[tuple[str, int], Asked] = field(default_factory=dict[tuple[str, int], Asked])
+    asked: Mapping[tuple[str, int], Answers] = field(default_factory=dict[tuple[str, int], Answers])
     began: float = 0.0
     waited: float = 0.0
     loaded: Routing | None = None

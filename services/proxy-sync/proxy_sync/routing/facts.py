@@ -67,20 +67,8 @@ class RouteFacts:
     async def _append(
         self, subject: Subject, head: Commit | None, event: RouteEvent, step: str
     ) -> None:
-        planned = head.sequence if head else 0
-        correlation = event.deployment or subject.id
-
-        def decide(now: Commit | None) -> tuple[RouteEvent, ...]:
-            return (event,) if (now.sequence if now else 0) == planned else ()
-
-        await self._appender.append(
-            subject,
-            step,
-            decide,
-            cause=f"{correlation}/{planned}",
-            correlation=correlation,
-            since=planned,
-        )
+        planned, correlation = head.sequence if head else 0, event.deployment or subject.id
+        await self._appender.behind(planned, subject, step, event, correlation=correlation)
 
 
 def _about(subject: Subject, kind: Kind) -> _About:

@@ -14,7 +14,7 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 
 from proxy_sync.routing import plan
-from proxy_sync.routing.domain import Asked, Bound, Routing, TaskAddress, View
+from proxy_sync.routing.domain import Answers, Bound, Routing, TaskAddress, View
 
 _FRESH = 1.0
 """Seconds for which what was read of the log holds, where nothing said that it is older."""
@@ -39,7 +39,7 @@ class Memory:
     rollout: Commit | None = None
     route: Commit | None = None
     read_at: float = -_FRESH
-    asked: dict[tuple[str, int], Asked] = field(default_factory=dict)
+    asked: dict[tuple[str, int], Answers] = field(default_factory=dict)
     asking: set[tuple[str, int]] = field(default_factory=set)
     candidate: str | None = None
     began: float = 0.0

@@ -12,7 +12,7 @@ from slipway.contracts.route import Binding, Refusal, RouteState
 from slipway.contracts.values import Failure
 
 from proxy_sync.routing import explain
-from proxy_sync.routing.domain import Asked, Probe, Routing, TaskAddress, View, resting
+from proxy_sync.routing.domain import Answers, Probe, Routing, TaskAddress, View, resting
 
 ANSWER_WITHIN = 90.0
 """Seconds that a wanted release has for its first good answer, from when it became ready."""
@@ -51,7 +51,7 @@ class Confirm:
     deployment: str
 
 
-type Step = Activate | Fail | Change | Withdraw | Confirm
+type RouteStep = Activate | Fail | Change | Withdraw | Confirm
 
 
 def rests(view: View) -> bool:
@@ -98,7 +98,7 @@ def _good_since(view: View, task: TaskAddress, ports: tuple[int, ...]) -> float 
     """Since when the task has answered at every port; None while it has not."""
     latest = view.began if not ports else 0.0
     for port in ports:
-        since = view.asked.get((task.id, port), Asked()).good_since
+        since = view.asked.get((task.id, port), Answers()).good_since
         if since is None:
             return None
         latest = max(latest, since)
@@ -222,7 +222,7 @@ def due(view: View, probe: Probe) -> bool:
     return view.now - asked.last >= every
 
 
-def step(view: View, loaded: Routing) -> Step | None:
+def step(view: View, loaded: Routing) -> RouteStep | None:
     """What is to be said or asked now that the proxy has `loaded`; None: nothing."""
     if _closed(view):
         gone = view.route_event == "route.withdrawn" or not view.route.deployments
@@ -240,7 +240,7 @@ def step(view: View, loaded: Routing) -> Step | None:
     return None
 
 
-def _of_candidate(view: View, release: Release, loaded: Routing) -> Step | None:
+def _of_candidate(view: View, release: Release, loaded: Routing) -> RouteStep | None:
     if release == view.rollout.wanted and (failure := _failure(view, release)) is not None:
         return Fail(failure)
     if loaded.deployment != release.deployment:
@@ -257,7 +257,7 @@ def _failure(view: View, release: Release) -> Failure | None:
         return explain.no_port()
     ports = ports_of(view, release)
     answers = [
-        view.asked.get((task.id, port), Asked())
+        view.asked.get((task.id, port), Answers())
         for task in _tasks(view, release.deployment)
         for port in ports
     ]

@@ -9,7 +9,7 @@ from slipway.contracts.values import Failure
 from slipway.kernel.clock import Clock
 
 from proxy_sync.routing import explain
-from proxy_sync.routing.domain import Asked, Probe, Routing, View
+from proxy_sync.routing.domain import Answers, Probe, Routing, View
 
 _PATIENCE = 10.0
 _PAUSES = (0.2, 0.5, None)
@@ -79,11 +79,11 @@ async def ask(proxy: Proxy, view: View, probe: Probe) -> tuple[bool, str]:
     return answer.good(strict=bool(checked)), answer.said(path)
 
 
-def after(before: Asked, now: float, good: bool, said: str) -> Asked:
+def after(before: Answers, now: float, good: bool, said: str) -> Answers:
     if not good:
         return replace(before, last=now, bad=before.bad + 1, text=said)
     since = before.good_since if before.good_since and not before.bad else now
-    return Asked(good_since=since, last=now)
+    return Answers(good_since=since, last=now)
 
 
 async def confirm(proxy: Proxy, clock: Clock, loaded: Routing) -> Failure | None:

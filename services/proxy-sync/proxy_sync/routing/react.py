@@ -16,12 +16,13 @@ from slipway.eventstore.store import EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime import failpoints, retry
+from slipway.runtime.actor import woken
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 from slipway.runtime.trouble import Trouble
 
 from proxy_sync.routing import explain, plan, probes, render
-from proxy_sync.routing.domain import Asked, Probe, Routing, View, resting
+from proxy_sync.routing.domain import Answers, Probe, Routing, View, resting
 from proxy_sync.routing.facts import RouteFacts
 from proxy_sync.routing.hosts import HostTable
 from proxy_sync.routing.observe import Memory, Observer, monotonic
@@ -159,11 +160,7 @@ class Routes:
                 del self._actors[service]
                 return
             if wait:
-                try:
-                    async with asyncio.timeout(wait):
-                        await actor.wake.wait()
-                except TimeoutError:
-                    continue
+                await woken(actor.wake, wait)
 
     async def _turn(self, subject: Subject, actor: _Actor) -> float | None:
         """One look, and what is to be done upon it. The seconds until the next one, if nothing
@@ -271,7 +268,7 @@ class Routes:
         key, memory = (probe.task, probe.port), actor.memory
         try:
             good, said = await probes.ask(self._proxy, view, probe)
-            before = memory.asked.get(key, Asked())
+            before = memory.asked.get(key, Answers())
             memory.asked[key] = probes.after(before, monotonic(), good, said)
         finally:
             memory.asking.discard(key)
@@ -279,7 +276,9 @@ class Routes:
 
     # -- the steps ----------------------------------------------------------------------------
 
-    async def _perform(self, subject: Subject, view: View, memory: Memory, step: plan.Step) -> None:
+    async def _perform(
+        self, subject: Subject, view: View, memory: Memory, step: plan.RouteStep
+    ) -> None:
         head = memory.route
         match step:
             case plan.Confirm(deployment):
