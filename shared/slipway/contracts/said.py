@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
-from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from slipway.contracts.event import STORED
 
@@ -34,10 +34,9 @@ class Said:
         if len(value) > self.longest:
             if text:
                 raise PydanticKnownError("string_too_long", {"max_length": self.longest})
-            raise PydanticCustomError(
-                "too_long", "has {actual} entries, {longest} at most",
-                {"actual": len(value), "longest": self.longest},
-            )  # fmt: skip
+            kind = "List" if isinstance(value, list | tuple) else "Dictionary"
+            known = {"field_type": kind, "max_length": self.longest, "actual_length": len(value)}
+            raise PydanticKnownError("too_long", known)
         if text and self.pattern is not None and not re.search(_to_the_end(self.pattern), value):
             raise PydanticKnownError("string_pattern_mismatch", {"pattern": self.pattern})
         return value

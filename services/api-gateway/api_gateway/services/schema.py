@@ -83,7 +83,8 @@ class Image(Body):
     @classmethod
     def reference(cls, value: str) -> str:
         match = _IMAGE.fullmatch(value)
-        if match is None or len(match["name"]) > 255:
+        # `sha256:…` is how an engine names what it has, whoever brought it there.
+        if match is None or len(match["name"]) > 255 or match["name"] == "sha256":
             raise ValueError("is no image reference, such as nginx:stable")
         return value
 
