@@ -30,12 +30,12 @@ class Said:
     def _check(self, value: Any, info: ValidationInfo) -> Any:
         if value is None or info.context is STORED:
             return value
-        text = isinstance(value, str)
-        if len(value) > self.longest:
+        text, size = isinstance(value, str), len(value)
+        if size > self.longest:
             if text:
                 raise PydanticKnownError("string_too_long", {"max_length": self.longest})
-            kind = "List" if isinstance(value, list | tuple) else "Dictionary"
-            known = {"field_type": kind, "max_length": self.longest, "actual_length": len(value)}
+            kind = "Dictionary" if isinstance(value, dict) else "List"
+            known = {"field_type": kind, "max_length": self.longest, "actual_length": size}
             raise PydanticKnownError("too_long", known)
         if text and self.pattern is not None and not re.search(_to_the_end(self.pattern), value):
             raise PydanticKnownError("string_pattern_mismatch", {"pattern": self.pattern})

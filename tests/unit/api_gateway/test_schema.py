@@ -125,8 +125,8 @@ def test_images(image: str):
 @pytest.mark.parametrize(
     "image",
     ["", "-x", "a b", "nginx@sha256:1", "UPPER", "a\n", "$(x)", "a/../nginx:stable", "a//b", "a:",
-     "x/../../../v1.24/images/nginx", "sha256:96", "a/", "a:b:c", "a/B", "a..b", "a/-b", f"a:{'t' * 129}",
-     "a" * 256],
+     "x/../../../v1.24/images/nginx", "sha256:96", "a/", "a:b:c", "a/B", "a..b", "a/-b",
+     f"a:{'t' * 129}", "a" * 256],
 )  # fmt: skip
 def test_no_images(image: str):
     with pytest.raises(ValidationError):
