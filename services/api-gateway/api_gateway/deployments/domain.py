@@ -128,7 +128,7 @@ def decide(command: Command, state: DeploymentState) -> tuple[Event, ...]:
             return (DeploymentFailed(service=state.service, kind=state.kind, failure=failure),)
         case Stopped(failure, otherwise), "open":
             return (_end(state, state.stop or otherwise, failure),)
-        case _:
+        case RequestStop() | Succeed() | Fail() | Stopped(), _:
             return ()  # exactly one end
 
 

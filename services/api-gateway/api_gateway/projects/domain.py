@@ -91,7 +91,7 @@ def decide_project(command: ProjectCommand, state: ProjectState) -> tuple[Event,
         case SetVariables(items), _:
             alive("project", state.phase)
             return () if items == state.variables else (ProjectVariablesSet(items=items),)
-        case _:
+        case RequestDeletion(), _:
             raise NotFound("there is no such project")
 
 
@@ -149,7 +149,7 @@ def decide_environment(command: EnvironmentCommand, state: EnvironmentState) -> 
         case SetVariables(items), _:
             alive("environment", state.phase)
             return () if items == state.variables else (EnvironmentVariablesSet(items=items),)
-        case _:
+        case RequestDeletion(), _:
             raise NotFound("there is no such environment")
 
 
