@@ -678,3 +678,31 @@ async def test_what_was_stopped_runs_again_when_it_serves(
     await _succeed(platform, service, started["id"], "d" * 40)
     platform.sequence = str(await platform.store.last_sequence())
     assert (await platform.ok("GET", path))["status"] == "running"
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+async def test_what_a_client_made_up_is_not_said_back_whole(platform: Platform):
+    refused = await platform.call("POST", "/v1/projects", {"name": "A", "x" * 100_000: 1})
+    assert refused.status_code == 422
+    assert len(refused.content) < 3000
+
+
+@pytest.mark.parametrize(
+    ("query", "header", "pointer"),
+    [("?after=no", {}, "?after"), ("", {"Last_Event_ID": "no"}, "Last-Event-ID")],
+)
+async def test_a_position_is_refused_where_it_stands(
+    platform: Platform, query: str, header: dict[str, str], pointer: str
+):
+    refused = await platform.call("GET", f"/v1/events{query}", **header)
+    assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
+
+
+async def test_a_rollback_to_what_has_no_image_yet_says_how_it_stands(platform: Platform):
+    service = await platform.service(source=GIT)
+    made = await platform.ok("POST", f"/v1/services/{service['id']}/deployments", {})
+    refused = await platform.call("POST", f"/v1/deployments/{made['id']}/rollback")
+    assert refused.status_code == 409
+    assert "it is not built yet" in refused.json()["detail"]

@@ -29,6 +29,10 @@ from api_gateway.request_context import RequestContext
 from api_gateway.services.domain import SERVICE, Start
 
 router = feature("deployments")
+_ENDED = {
+    "open": "not built yet", "succeeded": "live", "failed": "failed", "cancelled": "cancelled",
+    "superseded": "superseded", "expired": "expired",
+}  # fmt: skip
 
 
 class NewDeployment(Body):
@@ -123,7 +127,7 @@ async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     image = await image_of(gateway.documents, document)
     if image[0] is None or former.specification is None:
         raise NothingToRunAgain(
-            f"this deployment never had an image: it {document['state']['phase']}",
+            f"this deployment never had an image (it is {_ENDED[document['state']['phase']]})",
             hint="roll back to one that was live",
         )
     service = await living(gateway.commands, ctx.organization, former.service)

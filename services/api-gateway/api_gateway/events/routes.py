@@ -21,13 +21,14 @@ _ALL_OF_IT = 10**9
 """Behind the last event of any commit."""
 
 
-def position(after: str | None) -> tuple[int, int]:
-    """(sequence, index) of the last event that was seen. Raises Invalid."""
+def position(after: str | None, place: str = "?after") -> tuple[int, int]:
+    """(sequence, index) of the last event that was seen, as it stands in `place`. Raises
+    Invalid."""
     if not after:
         return 0, _ALL_OF_IT
     match = _POSITION.fullmatch(after)
     if match is None:
-        raise Invalid("has to be a sequence, or an id of this stream", pointer="?after")
+        raise Invalid("has to be a sequence, or an id of this stream", pointer=place)
     return int(match[1]), _ALL_OF_IT if match[2] is None else int(match[2])
 
 
@@ -50,7 +51,8 @@ async def stream_events(
     """From behind `after` on; `types` are prefixes, comma separated. A connection ends after ten
     minutes: clients resume with `Last-Event-ID`."""
     wanted = tuple(item.strip() for item in (types or "").split(",") if item.strip()) or ("",)
-    start = position(request.headers.get("last-event-id") or after)
+    last = request.headers.get("last-event-id")
+    start = position(last, "Last-Event-ID") if last else position(after)
     found = events(gateway.store, ctx.organization, start, wanted)
     return StreamingResponse(
         beating(found, b": still here\n\n"), media_type="text/event-stream", headers=HEADERS

@@ -59,6 +59,8 @@ _PATTERNS = {
     NO_NUL: "may hold no NUL",
 }
 """The others are shown as they are."""
+_POINTER = 200
+"""Characters: a name that a client made up is not said back whole."""
 _SLUGS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
@@ -149,7 +151,7 @@ def install(app: FastAPI) -> None:
             return problem(404, "not-found", "there is nothing at this address")
         errors = [
             {
-                "pointer": place_of(item, error.body),
+                "pointer": place_of(item, error.body)[:_POINTER],
                 "detail": plain(item),
             }
             for item in found
