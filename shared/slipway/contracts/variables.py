@@ -26,6 +26,10 @@ class UnknownReference(ValueError):
         self.reference = reference
 
 
+class TooLong(UnknownReference):
+    """With its references replaced the value has more than LONGEST bytes."""
+
+
 def references(value: str) -> list[tuple[str | None, str]]:
     """(scope or None, name) of every `${{…}}` in the value."""
     return [(match[1], match[2]) for match in REFERENCE.finditer(value)]
@@ -92,7 +96,7 @@ def resolve(
             value = value_of(*found, depth + 1)
             length += len(value.encode(errors="replace"))
             if length > LONGEST:
-                raise UnknownReference(
+                raise TooLong(
                     variable.name, match[0], f"makes the value longer than {LONGEST} bytes"
                 )
             return value

@@ -200,7 +200,7 @@ OTHERS: dict[str, tuple[Failure, str]] = {
     "git-silent": (failures.git_silent(URL, 60), "60 s"),
     "internal-error": (failures.unforeseen(KeyError("x"), "d1"), "KeyError"),
     "builder-interrupted": (failures.given_up(2, "d1"), "2 times"),
-    "variable-too-large": (failures.variable_too_large("A", 140_000, 131_000), "140000"),
+    "variable-too-large": (failures.variable_too_large("A", 131_000), "131000"),
     "variables-too-large": (failures.variables_too_large(), "variables"),
     "engine-refused": (failures.engine_refused("no such driver"), "no such driver"),
     "secrets-unreadable": (failures.secrets_unreadable("KEY"), "KEY"),

@@ -20,6 +20,7 @@ def of(values: dict[str, str]) -> tuple[ScopedVariables, ...]:
     [
         ({"A": "x" * 131_001}, "variable-too-large"),
         ({"A": "€" * 44_000}, "variable-too-large"),
+        ({"A": "x" * 50_000, "B": "${{A}}" * 3}, "variable-too-large"),
         ({f"A{number}": "x" * 100_000 for number in range(6)}, "variables-too-large"),
         ({"A": "x" * 50_000, **{f"Z{n}": "${{A}}${{A}}" for n in range(5)}}, "variables-too-large"),
     ],

@@ -81,10 +81,10 @@ def given_up(attempts: int, deployment: str) -> Failure:
     )
 
 
-def variable_too_large(name: str, size: int, largest: int) -> Failure:
+def variable_too_large(name: str, largest: int) -> Failure:
     return Failure(
         reason="variable-too-large",
-        detail=f"the variable {name} has {size} bytes; a program can be given {largest} at most",
+        detail=f"the variable {name} is longer than {largest} bytes, which a program can be given",
         hint="make its value shorter, or put it into a file of the repository or the image",
     )
 

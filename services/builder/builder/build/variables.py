@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.contracts.values import Scope, ScopedVariables, Sealed
-from slipway.contracts.variables import LARGEST, LONGEST, UnknownReference, merged, resolve
+from slipway.contracts.variables import LARGEST, LONGEST, TooLong, UnknownReference, merged, resolve
 
 from builder.build import failures
 from builder.build.failures import BuildError
@@ -31,12 +31,14 @@ def opened(
             for item in scoped.items
             if item.sealed is not None
         ]
+    except TooLong as error:
+        raise BuildError(failures.variable_too_large(error.name, LONGEST)) from error
     except UnknownReference as error:
         raise BuildError(failures.secrets_unreadable(str(error))) from error
     sizes = {n: len(n.encode()) + len(v.encode(errors="replace")) for n, v in values.items()}
     for name, size in sizes.items():
         if size > LONGEST:
-            raise BuildError(failures.variable_too_large(name, size, LONGEST))
+            raise BuildError(failures.variable_too_large(name, LONGEST))
     if (together := sum(sizes.values())) > LARGEST:
         raise BuildError(failures.variables_too_large(together, LARGEST))
     near = merged(scopes)
