@@ -24,7 +24,11 @@ def fill(api: Api, projects: int) -> None:
         project = api.post("/v1/projects", {"name": f"Project {number}"})
         environment = project["environments"][0]["id"]
         for index in range(SERVICES):
-            body = {"name": f"web-{index}", "source": {"kind": "image", "image": "nginx:stable"}}
+            body = {
+                "kind": "application",
+                "name": f"web-{index}",
+                "source": {"kind": "image", "image": "nginx:stable"},
+            }
             api.post(f"/v1/environments/{environment}/services", body)
 
     with ThreadPoolExecutor(8) as pool:

@@ -60,7 +60,14 @@ async def measure(platform: Platform, report: Report) -> None:
 
             def new_service() -> None:
                 source = {"kind": "image", "image": "nginx:stable"}
-                api.post(path, {"name": f"web-{uuid.uuid4().hex[:8]}", "source": source})
+                api.post(
+                    path,
+                    {
+                        "kind": "application",
+                        "name": f"web-{uuid.uuid4().hex[:8]}",
+                        "source": source,
+                    },
+                )
 
             for what, make, event in (
                 ("project", new_project, project),
