@@ -25,4 +25,13 @@ def refusing(slug: str, detail: str, hint: str) -> Starlette:
         )
         return HTMLResponse(page, 503)
 
-    return Starlette(routes=[Route("/{path:path}", refuse, methods=_METHODS)])
+    async def alive(_request: Request) -> Response:
+        """The swarm takes a process that is not alive away, and with it this page."""
+        return Response(b'{"status":"alive"}', media_type="application/json")
+
+    return Starlette(
+        routes=[
+            Route("/healthz", alive),
+            Route("/{path:path}", refuse, methods=_METHODS),
+        ]
+    )
