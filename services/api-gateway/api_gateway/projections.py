@@ -62,6 +62,8 @@ class Aggregates(Projection):
     """The documents of one category that the gateway writes. `ahead`: whoever writes one stores it
     as well, and does not wait for the projector."""
 
+    models = True
+
     def __init__(
         self, decider: Decider[Any, Any, Any], indexes: Sequence[str] = (), *, ahead: bool = True
     ) -> None:
@@ -98,6 +100,9 @@ class Aggregates(Projection):
 class Whole(Projection):
     """Its documents follow from one commit alone: whoever writes it stores them ahead as well."""
 
+    def alone(self, commit: Commit) -> bool:
+        return True
+
 
 class Heads(Projection):
     """The last event of an aggregate that others write and that carries its whole state, as data
@@ -111,6 +116,9 @@ class Heads(Projection):
 
     def keys(self, commit: Commit) -> Iterable[str]:
         return (commit.subject.id,)
+
+    def alone(self, commit: Commit) -> bool:
+        return commit.stored[-1].type != UNKNOWN
 
     def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
         event = commit.stored[-1]

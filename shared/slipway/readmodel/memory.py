@@ -101,10 +101,11 @@ class MemoryDocuments:
         for document in documents:
             there[document["_id"]] = deepcopy(document)
 
-    async def replace(
-        self, generation: str, collection: str, documents: Sequence[Document]
-    ) -> None:
+    async def replace(self, generation: str, collection: str, documents: Sequence[Document]) -> int:
+        there = self._data[generation][collection]
+        new = sum(document["_id"] not in there for document in documents)
         await self.insert(generation, collection, documents)
+        return new
 
     async def set_checkpoint(self, generation: str, sequence: int) -> None:
         self._checkpoints[generation] = max(sequence, self._checkpoints.get(generation, 0))

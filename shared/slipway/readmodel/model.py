@@ -90,6 +90,8 @@ class Projection(Protocol):
     """Only commits of these are folded."""
     indexes: Sequence[str]
     """Fields (dotted paths) that are queried."""
+    models: bool = False
+    """Documents hold models while they are folded."""
 
     def keys(self, commit: Commit) -> Iterable[str]:
         """The ids of the documents that the commit changes."""
@@ -97,8 +99,12 @@ class Projection(Protocol):
 
     def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
         """The next document, without `_id` and `_seq`, which the projector sets. It is a new one,
-        and may hold models: who folds much has them made into data once, at the end."""
+        and may hold `models`: who folds much has them made into data once, at the end."""
         ...
+
+    def alone(self, commit: Commit) -> bool:
+        """The documents after the commit follow from it alone, whatever was there before."""
+        return False
 
     def stored(self, document: Document) -> Document:
         """The document as data alone. `fold` takes such a one as well."""
@@ -146,10 +152,8 @@ class Generations(Documents, Protocol):
         self, generation: str, collection: str, documents: Sequence[Document]
     ) -> None: ...
 
-    async def replace(
-        self, generation: str, collection: str, documents: Sequence[Document]
-    ) -> None:
-        """Store each in place of what is there."""
+    async def replace(self, generation: str, collection: str, documents: Sequence[Document]) -> int:
+        """Store each in place of what is there; for how many there was nothing."""
         ...
 
     async def set_checkpoint(self, generation: str, sequence: int) -> None:

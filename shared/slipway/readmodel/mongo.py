@@ -162,15 +162,16 @@ class MongoDocuments:
                     documents[at : at + _AT_ONCE], ordered=False
                 )
 
-    async def replace(
-        self, generation: str, collection: str, documents: Sequence[Document]
-    ) -> None:
+    async def replace(self, generation: str, collection: str, documents: Sequence[Document]) -> int:
         writes = [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents]
         async with _away():
-            for at in range(0, len(writes), _AT_ONCE):
+            done = [
                 await self._collection(collection, generation).bulk_write(
                     writes[at : at + _AT_ONCE], ordered=False
                 )
+                for at in range(0, len(writes), _AT_ONCE)
+            ]
+        return sum(result.upserted_count for result in done)
 
     async def set_checkpoint(self, generation: str, sequence: int) -> None:
         async with _away():

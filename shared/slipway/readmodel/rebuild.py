@@ -14,10 +14,11 @@ import orjson
 from slipway.eventstore.store import Commit, EventStore
 from slipway.readmodel.model import Document, Generations, Progress, Projection, next_document
 
-BUDGET = 48 << 20
+BUDGET = 24 << 20
 """Bytes of documents that are held, as they are stored; as models they take five times that."""
 _AWAITED = 8 << 20
 """Bytes that are read back at once, at most."""
+_SMALL = 1 << 10
 _LARGE = 16 << 10
 _LARGEST = 512 << 10
 _TURN = 100
@@ -57,10 +58,15 @@ class Seen:
 class _Held:
     document: Document
     size: int
-    """At most so many bytes: what it had, and all that was folded into it."""
+    """In bytes; one that holds models has at most what it had when it was last measured, and all
+    that was folded into it since."""
     measured: int
     there: bool
     """An older one of it is in the database."""
+
+
+def _bytes(stored: Document) -> int:
+    return len(orjson.dumps(stored, default=str))
 
 
 @contextmanager
@@ -93,10 +99,10 @@ class Rebuild:
         self._may, self._budget = may, budget
         self.generation, self.progress = generation, progress
         self.sequence = 0
-        self._interested: defaultdict[str, list[int]] = defaultdict(list)
+        self._interested: defaultdict[str, list[tuple[int, Projection]]] = defaultdict(list)
         for number, projection in enumerate(projections):
             for category in projection.categories:
-                self._interested[category].append(number)
+                self._interested[category].append((number, projection))
         self._held: OrderedDict[Place, _Held] = OrderedDict()
         self._size = 0
         self._stored, self._large = Seen(), Seen()
@@ -110,9 +116,9 @@ class Rebuild:
         """Fold what is above `sequence` up to `end`."""
         self.progress.of = max(self.progress.of, end)
         async for commit in self._store.read(self.sequence, end):
-            for number in self._interested.get(commit.subject.category, ()):
-                for key in self._projections[number].keys(commit):
-                    self._take((number, key), commit)
+            for number, projection in self._interested.get(commit.subject.category, ()):
+                for key in projection.keys(commit):
+                    self._take((number, key), projection, commit)
             self.progress.folded = self.sequence = commit.sequence
             if self._awaited_size > _AWAITED:
                 await self._read_back()
@@ -142,41 +148,43 @@ class Rebuild:
             await self._documents.note_rebuild(self.generation, self.progress)
         await asyncio.sleep(0)
 
-    def _take(self, place: Place, commit: Commit) -> None:
+    def _take(self, place: Place, projection: Projection, commit: Commit) -> None:
         held = self._held.get(place)
         if held is not None:
-            self._fold(place, held, commit)
+            self._fold(place, projection, held, commit)
         elif (awaited := self._awaited.get(place)) is not None:
             awaited.append(commit)
             self._awaited_size += len(commit.data)
-        elif place in self._stored:
+        elif place not in self._stored:
+            self._fold(place, projection, None, commit)
+        elif projection.alone(commit):
+            self._fold(place, projection, None, commit)
+            self._held[place].there = True
+        else:
             self._awaited[place] = [commit]
             self._awaited_size += len(commit.data)
             self._awaited_size += _LARGEST if place in self._large else _LARGE
-        else:
-            self._fold(place, None, commit)
 
-    def _fold(self, place: Place, held: _Held | None, commit: Commit) -> None:
-        number, key = place
-        document = held.document if held is not None else None
-        document = next_document(self._projections[number], document, commit, key)
-        size = len(commit.data)
-        self._size += size
+    def _fold(
+        self, place: Place, projection: Projection, held: _Held | None, commit: Commit
+    ) -> None:
         if held is None:
+            document = next_document(projection, None, commit, place[1])
+            size = len(commit.data) if projection.models else _bytes(document)
             self._held[place] = _Held(document, size, size, there=False)
+            self._size += size
             return
-        held.document = document
-        held.size += size
-        if held.size > 2 * held.measured + _LARGE // 2:
-            self._measure(number, held)
+        held.document = next_document(projection, held.document, commit, place[1])
+        former = held.size
+        if projection.models:
+            # What is folded often need not grow by what is folded: look at times.
+            held.size += len(commit.data)
+            if held.size > 2 * held.measured + _SMALL:
+                held.size = held.measured = _bytes(projection.stored(held.document))
+        else:
+            held.size = _bytes(held.document)
+        self._size += held.size - former
         self._held.move_to_end(place)
-
-    def _measure(self, number: int, held: _Held) -> None:
-        """What is folded often need not grow by what is folded: look at times."""
-        stored = self._projections[number].stored(held.document)
-        self._size -= held.size
-        held.size = held.measured = len(orjson.dumps(stored, default=str))
-        self._size += held.size
 
     async def _read_back(self) -> None:
         awaited, self._awaited, self._awaited_size = self._awaited, {}, 0
@@ -198,7 +206,7 @@ class Rebuild:
         await asyncio.gather(*map(read, ids))
         for place, commits in awaited.items():
             for commit in commits:
-                self._fold(place, self._held.get(place), commit)
+                self._fold(place, self._projections[place[0]], self._held.get(place), commit)
 
     async def _let_go(self, most: int) -> None:
         """Of the least touched until so many bytes are held; they are stored in the background."""
@@ -223,7 +231,9 @@ class Rebuild:
             if inserted:
                 await self._documents.insert(self.generation, projection.collection, inserted)
             if replaced:
-                await self._documents.replace(self.generation, projection.collection, replaced)
+                self.progress.documents += await self._documents.replace(
+                    self.generation, projection.collection, replaced
+                )
 
     async def _stored_so_far(self) -> None:
         if self._storing is not None:

@@ -20,4 +20,5 @@ class SystemClock:
 @lru_cache(maxsize=64)
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds, the form of every time in events and answers."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    there = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return there.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -43,6 +43,15 @@ class Last(Names):
         return {"names": super().fold(None, commit, key)["names"][-1:]}
 
 
+class Alone(Last):
+    """`Last`, that says of itself that it needs nothing of what was."""
+
+    collection = "alone"
+
+    def alone(self, commit: Commit) -> bool:
+        return True
+
+
 PROJECTIONS = (Names(), Last())
 
 
@@ -68,10 +77,10 @@ class Counted(MemoryDocuments):
         await asyncio.sleep(0)
         await super().insert(generation, collection, documents)
 
-    async def replace(
-        self, generation: str, collection: str, documents: Sequence[Document]
-    ) -> None:
+    async def replace(self, generation: str, collection: str, documents: Sequence[Document]) -> int:
+        there = set(self._data[generation][collection])
         await MemoryDocuments.insert(self, generation, collection, documents)
+        return sum(document["_id"] not in there for document in documents)
 
 
 async def history(events: int, projects: int, length: int = 10) -> MemoryStore:
@@ -87,18 +96,22 @@ async def history(events: int, projects: int, length: int = 10) -> MemoryStore:
 
 
 async def rebuilt(
-    store: MemoryStore, documents: MemoryDocuments, budget: int, steps: Sequence[int]
+    store: MemoryStore,
+    documents: MemoryDocuments,
+    budget: int,
+    steps: Sequence[int],
+    projections: Sequence[Projection] = PROJECTIONS,
 ) -> tuple[Rebuild, int, dict[str, Any]]:
     """The rebuild, the most that it held, and what is stored."""
-    generation = await documents.create(PROJECTIONS)
+    generation = await documents.create(projections)
     rebuild = Rebuild(
-        store, documents, PROJECTIONS, generation, Progress(), lambda: True, budget=budget
+        store, documents, projections, generation, Progress(), lambda: True, budget=budget
     )
     most, take = 0, rebuild._take
 
-    def watched(place: Place, commit: Commit) -> None:
+    def watched(place: Place, projection: Projection, commit: Commit) -> None:
         nonlocal most
-        take(place, commit)
+        take(place, projection, commit)
         most = max(most, sum(held.size for held in rebuild._held.values()))
 
     rebuild._take = watched
@@ -116,11 +129,21 @@ async def test_little_memory_gives_the_same_as_much(steps: list[int]):
     documents = Counted()
     rebuild, most, found = await rebuilt(store, documents, 20_000, steps)
     assert found == wanted
-    assert documents.read_back > 100
+    assert documents.read_back > 50
     assert rebuild.progress.documents == sum(map(len, wanted.values()))
     assert most < 20_000 + 1000, "the commit that made it too much, and no more"
     assert rebuild._size == 0
     assert not rebuild._held
+
+
+async def test_what_follows_from_the_commit_alone_is_not_read_back():
+    store = await history(600, 1)
+    *_, wanted = await rebuilt(store, MemoryDocuments(), 1 << 30, [600], [Last()])
+    documents = Counted()
+    rebuild, _, found = await rebuilt(store, documents, 100, [300, 600], [Alone()])
+    assert found["alone"] == wanted["last"]
+    assert documents.read_back == 0
+    assert rebuild.progress.documents == len(found["alone"])
 
 
 async def test_what_is_touched_all_the_time_is_not_taken_for_large():
