@@ -25,6 +25,7 @@ async def main(stopping: asyncio.Event) -> None:
         connection.store,
         connection.logs,
         connection.build_logs,
+        connection.workloads,
         engine,
         shell.run,
         Opener(settings.master_private.get_secret_value(), connection.keys.get),

@@ -30,6 +30,7 @@ from deployer.adapters.log_server import LogServer
 from deployer.networks.react import Networks
 from deployer.recovery.react import Recovery
 from deployer.rollout.react import Rollouts
+from deployer.rollout.sealed import SealedWorkloads
 from deployer.settings import DeployerSettings
 
 
@@ -112,7 +113,8 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
     opener = Opener(settings.master_private.get_secret_value(), connection.keys.get)
     store = connection.store
     networks = Networks(store, engine, clock, lease, settings.instance)
-    rollouts = Rollouts(store, engine, networks, opener, clock, lease, settings.instance)
+    sealed = SealedWorkloads(connection.workloads, opener)
+    rollouts = Rollouts(store, engine, networks, sealed, clock, lease, settings.instance)
     try:
         await lease.acquire()
         reactor = Reactor(

@@ -1,7 +1,11 @@
 """Category build; the aggregate's id is the deployment's id. Written by the builder."""
 
-from slipway.contracts.event import Event
-from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind, Steps
+from typing import Annotated
+
+from slipway.contracts.clipping import only
+from slipway.contracts.event import Event, Value
+from slipway.contracts.values import Failure, GitCommit, Kind, Steps
+from slipway.contracts.workload import MOST, Built
 
 
 class BuildStarted(Event):
@@ -17,17 +21,28 @@ class BuildStarted(Event):
     deadline: str
 
 
+class WorkloadsObject(Value):
+    """Where the workloads of a deployment lie, sealed: the object's name in the bucket `workloads`,
+    and the SHA-256 (hex) of its bytes."""
+
+    name: str
+    hash: str
+
+
 class BuildSucceeded(Event):
+    """What is to run: made anew, or that of the deployment which is repeated."""
+
     type = "build.succeeded"
-    public = frozenset({"service", "kind", "image", "commit", "steps"})
+    public = frozenset({"service", "kind", "workloads", "commit", "steps"})
     service: str
     kind: Kind
     environment: str
-    image: BuiltImage
+    workloads: Annotated[tuple[Built, ...], only(slice(MOST))]
+    sealed: WorkloadsObject
     commit: GitCommit | None = None
     steps: Steps = ()
     built: bool = True
-    """False where an image was only resolved."""
+    """False where images were only resolved."""
 
 
 class BuildFailed(Event):

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from slipway.contracts.event import Event, Value
-from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind, Specification
+from slipway.contracts.values import Failure, GitCommit, Kind, Specification
 
 
 class Trigger(Value):
@@ -30,9 +30,17 @@ class Limits(Value):
         return self.queue + self.build + self.rollout + self.route
 
 
+class Repeats(Value):
+    """Nothing is built: the outcome of that deployment's build is this one's too. `whole`: its
+    workloads as they were (rollback, restart, start); else its images alone, in workloads of this
+    deployment's specification (`build: false`)."""
+
+    deployment: str
+    whole: bool = True
+
+
 class DeploymentRequested(Event):
-    """The sequence of this event orders a service's deployments. With `image` nothing is built:
-    that image runs again (rollback, restart, start, `build: false`)."""
+    """The sequence of this event orders a service's deployments."""
 
     type = "deployment.requested"
     public = frozenset({"project", "environment", "service", "kind", "trigger"})
@@ -42,7 +50,7 @@ class DeploymentRequested(Event):
     kind: Kind
     specification: Specification
     trigger: Trigger
-    image: BuiltImage | None = None
+    repeats: Repeats | None = None
     commit: GitCommit | None = None
     stops_earlier: bool = False
     """Every earlier unfinished deployment of the service is asked to stop (rollback, restart,
@@ -60,10 +68,9 @@ class DeploymentStopRequested(Event):
 
 class DeploymentSucceeded(Event):
     type = "deployment.succeeded"
-    public = frozenset({"service", "kind", "image", "commit"})
+    public = frozenset({"service", "kind", "commit"})
     service: str
     kind: Kind
-    image: BuiltImage
     commit: GitCommit | None = None
 
 

@@ -1,14 +1,17 @@
 """Labels on everything made on the engine, and the names derived from the instance."""
 
+import hashlib
+
 INSTANCE = "slipway.instance"
 ORGANIZATION = "slipway.org"
 PROJECT = "slipway.project"
 ENVIRONMENT = "slipway.environment"
 SERVICE = "slipway.service"
 """The service's id."""
-DEPLOYMENT = "slipway.deployment"
-SPECIFICATION = "slipway.spec"
-ATTEMPT = "slipway.attempt"
+WORKLOAD = "slipway.workload"
+"""Its name."""
+RELEASE = "slipway.release"
+"""The Swarm service's own name: what belongs to a release is found by it."""
 
 
 def network(instance: str, environment: str) -> str:
@@ -16,10 +19,12 @@ def network(instance: str, environment: str) -> str:
     return f"{instance}_env_{environment}"
 
 
-def release(instance: str, name: str, deployment: str) -> str:
-    """The Swarm service of one deployment; at most 63 characters (a DNS label)."""
-    tail = deployment.replace("-", "")[-12:]
-    return f"{instance[:20]}-{name[:28]}-{tail}"
+def release(instance: str, service: str, workload: str, deployment: str) -> str:
+    """The Swarm service which a deployment makes for a workload; at most 63 characters (a DNS
+    label). `service`: its id."""
+    whole = f"{service}/{workload}/{deployment}"
+    tail = hashlib.sha256(whole.encode()).hexdigest()[:16]
+    return f"{instance[:20]}-{workload[:24]}-{tail}"
 
 
 def control_network(instance: str) -> str:

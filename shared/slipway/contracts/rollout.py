@@ -2,26 +2,45 @@
 
 Every event carries the whole state, so the head alone tells all."""
 
+from slipway.contracts.build import WorkloadsObject
 from slipway.contracts.event import Event, Value
 from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind
 
 
-class Release(Value):
-    """One deployment on the engine: a Swarm service of its own, whose name is `swarm_service`.
-    `sequence` is that of its `deployment.requested`; `port` the resolved one, None where it has
-    none; `specification_digest` that of the deployment's specification."""
+class Released(Value):
+    """A workload in a release: a Swarm service of its own, whose name is `swarm_service`. `port` is
+    where it listens, None where it has none."""
 
-    deployment: str
-    sequence: int
+    name: str
     swarm_service: str
     image: BuiltImage
-    specification_digest: str
+    digest: str
     port: int | None = None
     settle_seconds: float = 5.0
     drain_seconds: float = 5.0
     health_path: str | None = None
+
+
+class Release(Value):
+    """One deployment on the engine. `sequence` is that of its `deployment.requested`; `sealed` has
+    its workloads whole."""
+
+    deployment: str
+    sequence: int
+    workloads: tuple[Released, ...]
+    sealed: WorkloadsObject
     attempt: int = 1
     commit: GitCommit | None = None
+
+    @property
+    def main(self) -> Released:
+        """The one to which domains lead."""
+        return self.workloads[0]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of its Swarm services: by these alone it is known what belongs to it."""
+        return frozenset(workload.swarm_service for workload in self.workloads)
 
 
 class Pending(Value):
@@ -32,9 +51,11 @@ class Pending(Value):
 
 
 class Task(Value):
-    """A task of the wanted release: Swarm's id and its address on the environment's network."""
+    """A task of the wanted release: Swarm's id, the workload that it is of, and its address on the
+    environment's network."""
 
     id: str
+    workload: str
     address: str
 
 

@@ -26,14 +26,15 @@ class Refusal(Value):
 
 
 class RouteState(Value):
-    """`deployment` is the one that serves; `deployments` are all whose tasks the proxy's
-    configuration names, so the release of any other may be removed. `addresses` are
-    `ip:port`; `bindings` empty when nothing is routed (no domain)."""
+    """`deployment` is the one that serves, by the Swarm services `served`; `named` are all whose
+    tasks the proxy's configuration names, so any other may be removed. `addresses` are those of
+    tasks; `bindings` empty when nothing is routed (no domain)."""
 
     environment: str = ""
     deployment: str | None = None
     attempt: int = 0
-    deployments: tuple[str, ...] = ()
+    served: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     bindings: tuple[Binding, ...] = ()
     refused: Refusal | None = None

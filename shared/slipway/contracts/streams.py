@@ -68,7 +68,7 @@ DURABLES: tuple[Durable, ...] = (
 
 BESIDE: dict[str, tuple[str, ...]] = {
     "api-gateway": ("key.*", "dead.>", "lease.projector"),
-    "builder": ("obj.buildlogs.>",),
+    "builder": ("obj.buildlogs.>", "obj.workloads.>"),
     "deployer": ("lease.deployer",),
     "proxy-sync": ("lease.proxy-sync",),
     "metrics": ("met.>",),

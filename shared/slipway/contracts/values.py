@@ -1,8 +1,6 @@
 """Values that several events carry."""
 
-import hashlib
-import json
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StrictBool, ValidationInfo
 
@@ -140,30 +138,6 @@ class Specification(Value):
     """The service's name: its DNS name in the environment."""
     settings: Settings
     variables: tuple[ScopedVariables, ...] = ()
-
-    def digest(self) -> str:
-        """SHA-256 of the canonical form (hex, 32 characters); the label `slipway.spec`."""
-        body = json.dumps(_canonical(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(body.encode()).hexdigest()[:32]
-
-
-def _canonical(value: Any) -> Any:
-    """As JSON has it, without what has its default, so that a field which comes later changes no
-    digest; `kind` always, because it tells what the rest means."""
-    match value:
-        case Value():
-            fields = type(value).model_fields
-            return {
-                name: _canonical(found)
-                for name, found in value
-                if name == "kind" or found != fields[name].get_default(call_default_factory=True)
-            }
-        case tuple():
-            return [_canonical(item) for item in cast("tuple[Any, ...]", value)]
-        case dict():
-            return {name: _canonical(each) for name, each in cast("dict[str, Any]", value).items()}
-        case _:
-            return value
 
 
 class GitCommit(Clipped):

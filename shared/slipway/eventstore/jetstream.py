@@ -168,6 +168,7 @@ class Connection:
         self.build_logs = StreamObjects(
             self.stream(streams.OBJECTS), "buildlogs", streams.BUILD_LOGS_SECONDS
         )
+        self.workloads = StreamObjects(self.stream(streams.OBJECTS), "workloads")
         self.keys = StreamKeys(self.stream(streams.KEYS))
         self.dead_letters = StreamDeadLetters(self.stream(streams.DEAD), SystemClock())
 

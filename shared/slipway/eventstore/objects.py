@@ -25,10 +25,10 @@ class StreamObjects:
     `obj.<bucket>.<name>.end`, without which there is no object. They are packed in a thread: that
     takes a while where they are large."""
 
-    def __init__(self, stream: Stream, bucket: str, seconds: int) -> None:
-        """Each is kept for so many seconds after it was put."""
+    def __init__(self, stream: Stream, bucket: str, seconds: int | None = None) -> None:
+        """Each is kept for so many seconds after it was put; None: for ever."""
         self._stream, self._bucket = stream, bucket
-        self._headers = {"Nats-TTL": f"{seconds}s"}
+        self._headers = {"Nats-TTL": f"{seconds}s"} if seconds is not None else None
 
     async def put(self, name: str, data: bytes) -> None:
         packed = await asyncio.to_thread(gzip.compress, data, 6)

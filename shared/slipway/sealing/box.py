@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from slipway.contracts.values import Scope, Sealed
 
@@ -95,24 +97,47 @@ def place(organization: str, scope: Scope, name: str) -> str:
     return f"{organization}/{scope}/{name}"
 
 
+class OrganizationKey:
+    """What builder and deployer do with an organization's private half."""
+
+    def __init__(self, organization: str, private: str) -> None:
+        self._organization, self._private = organization, private
+
+    def open(self, sealed: Sealed, scope: Scope, name: str) -> str:
+        """A variable's value. Raises CannotOpen."""
+        return open_sealed(self._private, sealed, place(self._organization, scope, name))
+
+    def seal_object(self, plain: bytes, name: str) -> bytes:
+        """`name` binds it to where it lies."""
+        where = f"{self._organization}/object/{name}"
+        return _encrypt(public_of(self._private), plain, where).encode()
+
+    def open_object(self, sealed: bytes, name: str) -> bytes:
+        """Raises CannotOpen."""
+        return _decrypt(self._private, sealed.decode(), f"{self._organization}/object/{name}")
+
+    def secret_for(self, purpose: str) -> bytes:
+        """32 bytes that nobody without the key can have, another for each purpose."""
+        derived = HKDF(hashes.SHA256(), 32, None, b"slipway/" + purpose.encode())
+        return derived.derive(base64.b64decode(self._private))
+
+
 class Opener:
-    """Opens the organizations' values for builder and deployer. `wrapped_of` reads KV `keys`."""
+    """The organizations' keys, for builder and deployer. `wrapped_of` reads KV `keys`."""
 
     def __init__(
         self, master_private: str, wrapped_of: Callable[[str], Awaitable[bytes | None]]
     ) -> None:
         self._master = master_private
         self._wrapped_of = wrapped_of
-        self._privates: dict[str, str] = {}
+        self._keys: dict[str, OrganizationKey] = {}
 
-    async def for_organization(self, organization: str) -> Callable[[Sealed, Scope, str], str]:
-        """A function for `variables.resolve`. Raises CannotOpen when there is no key."""
-        if organization not in self._privates:
+    async def for_organization(self, organization: str) -> OrganizationKey:
+        """Raises CannotOpen when there is no key."""
+        if organization not in self._keys:
             wrapped = await self._wrapped_of(organization)
             if wrapped is None:
                 raise CannotOpen(f"no key of organization {organization}")
-            self._privates[organization] = unwrap(self._master, wrapped, organization)
-        private = self._privates[organization]
-        return lambda sealed, scope, name: open_sealed(
-            private, sealed, place(organization, scope, name)
-        )
+            private = unwrap(self._master, wrapped, organization)
+            self._keys[organization] = OrganizationKey(organization, private)
+        return self._keys[organization]

@@ -12,10 +12,11 @@ from slipway.contracts.deployment import (
     DeploymentSucceeded,
     DeploymentSuperseded,
     Limits,
+    Repeats,
     Trigger,
 )
 from slipway.contracts.event import Event, Value
-from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind, Specification
+from slipway.contracts.values import Failure, GitCommit, Kind, Specification
 from slipway.kernel.decider import Decider
 from slipway.kernel.errors import NotFound, Refused
 
@@ -35,7 +36,7 @@ class DeploymentState(Value):
     kind: Kind = "application"
     specification: Specification | None = None
     trigger: Trigger | None = None
-    image: BuiltImage | None = None
+    repeats: Repeats | None = None
     commit: GitCommit | None = None
     limits: Limits = Limits()
     stops_earlier: bool = False
@@ -50,7 +51,7 @@ class Request:
     service: str
     specification: Specification
     trigger: Trigger
-    image: BuiltImage | None = None
+    repeats: Repeats | None = None
     commit: GitCommit | None = None
     stops_earlier: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -66,7 +67,6 @@ class RequestStop:
 
 @dataclass(frozen=True, slots=True)
 class Succeed:
-    image: BuiltImage
     commit: GitCommit | None
 
 
@@ -98,7 +98,7 @@ def decide(command: Command, state: DeploymentState) -> tuple[Event, ...]:
                     kind=command.specification.settings.kind,
                     specification=command.specification,
                     trigger=command.trigger,
-                    image=command.image,
+                    repeats=command.repeats,
                     commit=command.commit,
                     stops_earlier=command.stops_earlier,
                     limits=command.limits,
@@ -118,12 +118,8 @@ def decide(command: Command, state: DeploymentState) -> tuple[Event, ...]:
             )
         case RequestStop(_, True), ended:
             raise AlreadyEnded(f"the deployment has ended already: {ended}")
-        case Succeed(image, commit), "open":
-            return (
-                DeploymentSucceeded(
-                    service=state.service, kind=state.kind, image=image, commit=commit
-                ),
-            )
+        case Succeed(commit), "open":
+            return (DeploymentSucceeded(service=state.service, kind=state.kind, commit=commit),)
         case Fail(failure), "open":
             return (DeploymentFailed(service=state.service, kind=state.kind, failure=failure),)
         case Stopped(failure, otherwise), "open":
@@ -156,9 +152,7 @@ def evolve(state: DeploymentState, event: Event) -> DeploymentState:
         case DeploymentStopRequested():
             return state.model_copy(update={"stop": event.reason})
         case DeploymentSucceeded():
-            return state.model_copy(
-                update={"phase": "succeeded", "image": event.image, "commit": event.commit}
-            )
+            return state.model_copy(update={"phase": "succeeded", "commit": event.commit})
         case DeploymentFailed():
             return state.model_copy(update={"phase": "failed", "failure": event.failure})
         case DeploymentCancelled():

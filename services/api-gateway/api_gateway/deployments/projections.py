@@ -53,7 +53,7 @@ class Timeline(Projection):
             if event != BuildStarted.type or event not in marks:
                 marks[event] = at  # of the first start: another attempt does not begin anew
             if event == BuildSucceeded.type:
-                found["image"], found["built"] = data["image"], data["built"]
+                found["workloads"], found["built"] = data["workloads"], data["built"]
             elif event in _FAILURES:
                 found["failure"] = data["failure"]
             if event in _BUILT:

@@ -101,8 +101,7 @@ def ending_of(commit: Commit, event: Event) -> Ending | None:
         case BuildCancelled():
             return Ending(commit.subject.id, Stopped(otherwise="cancelled"))
         case RolloutSucceeded() if event.deployment and event.state.serving:
-            release = event.state.serving
-            return Ending(event.deployment, Succeed(release.image, release.commit))
+            return Ending(event.deployment, Succeed(event.state.serving.commit))
         case RolloutFailed() if event.deployment:
             return Ending(event.deployment, Fail(event.failure))
         case RolloutCancelled() | RolloutSuperseded() if event.deployment:

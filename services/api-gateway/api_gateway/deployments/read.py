@@ -35,6 +35,11 @@ class Failed(Shown):
     lines: list[str]
 
 
+class BuiltWorkload(Shown):
+    name: str
+    image: str
+
+
 class Deployment(Shown):
     id: str
     service: str
@@ -49,6 +54,8 @@ class Deployment(Shown):
     actor: Actor
     commit: GitCommit | None
     image: str | None
+    """Of its only workload; null where there are several."""
+    workloads: list[BuiltWorkload]
     steps: list[Step]
     error: Failed | None
     created_at: str
@@ -122,7 +129,10 @@ def deployment(
 ) -> dict[str, Any]:
     timeline = timeline or {"marks": {}, "steps": []}
     state = document["state"]
-    image = state["image"] or timeline.get("image")
+    workloads = [
+        {"name": built["name"], "image": built["image"]["reference"]}
+        for built in timeline.get("workloads", ())
+    ]
     return {
         "id": document["_id"],
         "service": state["service"],
@@ -133,7 +143,8 @@ def deployment(
         "trigger": state["trigger"],
         "actor": document["created_by"],
         "commit": state["commit"] or timeline.get("commit"),
-        "image": image["reference"] if image else None,
+        "image": workloads[0]["image"] if len(workloads) == 1 else None,
+        "workloads": workloads,
         "steps": steps(document, timeline),
         "error": state["failure"],
         "created_at": document["created_at"],

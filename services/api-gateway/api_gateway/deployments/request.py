@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
-from slipway.contracts.deployment import Trigger
+from slipway.contracts.deployment import Repeats, Trigger
 from slipway.contracts.rollout import RolloutEvent
-from slipway.contracts.values import BuiltImage, GitCommit, ScopedVariables, Specification
+from slipway.contracts.values import GitCommit, ScopedVariables, Specification
 from slipway.eventstore.store import EventStore
 from slipway.kernel import ids
 from slipway.kernel.envelope import Head, Subject
@@ -66,7 +66,7 @@ async def request(
     trigger: Trigger,
     *,
     wanted: Specification | None = None,
-    image: BuiltImage | None = None,
+    repeats: Repeats | None = None,
     commit: GitCommit | None = None,
 ) -> Outcome[DeploymentState]:
     """Of the specification as it is now, or of `wanted`. Raises Invalid when it is too large."""
@@ -83,7 +83,7 @@ async def request(
         service=service.id,
         specification=specification,
         trigger=trigger,
-        image=image,
+        repeats=repeats,
         commit=commit,
         stops_earlier=trigger.kind in ("rollback", "restart", "start"),
     )
@@ -91,22 +91,22 @@ async def request(
     return await commands.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)
 
 
-async def image_of(
-    documents: Documents, document: Document
-) -> tuple[BuiltImage | None, GitCommit | None]:
-    """What a deployment ran, or would have run had its rollout not failed."""
+async def repeated(
+    documents: Documents, document: Document, *, whole: bool
+) -> tuple[Repeats, GitCommit | None] | None:
+    """What a deployment ran, or would have run had its rollout not failed. None: nothing."""
     timeline = await documents.get("timeline", document["_id"]) or {}
-    state = document["state"]
-    image = state["image"] or timeline.get("image")
-    commit = state["commit"] or timeline.get("commit")
+    if not timeline.get("workloads"):
+        return None
+    commit = document["state"]["commit"] or timeline.get("commit")
     return (
-        BuiltImage.from_stored(image) if image else None,
+        Repeats(deployment=document["_id"], whole=whole),
         GitCommit.from_stored(commit) if commit else None,
     )
 
 
-async def newest_image(documents: Documents, service: str) -> tuple[BuiltImage, GitCommit | None]:
-    """Of the newest deployment that has one. Raises NothingToRunAgain."""
+async def newest_images(documents: Documents, service: str) -> tuple[Repeats, GitCommit | None]:
+    """Those of the newest deployment that has some. Raises NothingToRunAgain."""
     cursor = None
     while True:
         part = await documents.find(
@@ -114,9 +114,8 @@ async def newest_image(documents: Documents, service: str) -> tuple[BuiltImage, 
             sort="first", descending=True, cursor=cursor, limit=20,
         )  # fmt: skip
         for document in part.items:
-            image, commit = await image_of(documents, document)
-            if image is not None:
-                return image, commit
+            if (found := await repeated(documents, document, whole=False)) is not None:
+                return found
         if (cursor := part.next) is None:
             raise NothingToRunAgain("nothing was built yet", hint="deploy with a build first")
 

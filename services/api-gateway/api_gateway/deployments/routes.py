@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Body as Given
 from fastapi.responses import Response
-from slipway.contracts.deployment import Trigger
-from slipway.contracts.values import BuiltImage, GitCommit, Specification
+from slipway.contracts.deployment import Repeats, Trigger
+from slipway.contracts.values import GitCommit, Specification
 from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
 from slipway.readmodel.model import Document
@@ -14,10 +14,10 @@ from api_gateway.deployments import domain, read
 from api_gateway.deployments.request import (
     Living,
     NothingToRunAgain,
-    image_of,
     last_live,
     living,
-    newest_image,
+    newest_images,
+    repeated,
     request,
 )
 from api_gateway.gateway import Gateway
@@ -58,15 +58,15 @@ async def _make(
     ctx: RequestContext,
     service: Living,
     trigger: Trigger,
-    image: tuple[BuiltImage | None, GitCommit | None] = (None, None),
+    again: tuple[Repeats, GitCommit | None] | None = None,
     wanted: Specification | None = None,
 ) -> Response:
     """What was stopped is started first: a repeat of a request that was cut off finds that done."""
     if service.state.stopped:
         await gateway.commands.handle(ctx, SERVICE, service.id, Start(), step="start")
-    built, commit = image
+    repeats, commit = again or (None, None)
     made = await request(
-        gateway.commands, ctx, service, trigger, wanted=wanted, image=built, commit=commit
+        gateway.commands, ctx, service, trigger, wanted=wanted, repeats=repeats, commit=commit
     )
     shown = read.deployment(made.document, None, None)
     return answer(ctx, shown, 202, version=made.head.version)
@@ -82,8 +82,8 @@ async def deploy(
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
     built = body is None or body.build
-    image = (None, None) if built else await newest_image(gateway.documents, id_)
-    return await _make(gateway, ctx, service, Trigger(kind="manual"), image)
+    again = None if built else await newest_images(gateway.documents, id_)
+    return await _make(gateway, ctx, service, Trigger(kind="manual"), again)
 
 
 @router.get("/v1/services/{id}/deployments", response_model=Listed[read.Deployment])
@@ -124,15 +124,15 @@ async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     document = await owned(gateway.documents, ctx, "deployment", id_, "deployment")
     former, head = await gateway.commands.load(domain.DEPLOYMENT, ctx.organization, id_)
     ctx.precondition(head.version)
-    image = await image_of(gateway.documents, document)
-    if image[0] is None or former.specification is None:
+    again = await repeated(gateway.documents, document, whole=True)
+    if again is None or former.specification is None:
         raise NothingToRunAgain(
             f"this deployment never had an image (it is {_ENDED[document['state']['phase']]})",
             hint="roll back to one that was live",
         )
     service = await living(gateway.commands, ctx.organization, former.service)
     trigger = Trigger(kind="rollback", of=id_)
-    return await _make(gateway, ctx, service, trigger, image, former.specification)
+    return await _make(gateway, ctx, service, trigger, again, former.specification)
 
 
 async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigger) -> Response:
@@ -141,9 +141,9 @@ async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigg
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
     document = await last_live(gateway.store, gateway.documents, ctx.organization, id_)
-    image = await image_of(gateway.documents, document)
+    again = await repeated(gateway.documents, document, whole=True)
     wanted = Specification.from_stored(document["state"]["specification"])
-    return await _make(gateway, ctx, service, trigger, image, wanted)
+    return await _make(gateway, ctx, service, trigger, again, wanted)
 
 
 @router.post("/v1/services/{id}/restart", status_code=202, response_model=read.Deployment)

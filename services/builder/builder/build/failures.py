@@ -258,3 +258,19 @@ def image_missing(reference: str) -> Failure:
         detail=f"the image {reference} is not on the server any more",
         hint="deploy with a build",
     )
+
+
+def nothing_to_repeat(deployment: str) -> Failure:
+    return Failure(
+        reason="nothing-to-repeat",
+        detail=f"the build of the deployment {deployment} has no outcome that can be used again",
+        hint="deploy with a build",
+    )
+
+
+def workloads_too_large(size: int, limit: int) -> Failure:
+    return Failure(
+        reason="workloads-too-large",
+        detail=f"what is to run takes {size} bytes with its variables and files, {limit} at most",
+        hint="put large values in a file of the image or a volume",
+    )

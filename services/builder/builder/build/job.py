@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.values import BuiltImage, GitCommit, Step
 from slipway.kernel.clock import Clock
@@ -58,6 +59,8 @@ class Job:
     requested: DeploymentRequested
     variables: Mapping[str, str]
     secret_names: frozenset[str]
+    former: tuple[BuildSucceeded, bool] | None = None
+    """The outcome that is repeated, and whether whole or its images alone."""
     commit: GitCommit | None = None
     built: bool = False
     done: tuple[Step, ...] = ()

@@ -2,15 +2,23 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
+from slipway.contracts.build import (
+    BuildCancelled,
+    BuildFailed,
+    BuildStarted,
+    BuildSucceeded,
+    WorkloadsObject,
+)
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.event import Event, NewerRelease, Unknown
-from slipway.contracts.values import BuiltImage, Failure
+from slipway.contracts.values import Failure
+from slipway.contracts.workload import LARGEST, Workloads, shown, to_json
 from slipway.eventstore.log_store import LogStore
 from slipway.eventstore.objects import Objects
 from slipway.eventstore.store import Commit, EventStore
@@ -42,7 +50,8 @@ _ENDS = (BuildSucceeded, BuildFailed, BuildCancelled)
 _ATTEMPTS = 2
 """So often a build is begun; what ended the builder, or nobody thought of, would do so again."""
 
-type Work = Callable[[Job], Awaitable[BuiltImage]]
+type Made = Workloads | BuildSucceeded
+type Work = Callable[[Job], Awaitable[Made]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,7 @@ class Builds:
         store: EventStore,
         logs: LogStore,
         archive: Objects,
+        sealed: Objects,
         engine: Images,
         run: Programs,
         opener: Opener,
@@ -97,12 +107,12 @@ class Builds:
         settings: BuilderSettings,
         work: Work = work,
     ) -> None:
-        self._store, self._logs, self._archive = store, logs, archive
+        self._store, self._logs, self._archive, self._sealed = store, logs, archive, sealed
         self._engine, self._run, self._opener = engine, run, opener
         self._clock, self._settings, self._work = clock, settings, work
         self._appender = Appender(store, clock, "builder")
         self._slots = FairSlots(settings.builds_at_once)
-        self._running: dict[str, asyncio.Task[BuiltImage]] = {}
+        self._running: dict[str, asyncio.Task[Made]] = {}
         self._stopped: set[str] = set()
 
     async def stop(self, commit: Commit) -> None:
@@ -122,7 +132,7 @@ class Builds:
         if not isinstance(requested, DeploymentRequested):
             return
         source = source_of(requested.specification.settings.source)
-        waits = requested.image is None and source.is_built
+        waits = requested.repeats is None and source.is_built
         organization = commit.subject.organization
         async with self._slots.taken(organization) if waits else contextlib.nullcontext():
             await self._one(_Order(commit, requested))
@@ -173,8 +183,9 @@ class Builds:
         """A failure when the variables can't be opened: it never goes out empty."""
         organization = order.subject.organization
         try:
-            unseal = await self._opener.for_organization(organization)
-            variables = opened(order.requested.specification.variables, unseal)
+            key = await self._opener.for_organization(organization)
+            variables = opened(order.requested.specification.variables, key.open)
+            former = await self._former(order)
         except CannotOpen as error:
             return failures.secrets_unreadable(str(error))
         except BuildError as error:
@@ -191,7 +202,20 @@ class Builds:
             requested=order.requested,
             variables=variables.values,
             secret_names=variables.secret_names,
+            former=former,
         )
+
+    async def _former(self, order: _Order) -> tuple[BuildSucceeded, bool] | None:
+        """Raises BuildError."""
+        repeats = order.requested.repeats
+        if repeats is None:
+            return None
+        subject = Subject(order.subject.organization, "build", repeats.deployment)
+        head = await self._store.head(subject)
+        last = head.events[-1] if head else None
+        if not isinstance(last, BuildSucceeded):
+            raise BuildError(failures.nothing_to_repeat(repeats.deployment))
+        return last, repeats.whole
 
     async def _build(self, order: _Order, attempt: int, job: Job, deadline: str) -> None:
         task = self._running[order.id] = asyncio.ensure_future(self._work(job))
@@ -208,14 +232,15 @@ class Builds:
             self._stopped.discard(order.id)
 
     async def _outcome(
-        self, order: _Order, attempt: int, job: Job, task: asyncio.Task[BuiltImage],
+        self, order: _Order, attempt: int, job: Job, task: asyncio.Task[Made],
         deadline: datetime,
     ) -> None:  # fmt: skip
         left = max(0.0, (deadline - self._clock.now()).total_seconds())
         limit = asyncio.timeout(left)
         try:
             async with limit:
-                image = await task
+                made = await task
+                event = await self._made(order, attempt, job, made)
         except asyncio.CancelledError:
             if order.id not in self._stopped:
                 raise  # this process ends: the build is begun again, without an outcome
@@ -236,7 +261,7 @@ class Builds:
                 failure = failures.unforeseen(error, order.id)
             await self._failed(order, attempt, failure, job, job.log)
         else:
-            await self._succeeded(order, attempt, job, image)
+            await self._succeeded(order, attempt, job, event)
 
     async def _stop_asked(self, order: _Order) -> bool:
         """Or the deployment has ended already."""
@@ -244,12 +269,31 @@ class Builds:
 
     # -- outcomes ---------------------------------------------------------------------------------
 
-    async def _succeeded(self, order: _Order, attempt: int, job: Job, image: BuiltImage) -> None:
+    async def _made(self, order: _Order, attempt: int, job: Job, made: Made) -> BuildSucceeded:
+        """What is said of it; the workloads themselves lie sealed where that says. Another attempt
+        writes another object: none is ever changed. Raises BuildError."""
+        if isinstance(made, BuildSucceeded):
+            shown_, sealed = made.workloads, made.sealed
+        else:
+            if len(plain := to_json(made)) > LARGEST:
+                raise BuildError(failures.workloads_too_large(len(plain), LARGEST))
+            key = await self._opener.for_organization(order.subject.organization)
+            name = f"{order.id}.{attempt}"
+            data = await asyncio.to_thread(key.seal_object, plain, name)
+            await retry.OUTCOME.run(lambda: self._sealed.put(name, data))
+            sealed = WorkloadsObject(name=name, hash=hashlib.sha256(data).hexdigest())
+            secret = key.secret_for("workload digest")
+            shown_ = tuple(shown(workload, secret) for workload in made.items)
+        return BuildSucceeded(
+            **order.about, workloads=shown_, sealed=sealed, commit=job.commit, steps=job.steps,
+            built=job.built,
+        )  # fmt: skip
+
+    async def _succeeded(
+        self, order: _Order, attempt: int, job: Job, event: BuildSucceeded
+    ) -> None:
         await failpoints.hit("builder.build.after")
         await job.log.close()
-        event = BuildSucceeded(
-            **order.about, image=image, commit=job.commit, steps=job.steps, built=job.built
-        )
         await self._say(order, event, attempt)
         await failpoints.hit("builder.build.appended")
 

@@ -1,25 +1,32 @@
-"""From what is asked for to an image. Whatever is foreseen to go wrong is explained."""
+"""From what is asked for to what is to run. Whatever is foreseen to go wrong is explained."""
 
 import asyncio
 import errno
 import shutil
 
+from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.values import BuiltImage
+from slipway.contracts.workload import Workloads
 from slipway.runtime.engine import EngineAway, EngineRefused
 
 from builder.build import failures
 from builder.build.failures import BuildError
 from builder.build.job import Job
 from builder.builders import builder_of
+from builder.kinds import workloads_of
 from builder.sources import source_of
 from builder.sources.image import again
 
 
-async def work(job: Job) -> BuiltImage:
-    """Raises BuildError. Nothing half made is left, also when cancelled."""
+async def work(job: Job) -> Workloads | BuildSucceeded:
+    """The outcome of the build that is repeated, or new workloads. Raises BuildError. Nothing half
+    made is left, also when cancelled."""
     try:
         await asyncio.to_thread(shutil.rmtree, job.folder, True)
-        return await _image(job)
+        if job.former is not None and job.former[1]:
+            return await _again(job, job.former[0])
+        image = await _image(job)
+        return workloads_of(job.requested.specification, image, dict(job.variables))
     except EngineAway as error:
         raise BuildError(failures.engine_away(str(error))) from error
     except EngineRefused as error:
@@ -37,12 +44,19 @@ async def work(job: Job) -> BuiltImage:
 
 
 async def _image(job: Job) -> BuiltImage:
-    if job.requested.image is not None:
-        job.commit = job.requested.commit
-        return await again(job, job.requested.image)
+    if job.former is not None:
+        job.commit = job.former[0].commit
+        return await again(job, job.former[0].workloads[0].image)
     settings = job.requested.specification.settings
     found = await source_of(settings.source).fetch(job)
     if isinstance(found, BuiltImage):
         return found
     job.built = True
     return await builder_of(settings.build).build(job, found)
+
+
+async def _again(job: Job, former: BuildSucceeded) -> BuildSucceeded:
+    job.commit = former.commit
+    for workload in former.workloads:
+        await again(job, workload.image)
+    return former

@@ -63,7 +63,6 @@ def _labels(job: Job) -> dict[str, str]:
         labels.INSTANCE: job.settings.instance,
         labels.ORGANIZATION: job.organization,
         labels.SERVICE: job.requested.service,
-        labels.DEPLOYMENT: job.deployment,
     }
 
 

@@ -8,7 +8,7 @@ from slipway.contracts import labels
 from slipway.runtime.engine import EngineMissing, EngineRefused, EngineTransport
 from slipway.runtime.logging import logger
 
-from deployer.rollout.domain import Phase, ReleaseView, TaskView
+from deployer.rollout.domain import Phase, SwarmServiceView, TaskView
 from deployer.rollout.releases import Found, Owner
 
 _EVENTS = ("start", "kill", "die", "destroy", "health_status")
@@ -48,14 +48,14 @@ def task_view(task: Mapping[str, Any], network: str) -> TaskView:
     )
 
 
-def release_view(found: Mapping[str, Any]) -> ReleaseView:
+def release_view(found: Mapping[str, Any]) -> SwarmServiceView:
     """Of a Swarm service, without its tasks. Raises KeyError where it is no release: it lacks our
     labels, or is not replicated."""
     spec = found["Spec"]
-    return ReleaseView(
+    return SwarmServiceView(
         id=found["ID"],
-        name=spec["Name"],
-        deployment=spec["Labels"][labels.DEPLOYMENT],
+        name=spec["Labels"][labels.RELEASE],
+        workload=spec["Labels"][labels.WORKLOAD],
         replicas=spec["Mode"]["Replicated"]["Replicas"],
         version=found["Version"]["Index"],
     )
@@ -91,7 +91,7 @@ class Engine:
             except (KeyError, TypeError) as error:
                 self._say_odd(found, error)
                 continue
-            views.setdefault(of, {})[view.deployment] = view
+            views.setdefault(of, {})[view.name] = view
         return views
 
     def _say_odd(self, found: Mapping[str, Any], error: Exception) -> None:
@@ -131,15 +131,15 @@ class Engine:
             if "name conflicts with an existing object" not in str(error):
                 raise
 
-    async def scale(self, release: ReleaseView, replicas: int) -> None:
+    async def scale(self, there: SwarmServiceView, replicas: int) -> None:
         """Under the version that was looked at: a process that was paused changes nothing."""
-        found = await self.query(f"services/{release.id}")
+        found = await self.query(f"services/{there.id}")
         spec = found["Spec"]
         if spec["Labels"].get(labels.INSTANCE) != self._instance:
-            raise EngineRefused(f"{release.name} does not belong to {self._instance}")
+            raise EngineRefused(f"{there.name} does not belong to {self._instance}")
         spec["Mode"]["Replicated"]["Replicas"] = replicas
-        version = {"version": str(release.version)}
-        await self.query(f"services/{release.id}/update", "POST", params=version, data=spec)
+        version = {"version": str(there.version)}
+        await self.query(f"services/{there.id}/update", "POST", params=version, data=spec)
 
     async def wanted_tasks(self) -> list[dict[str, Any]]:
         """Of every service of the instance, the control plane's too: the tasks that are to run, as
@@ -161,9 +161,9 @@ class Engine:
         await self.query(f"services/{service}/update", "POST", params=version, data=spec)
         return spec["Name"]
 
-    async def remove(self, release: ReleaseView) -> None:
+    async def remove(self, there: SwarmServiceView) -> None:
         try:
-            await self.query(f"services/{release.id}", "DELETE")
+            await self.query(f"services/{there.id}", "DELETE")
         except EngineMissing:
             return
 

@@ -29,12 +29,12 @@ class TaskView:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseView:
-    """A release on the engine: a Swarm service of its own."""
+class SwarmServiceView:
+    """A workload of a release on the engine."""
 
     id: str
     name: str
-    deployment: str
+    workload: str
     replicas: int
     version: int
     tasks: tuple[TaskView, ...] = ()
@@ -49,10 +49,10 @@ class View:
     now: datetime
     rollout: RolloutState
     sequence: int = 0
-    releases: dict[str, ReleaseView] = field(default_factory=dict)
-    """By deployment; tasks only of what is being rolled out."""
+    there: dict[str, SwarmServiceView] = field(default_factory=dict)
+    """What is on the engine, by name; tasks only of what is being rolled out."""
     away: str = ""
-    """Why the engine can't be asked now (the releases are as they were); empty when it answers."""
+    """Why the engine can't be asked now (what is there is as it was); empty when it answers."""
     kind: Kind = "application"
     replicas: int = 1
     stopped: bool = False

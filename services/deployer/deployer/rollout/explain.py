@@ -103,11 +103,11 @@ def internal(deployment: str, step: str, error: Exception) -> Failure:
     )
 
 
-def secrets_unreadable(detail: str) -> Failure:
+def workloads_unreadable(detail: str) -> Failure:
     return Failure(
-        reason="secrets-unreadable",
-        detail=f"the variables of this deployment can't be opened: {detail}",
-        hint="set the secret variables again; if many are concerned, the master key was changed",
+        reason="workloads-unreadable",
+        detail=f"what this deployment is to run can't be read: {detail}",
+        hint="deploy with a build; if many are concerned, the master key was changed",
     )
 
 

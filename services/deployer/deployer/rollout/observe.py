@@ -84,7 +84,7 @@ class Observer:
             now=self._clock.now(),
             rollout=state,
             sequence=head.sequence if head else 0,
-            releases=self._releases.of(owner),
+            there=self._releases.of(owner),
             away=away,
             kind=memory.desired.kind,
             replicas=memory.desired.replicas,
@@ -130,10 +130,10 @@ class Observer:
     async def _answers(self, owner: Owner, state: RolloutState, memory: Memory) -> str:
         """What a wanted release that listens has answered badly for too long."""
         wanted = state.wanted
-        release = self._releases.of(owner).get(wanted.deployment) if wanted else None
-        if release is None or state.ready:
+        if wanted is None or state.ready:
             return ""
-        for task in release.tasks:
+        there = self._releases.of(owner)
+        for task in [t for name in wanted.names if name in there for t in there[name].tasks]:
             if task.phase == "starting" and task.container:
                 try:
                     output = await self._engine.health_answers(task.container)

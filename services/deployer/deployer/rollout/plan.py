@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from slipway.contracts.rollout import Pending, Release, Task
+from slipway.contracts.rollout import Pending, Release, Released, Task
 from slipway.contracts.values import Failure
 
 from deployer.rollout import explain
-from deployer.rollout.domain import ReleaseView, TaskView, View, first, resting
+from deployer.rollout.domain import SwarmServiceView, TaskView, View, first, resting
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Drop:
 @dataclass(frozen=True, slots=True)
 class Create:
     release: Release
+    workload: Released
     replicas: int
     repair: bool = False
 
@@ -57,12 +58,12 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    release: ReleaseView
+    there: SwarmServiceView
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    release: ReleaseView
+    there: SwarmServiceView
     replicas: int
 
 
@@ -122,11 +123,13 @@ def next_step(view: View) -> RolloutStep:
     return _keep(view)
 
 
-def about(step: RolloutStep, deployment: str | None) -> bool:
-    """Whether it is this deployment that can't go on without the step."""
+def about(step: RolloutStep, wanted: Release | None) -> bool:
+    """Whether what is being rolled out, or waits for it, can't go on without the step."""
     match step:
-        case Create(release) | Scale(release):
-            return release.deployment == deployment
+        case Create(_, workload):
+            return wanted is not None and workload.swarm_service in wanted.names
+        case Scale(there):
+            return wanted is not None and there.name in wanted.names
         case Remove() | NoteScaled() | NoteStopped() | Finish():
             return False
         case Start() | Drop() | Ready() | Succeed() | Fail() | Cancel() | Wait() | Rest():
@@ -153,31 +156,50 @@ def _roll_out(view: View, wanted: Release) -> RolloutStep:
         return Fail(view.impossible)
     if view.away:
         return Fail(explain.engine_away(view.away)) if _late(view) else Wait(SOON)
-    release = view.releases.get(wanted.deployment)
-    replicas = 0 if view.stopped else view.replicas
-    if release is None:
-        return Fail(explain.too_late()) if _late(view) else Create(wanted, max(1, replicas))
-    ended = next((task for task in release.tasks if task.phase == "ended"), None)
+    replicas = max(1, 0 if view.stopped else view.replicas)
+    there: dict[str, SwarmServiceView] = {}
+    for workload in wanted.workloads:
+        found = view.there.get(workload.swarm_service)
+        if found is None:
+            late = _late(view)
+            return Fail(explain.too_late()) if late else Create(wanted, workload, replicas)
+        there[workload.name] = found
+    if (failure := _failure(view, wanted, tuple(there.values()))) is not None:
+        return Fail(failure)
+    for found in there.values():
+        if found.replicas != replicas:
+            return Scale(found, replicas)
+    running = {name: _running(found) for name, found in there.items()}
+    if not view.rollout.ready and all(len(tasks) >= replicas for tasks in running.values()):
+        return Ready(
+            tuple(
+                Task(id=task.id, workload=name, address=task.address)
+                for name, tasks in running.items()
+                for task in tasks
+            )
+        )
+    return _serve(view) or _clear(view) or Wait(SOON)
+
+
+def _failure(view: View, wanted: Release, there: tuple[SwarmServiceView, ...]) -> Failure | None:
+    tasks = [task for found in there for task in found.tasks]
+    ended = next((task for task in tasks if task.phase == "ended"), None)
     if ended is not None:
-        return Fail(explain.task(ended, ready=view.rollout.ready))
-    refusals = [task for task in release.tasks if task.phase == "refused"]
-    if len(refusals) >= REFUSALS or any(explain.final(task) for task in refusals):
-        return Fail(explain.task(refusals[-1], ready=view.rollout.ready))
+        return explain.task(ended, ready=view.rollout.ready)
+    for found in there:
+        refusals = [task for task in found.tasks if task.phase == "refused"]
+        if len(refusals) >= REFUSALS or any(explain.final(task) for task in refusals):
+            return explain.task(refusals[-1], ready=view.rollout.ready)
     refused = view.route.refused
     if refused is not None and (refused.deployment, refused.attempt) == (
         wanted.deployment, wanted.attempt,
     ):  # fmt: skip
-        return Fail(refused.failure)
+        return refused.failure
     if view.unhealthy:
-        return Fail(explain.unhealthy(view.unhealthy))
+        return explain.unhealthy(view.unhealthy)
     if _late(view):
-        return Fail(_timeout(view, release))
-    if release.replicas != max(1, replicas):
-        return Scale(release, max(1, replicas))
-    running = _running(release)
-    if not view.rollout.ready and len(running) >= release.replicas:
-        return Ready(tuple(Task(id=task.id, address=task.address) for task in running))
-    return _serve(view) or _clear(view) or Wait(SOON)
+        return explain.no_route() if view.rollout.ready else explain.never_ready(tasks)
+    return None
 
 
 def _late(view: View) -> bool:
@@ -185,14 +207,8 @@ def _late(view: View) -> bool:
     return deadline is not None and view.now > datetime.fromisoformat(deadline)
 
 
-def _timeout(view: View, release: ReleaseView) -> Failure:
-    if view.rollout.ready:
-        return explain.no_route()
-    return explain.never_ready(release.tasks)
-
-
-def _running(release: ReleaseView) -> list[TaskView]:
-    return [task for task in release.tasks if task.phase == "running" and task.address]
+def _running(there: SwarmServiceView) -> list[TaskView]:
+    return [task for task in there.tasks if task.phase == "running" and task.address]
 
 
 def _keep(view: View) -> RolloutStep:
@@ -206,34 +222,36 @@ def _serve(view: View) -> RolloutStep | None:
     serving = view.rollout.serving
     if serving is None:
         return None
-    release = view.releases.get(serving.deployment)
+    there = [view.there.get(workload.swarm_service) for workload in serving.workloads]
     if view.stopped:
         # Only once the proxy names nothing of it: callers must not meet what is going away.
-        if view.route_event != "route.withdrawn" and view.route.deployments:
+        if view.route_event != "route.withdrawn" and view.route.named:
             return Wait(SOON)
-        if release is not None and release.replicas != 0:
-            return Scale(release, 0)
+        for found in there:
+            if found is not None and found.replicas != 0:
+                return Scale(found, 0)
         return None if view.rollout.stopped else NoteStopped()
     if view.rollout.stopped:
         return None  # started again by a deployment, which replaces it
-    if release is None:
-        return Create(serving, view.replicas, repair=True)
-    if release.replicas != view.replicas:
-        return Scale(release, view.replicas)
+    for workload, found in zip(serving.workloads, there, strict=True):
+        if found is None:
+            return Create(serving, workload, view.replicas, repair=True)
+        if found.replicas != view.replicas:
+            return Scale(found, view.replicas)
     if view.rollout.replicas != view.replicas:
         return NoteScaled(view.replicas)
     return None
 
 
 def _clear(view: View) -> RolloutStep | None:
-    """A release goes once it neither serves nor is wanted, and the proxy no longer names it."""
-    kept = set(view.route.deployments)
+    """What neither serves nor is wanted goes, once the proxy no longer names it."""
+    kept = set(view.route.named)
     for release in (view.rollout.serving, view.rollout.wanted):
         if release is not None:
-            kept.add(release.deployment)
-    for deployment, release in sorted(view.releases.items()):
-        if deployment not in kept:
-            return Remove(release)
+            kept |= release.names
+    for name, found in sorted(view.there.items()):
+        if name not in kept:
+            return Remove(found)
     return None
 
 
@@ -244,8 +262,8 @@ def _delete(view: View) -> RolloutStep:
         return Drop(view.rollout.queue[0], superseded=False)
     if view.away or view.route_event != "route.withdrawn":
         return Wait(SOON)
-    for _, release in sorted(view.releases.items()):
-        return Remove(release)
+    for _, found in sorted(view.there.items()):
+        return Remove(found)
     if view.containers:
         return Wait(0.3)  # they drain; their images can't be removed before they have gone
     return Finish()

@@ -24,13 +24,13 @@ from slipway.runtime.append import Appender
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 from slipway.runtime.trouble import Trouble
-from slipway.sealing import Opener
 
 from deployer.rollout import domain, explain
 from deployer.rollout.domain import resting, state_of
 from deployer.rollout.observe import Containers, Memory, Observer, requested
 from deployer.rollout.plan import Rest, Wait, about, next_step
 from deployer.rollout.releases import Owner, ReleaseLists, Releases
+from deployer.rollout.sealed import SealedWorkloads
 from deployer.rollout.steps import EnvironmentNetworks, ReleaseEngine, Steps
 
 _LOOK, _AWAY = "look", "away"
@@ -57,7 +57,7 @@ class Rollouts:
         store: EventStore,
         engine: RolloutEngine,
         networks: EnvironmentNetworks,
-        opener: Opener,
+        sealed: SealedWorkloads,
         clock: Clock,
         lease: Lease,
         instance: str,
@@ -68,7 +68,7 @@ class Rollouts:
         self._group: asyncio.TaskGroup | None = None
         self._releases = Releases(engine, clock, lambda owner: self.ensure(*owner))
         self._observer = Observer(store, engine, self._releases, clock)
-        self._steps = Steps(store, engine, self._releases, networks, opener, clock, instance)
+        self._steps = Steps(store, engine, self._releases, networks, sealed, clock, instance)
 
     # -- what wakes an actor ------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ class Rollouts:
             return step.seconds
         if not self._lease.held:
             return 0.5
-        name, own = type(step).__name__, about(step, actor.turn)
+        name, own = type(step).__name__, about(step, view.rollout.wanted)
         try:
             await self._steps.perform(owner, view, actor.memory, step)
         except Exception as error:

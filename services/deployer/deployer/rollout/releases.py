@@ -14,12 +14,12 @@ from slipway.kernel.clock import Clock
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 
-from deployer.rollout.domain import ReleaseView, TaskView
+from deployer.rollout.domain import SwarmServiceView, TaskView
 
 type Owner = tuple[str, str]
 """(organization, service)."""
-type Found = dict[Owner, dict[str, ReleaseView]]
-"""By deployment."""
+type Found = dict[Owner, dict[str, SwarmServiceView]]
+"""By the name of the Swarm service."""
 
 OPEN, QUIET, ALL = 0.1, 2.0, 30.0
 _UNASKED = "it has not been asked yet"
@@ -56,7 +56,7 @@ class Releases:
         self._poke = asyncio.Event()
         self.away = _UNASKED
 
-    def of(self, owner: Owner) -> dict[str, ReleaseView]:
+    def of(self, owner: Owner) -> dict[str, SwarmServiceView]:
         return self._found.get(owner, {})
 
     async def open(self, owner: Owner) -> None:
@@ -68,10 +68,8 @@ class Releases:
 
     def strange(self, owner: Owner, serving: Release | None) -> bool:
         """Of a service at rest: something else is there than its release with no task."""
-        kept = serving.deployment if serving else None
-        return any(
-            view.deployment != kept or view.replicas != 0 for view in self.of(owner).values()
-        )
+        kept = serving.names if serving else ()
+        return any(view.name not in kept or view.replicas != 0 for view in self.of(owner).values())
 
     def close(self, owner: Owner) -> None:
         self._open.discard(owner)
@@ -90,7 +88,7 @@ class Releases:
             },
         )
 
-    def _put(self, owner: Owner, views: dict[str, ReleaseView]) -> bool:
+    def _put(self, owner: Owner, views: dict[str, SwarmServiceView]) -> bool:
         """Whether they are others than before."""
         before = self.of(owner)
         if views:

@@ -1,21 +1,14 @@
-"""A release as Swarm's service specification. Pure."""
+"""A workload as Swarm's service specification. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from slipway.contracts import labels
-from slipway.contracts.rollout import Release
-from slipway.contracts.values import HealthCheck, Specification
+from slipway.contracts.values import HealthCheck
+from slipway.contracts.workload import Workload
 
 LIFELINE = "/.slipway/lifeline"
 _NANO = 1_000_000_000
-
-
-def port_of(specification: Specification, exposed: Sequence[int]) -> int | None:
-    """The wanted port, else the only one that the image exposes."""
-    if specification.settings.runtime.port is not None:
-        return specification.settings.runtime.port
-    return exposed[0] if len(exposed) == 1 else None
 
 
 def swarm_service(
@@ -26,36 +19,30 @@ def swarm_service(
     environment: str,
     service: str,
     network: str,
-    release: Release,
-    specification: Specification,
-    variables: Mapping[str, str],
+    swarm_service: str,
+    workload: Workload,
     image_config: Mapping[str, Any],
     replicas: int,
     start_interval: bool,
 ) -> dict[str, Any]:
     """The body for the engine's `POST /services/create`. `image_config` is the image's own
     `Config`; `start_interval`: the engine knows it (API 1.44)."""
-    runtime = specification.settings.runtime
     marks = {
         labels.INSTANCE: instance,
         labels.ORGANIZATION: organization,
         labels.PROJECT: project,
         labels.ENVIRONMENT: environment,
         labels.SERVICE: service,
-        labels.DEPLOYMENT: release.deployment,
-        labels.SPECIFICATION: release.specification_digest,
-        labels.ATTEMPT: str(release.attempt),
+        labels.WORKLOAD: workload.name,
+        labels.RELEASE: swarm_service,
     }
-    env = dict(variables)
-    if release.port is not None:
-        env.setdefault("PORT", str(release.port))
     program = [*(image_config.get("Entrypoint") or [])]
-    program += runtime.command if runtime.command is not None else image_config.get("Cmd") or []
-    drain = runtime.drain_seconds if release.port is not None else 0.0
+    program += workload.command if workload.command is not None else image_config.get("Cmd") or []
+    drain = workload.drain_seconds if workload.port is not None else 0.0
     container: dict[str, Any] = {
-        "Image": release.image.reference,
+        "Image": workload.image.reference,
         "Labels": marks,
-        "Env": [f"{name}={value}" for name, value in sorted(env.items())],
+        "Env": [f"{name}={value}" for name, value in sorted(workload.environment.items())],
         "Command": [LIFELINE, "run", "--drain", f"{drain:g}", "--", *program],
         "StopGracePeriod": int((drain + 30) * _NANO),
         "Init": False,
@@ -68,24 +55,25 @@ def swarm_service(
             }
         ],
     }
-    health = _health(runtime.health_check, release.port, image_config, start_interval)
+    health = _health(workload.health_check, workload.port, image_config, start_interval)
     if health is not None:
         container["HealthCheck"] = health
-    constraints = [f"node.id=={release.image.node}"] if release.image.node else []
+    node = workload.image.node
+    constraints = [f"node.id=={node}"] if node else []
     limits: dict[str, int] = {}
-    if runtime.cpu_limit is not None:
-        limits["NanoCPUs"] = int(runtime.cpu_limit * _NANO)
-    if runtime.memory_limit is not None:
-        limits["MemoryBytes"] = runtime.memory_limit
+    if workload.cpu_limit is not None:
+        limits["NanoCPUs"] = int(workload.cpu_limit * _NANO)
+    if workload.memory_limit is not None:
+        limits["MemoryBytes"] = workload.memory_limit
     return {
-        "Name": release.swarm_service,
+        "Name": swarm_service,
         "Labels": marks,
         "TaskTemplate": {
             "ContainerSpec": container,
             "Resources": {"Limits": limits} if limits else {},
             "RestartPolicy": {"Condition": "any", "Delay": _NANO},
             "Placement": {"Constraints": constraints},
-            "Networks": [{"Target": network, "Aliases": [specification.name]}],
+            "Networks": [{"Target": network, "Aliases": list(workload.aliases)}],
             "LogDriver": {
                 "Name": "json-file",
                 "Options": {"max-size": "10m", "max-file": "3"},

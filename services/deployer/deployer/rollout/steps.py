@@ -9,6 +9,7 @@ from slipway.contracts.event import Event
 from slipway.contracts.rollout import (
     DriftRepaired,
     Release,
+    Released,
     RolloutCancelled,
     RolloutEvent,
     RolloutFailed,
@@ -22,7 +23,7 @@ from slipway.contracts.rollout import (
     RolloutSuperseded,
 )
 from slipway.contracts.values import Failure, Kind
-from slipway.contracts.variables import UnknownReference, resolve
+from slipway.contracts.workload import Workload
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
@@ -31,10 +32,10 @@ from slipway.runtime.append import Appender
 from slipway.runtime.clock import iso
 from slipway.runtime.engine import EngineRefused
 from slipway.runtime.logging import logger
-from slipway.sealing import CannotOpen, Opener
+from slipway.sealing import CannotOpen
 
 from deployer.rollout import domain, explain, render
-from deployer.rollout.domain import ReleaseView, View
+from deployer.rollout.domain import SwarmServiceView, View
 from deployer.rollout.observe import Memory, request, requested
 from deployer.rollout.plan import (
     Cancel,
@@ -54,6 +55,7 @@ from deployer.rollout.plan import (
     Wait,
 )
 from deployer.rollout.releases import Owner, Releases
+from deployer.rollout.sealed import Missing, SealedWorkloads
 
 failpoints.register(
     "deployer.started.appended",
@@ -79,11 +81,11 @@ class ReleaseEngine(Protocol):
         """One that is there under the same name is the same release: names are derived."""
         ...
 
-    async def scale(self, release: ReleaseView, replicas: int) -> None:
+    async def scale(self, there: SwarmServiceView, replicas: int) -> None:
         """Under the version that was looked at: a process that was paused changes nothing."""
         ...
 
-    async def remove(self, release: ReleaseView) -> None: ...
+    async def remove(self, there: SwarmServiceView) -> None: ...
 
     async def remove_images(self, service: str) -> None:
         """All that were built for it. One that a container still uses is left."""
@@ -107,12 +109,12 @@ class Steps:
         engine: ReleaseEngine,
         releases: Releases,
         networks: EnvironmentNetworks,
-        opener: Opener,
+        sealed: SealedWorkloads,
         clock: Clock,
         instance: str,
     ) -> None:
         self._store, self._engine, self._releases = store, engine, releases
-        self._networks, self._opener = networks, opener
+        self._networks, self._sealed = networks, sealed
         self._clock, self._instance = clock, instance
         self._appender = Appender(store, clock, "deployer")
 
@@ -135,13 +137,13 @@ class Steps:
                     **of, deployment=pending.deployment, state=domain.dropped(state, pending)
                 )
                 await self._append(subject, view, event, "dropped")
-            case Create(release, replicas, repair):
-                await self._create(owner, state, release, replicas, memory)
+            case Create(release, workload, replicas, repair):
+                await self._create(owner, state, release, workload, replicas, memory)
                 await self._releases.look(owner)
                 if memory.impossible is None:
-                    self._there(owner, release)
+                    self._there(owner, workload)
                 if repair:
-                    what = f"the release of {release.deployment} was missing and was made again"
+                    what = f"{workload.name} of {release.deployment} was missing and was made again"
                     await self._drift(subject, view, of, what)
             case Ready(tasks):
                 after = domain.ready(state, tasks, iso(view.now), _deadline(memory, view, "route"))
@@ -154,10 +156,13 @@ class Steps:
                 await self._append(subject, view, event, "succeeded")
                 await failpoints.hit("deployer.succeeded.appended")
             case Fail(failure):
-                deployment = _wanted(state).deployment
-                failure = await self._with_lines(failure, view.releases.get(deployment))
+                wanted = _wanted(state)
+                failure = await self._with_lines(failure, view, wanted)
                 event = RolloutFailed(
-                    **of, deployment=deployment, state=domain.given_up(state), failure=failure
+                    **of,
+                    deployment=wanted.deployment,
+                    state=domain.given_up(state),
+                    failure=failure,
                 )
                 await self._append(subject, view, event, "failed")
             case Cancel():
@@ -168,9 +173,9 @@ class Steps:
                 await self._engine.remove(former)
                 await self._releases.look(owner)
                 await failpoints.hit("deployer.remove.after")
-            case Scale(release, replicas):
+            case Scale(there, replicas):
                 try:
-                    await self._engine.scale(release, replicas)
+                    await self._engine.scale(there, replicas)
                 finally:  # somebody else may have changed it: its version is another then
                     await self._releases.look(owner)
             case NoteScaled(replicas):
@@ -215,41 +220,56 @@ class Steps:
 
     async def _release(self, subject: Subject, requested: Commit, sequence: int) -> Release:
         deployment = requested.subject.id
-        specification = request(requested).specification
         build = await self._store.head(Subject(subject.organization, "build", deployment))
         built = build.events[-1] if build else None
         if not isinstance(built, BuildSucceeded):
-            raise RuntimeError(f"{deployment} is queued without an image")
-        runtime = specification.settings.runtime
+            raise RuntimeError(f"{deployment} is queued without an outcome of its build")
+        workloads = await self._sealed.opened(subject.organization, built.sealed)
+        digests = {each.name: each.digest for each in built.workloads}
         return Release(
             deployment=deployment,
             sequence=sequence,
-            swarm_service=labels.release(self._instance, specification.name, deployment),
-            image=built.image,
-            specification_digest=specification.digest(),
-            port=render.port_of(specification, built.image.ports),
-            settle_seconds=runtime.settle_seconds,
-            drain_seconds=runtime.drain_seconds,
-            health_path=runtime.health_check.path if runtime.health_check else None,
+            workloads=tuple(
+                Released(
+                    name=workload.name,
+                    swarm_service=labels.release(
+                        self._instance, subject.id, workload.name, deployment
+                    ),
+                    image=workload.image,
+                    digest=digests[workload.name],
+                    port=workload.port,
+                    settle_seconds=workload.settle_seconds,
+                    drain_seconds=workload.drain_seconds,
+                    health_path=workload.health_check.path if workload.health_check else None,
+                )
+                for workload in workloads.items
+            ),
+            sealed=built.sealed,
             commit=built.commit,
         )
 
     async def _create(
-        self, owner: Owner, state: RolloutState, release: Release, replicas: int, memory: Memory
+        self,
+        owner: Owner,
+        state: RolloutState,
+        release: Release,
+        released: Released,
+        replicas: int,
+        memory: Memory,
     ) -> None:
         """What makes a wanted release impossible is kept in `memory`: the next step says so."""
         organization = owner[0]
         wanted = state.wanted is not None and state.wanted.deployment == release.deployment
         asked = request(await requested(self._store, organization, release.deployment))
         try:
-            unseal = await self._opener.for_organization(organization)
-            variables = resolve(asked.specification.variables, unseal)
-        except (CannotOpen, UnknownReference) as error:
+            workloads = await self._sealed.opened(organization, release.sealed)
+        except (CannotOpen, Missing) as error:
             if not wanted:
                 raise
-            memory.impossible = explain.secrets_unreadable(str(error))
+            memory.impossible = explain.workloads_unreadable(str(error))
             return
-        config = await self._engine.image_config(release.image.reference)
+        workload: Workload = workloads.by_name[released.name]
+        config = await self._engine.image_config(workload.image.reference)
         body = render.swarm_service(
             instance=self._instance,
             organization=organization,
@@ -257,9 +277,8 @@ class Steps:
             environment=asked.environment,
             service=asked.service,
             network=await self._networks.made(organization, asked.environment),
-            release=release,
-            specification=asked.specification,
-            variables=variables,
+            swarm_service=released.swarm_service,
+            workload=workload,
             image_config=config or {},
             replicas=replicas,
             start_interval=await self._engine.knows_start_interval(),
@@ -274,10 +293,10 @@ class Steps:
             return
         await failpoints.hit("deployer.create.after")
 
-    def _there(self, owner: Owner, release: Release) -> None:
+    def _there(self, owner: Owner, workload: Released) -> None:
         """What was made is seen. If not, something else has its name."""
-        if release.deployment not in self._releases.of(owner):
-            name = release.swarm_service
+        name = workload.swarm_service
+        if name not in self._releases.of(owner):
             raise EngineRefused(
                 f"the Swarm service {name} is there, without the labels or the mode of a release;"
                 f" remove it with `docker service rm {name}`"
@@ -296,8 +315,9 @@ class Steps:
             since=view.sequence,
         )
 
-    async def _with_lines(self, failure: Failure, release: ReleaseView | None) -> Failure:
-        for task in release.tasks if release else ():
+    async def _with_lines(self, failure: Failure, view: View, wanted: Release) -> Failure:
+        there = [view.there[name] for name in sorted(wanted.names) if name in view.there]
+        for task in [task for found in there for task in found.tasks]:
             lines: Sequence[str] = await self._engine.lines(task.container)
             if lines:
                 return explain.with_lines(failure, lines)

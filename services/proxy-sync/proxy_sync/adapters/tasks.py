@@ -17,7 +17,7 @@ def task_address(task: Mapping[str, Any], instance: str) -> tuple[str, TaskAddre
     """(service, its task); None for one without an address on its environment's network, and for
     what is not of a release."""
     marks = task["Spec"].get("ContainerSpec", {}).get("Labels") or {}
-    service, deployment = marks.get(labels.SERVICE), marks.get(labels.DEPLOYMENT)
+    service, release = marks.get(labels.SERVICE), marks.get(labels.RELEASE)
     network = labels.network(instance, marks.get(labels.ENVIRONMENT, ""))
     address = next(
         (
@@ -27,10 +27,10 @@ def task_address(task: Mapping[str, Any], instance: str) -> tuple[str, TaskAddre
         ),
         "",
     )
-    if not (service and deployment and address):
+    if not (service and release and address):
         return None
     running = task["Status"]["State"] == "running"
-    return service, TaskAddress(task["ID"], deployment, address, running)
+    return service, TaskAddress(task["ID"], release, address, running)
 
 
 class EngineTasks:

@@ -50,10 +50,11 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True)
 class TaskAddress:
-    """A task of a release that Swarm wants to run; `running` when it does (and is healthy)."""
+    """A task that Swarm wants to run, of the Swarm service of that name; `running` when it does (and
+    is healthy)."""
 
     id: str
-    deployment: str
+    swarm_service: str
     address: str
     running: bool
 
@@ -77,6 +78,8 @@ class Routing:
     bindings: tuple[Binding, ...] = ()
     addresses: tuple[str, ...] = ()
     deployment: str | None = None
+    served: tuple[str, ...] = ()
+    """The Swarm services of that deployment."""
     probes: tuple[Probe, ...] = ()
 
 
@@ -121,4 +124,4 @@ def resting(rollout: RolloutState, route: RouteState, route_event: str) -> bool:
     if rollout.removed:
         return route_event in ("", "route.withdrawn")
     idle = rollout.wanted is None and not rollout.queue
-    return idle and (rollout.serving is None or rollout.stopped) and not route.deployments
+    return idle and (rollout.serving is None or rollout.stopped) and not route.named

@@ -5,6 +5,7 @@ ready, or the serving one when the route leads elsewhere. The *current* release 
 the route names. No address of a task enters the public routes before it has answered its probe.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from slipway.contracts.rollout import Release
@@ -80,18 +81,24 @@ def _closed(view: View) -> bool:
 def ports_of(view: View, release: Release) -> tuple[int, ...]:
     """The ports at which a task of the release has to answer."""
     ports = {bound.port for bound in view.bound if bound.port is not None}
-    if release.port is not None:
-        ports.add(release.port)
+    if release.main.port is not None:
+        ports.add(release.main.port)
     return tuple(sorted(ports))
 
 
 def settle_of(view: View, release: Release) -> float:
     """What served before is not tried for long when the route comes back to it."""
-    return release.settle_seconds if release == view.rollout.wanted else 0.0
+    return release.main.settle_seconds if release == view.rollout.wanted else 0.0
 
 
-def _tasks(view: View, deployment: str | None) -> list[TaskAddress]:
-    return [task for task in view.tasks if task.deployment == deployment]
+def _tasks(view: View, names: Collection[str]) -> list[TaskAddress]:
+    """Of these Swarm services."""
+    return [task for task in view.tasks if task.swarm_service in names]
+
+
+def _served(release: Release) -> tuple[str, ...]:
+    """The Swarm services to whose tasks domains lead."""
+    return (release.main.swarm_service,)
 
 
 def _good_since(view: View, task: TaskAddress, ports: tuple[int, ...]) -> float | None:
@@ -108,7 +115,7 @@ def _good_since(view: View, task: TaskAddress, ports: tuple[int, ...]) -> float 
 def _ready_since(view: View, release: Release) -> float | None:
     """Since when every running task of the candidate has answered; at least as many as the
     deployer found ready, or as there are when it was scaled down meanwhile."""
-    running = [task for task in _tasks(view, release.deployment) if task.running]
+    running = [task for task in _tasks(view, _served(release)) if task.running]
     since = [_good_since(view, task, ports_of(view, release)) for task in running]
     known = [moment for moment in since if moment is not None]
     return max(known) if running and len(known) == len(running) else None
@@ -122,7 +129,7 @@ def _settled(view: View, release: Release) -> bool:
 def _current_serves(view: View) -> bool:
     """A former release has tasks that may get requests."""
     trusted = set(view.route.addresses)
-    return any(task.address in trusted for task in _tasks(view, view.route.deployment))
+    return any(task.address in trusted for task in _tasks(view, view.route.served))
 
 
 def _switched(view: View, release: Release) -> bool:
@@ -163,12 +170,13 @@ def routing(view: View) -> Routing:
         return Routing(view.service)
     chosen = public(view) or _of_deployment(view, view.route.deployment)
     deployment = chosen.deployment if chosen else view.route.deployment
+    served = _served(chosen) if chosen else view.route.served
     trusted = set(view.route.addresses if deployment == view.route.deployment else ())
     ports = ports_of(view, chosen) if chosen else ()
     addresses = tuple(
         sorted(
             task.address
-            for task in _tasks(view, deployment)
+            for task in _tasks(view, served)
             if (task.running and chosen is not None and _good_since(view, task, ports) is not None)
             or task.address in trusted
         )
@@ -176,9 +184,12 @@ def routing(view: View) -> Routing:
     open_ = view.stopped or deployment is None
     return Routing(
         service=view.service,
-        bindings=() if open_ else _kept(view, _bindings(view, chosen.port if chosen else None)),
+        bindings=()
+        if open_
+        else _kept(view, _bindings(view, chosen.main.port if chosen else None)),
         addresses=addresses,
         deployment=deployment,
+        served=served if deployment else (),
         probes=_probes(view, trusted),
     )
 
@@ -201,7 +212,7 @@ def _probes(view: View, trusted: set[str]) -> tuple[Probe, ...]:
         # them while the containers start.
         asks = release in (new, view.rollout.wanted) and release.deployment != view.route.deployment
         ports = ports_of(view, release)
-        for task in _tasks(view, release.deployment):
+        for task in _tasks(view, _served(release)):
             if asks or (task.address not in trusted and _good_since(view, task, ports) is None):
                 for port in ports:
                     attempt = f"{release.deployment}.{release.attempt}"
@@ -225,7 +236,7 @@ def due(view: View, probe: Probe) -> bool:
 def step(view: View, loaded: Routing) -> RouteStep | None:
     """What is to be said or asked now that the proxy has `loaded`; None: nothing."""
     if _closed(view):
-        gone = view.route_event == "route.withdrawn" or not view.route.deployments
+        gone = view.route_event == "route.withdrawn" or not view.route.named
         if gone and not (view.deleting and view.route_event != "route.withdrawn"):
             return None
         return Withdraw(RouteState(environment=view.route.environment))
@@ -253,12 +264,12 @@ def _of_candidate(view: View, release: Release, loaded: Routing) -> RouteStep | 
 
 
 def _failure(view: View, release: Release) -> Failure | None:
-    if release.port is None and any(bound.port is None for bound in view.bound):
+    if release.main.port is None and any(bound.port is None for bound in view.bound):
         return explain.no_port()
     ports = ports_of(view, release)
     answers = [
         view.asked.get((task.id, port), Answers())
-        for task in _tasks(view, release.deployment)
+        for task in _tasks(view, _served(release))
         for port in ports
     ]
     for asked in answers:
@@ -276,7 +287,8 @@ def _state(view: View, loaded: Routing, attempt: int, refused: Refusal | None) -
         environment=view.rollout.environment or view.route.environment,
         deployment=loaded.deployment,
         attempt=attempt,
-        deployments=(loaded.deployment,) if loaded.deployment else (),
+        served=loaded.served,
+        named=loaded.served,
         addresses=loaded.addresses,
         bindings=loaded.bindings,
         refused=refused,

@@ -57,10 +57,10 @@ def release_of(view: View, probe: Probe) -> Release | None:
 def asked_for(view: View, release: Release | None, probe: Probe) -> tuple[str, str]:
     """(path, host) of a probe: the health check's path on the service's own port, else the
     path under which the port is public."""
-    bound = [b for b in view.bound if (b.port or (release and release.port)) == probe.port]
+    bound = [b for b in view.bound if (b.port or (release and release.main.port)) == probe.port]
     host = bound[0].host if bound else "localhost"
-    if release is not None and release.port == probe.port:
-        return release.health_path or "/", host
+    if release is not None and release.main.port == probe.port:
+        return release.main.health_path or "/", host
     return (bound[0].path if bound else "/"), host
 
 
@@ -69,7 +69,7 @@ async def ask(proxy: Proxy, view: View, probe: Probe) -> tuple[bool, str]:
     this one service's."""
     release = release_of(view, probe)
     path, host = asked_for(view, release, probe)
-    checked = release is not None and release.health_path and release.port == probe.port
+    checked = release is not None and release.main.health_path and release.main.port == probe.port
     try:
         answer = await proxy.probe(
             probe.task, probe.port, probe.attempt, host, path, seconds=_PATIENCE

@@ -1,0 +1,29 @@
+"""The workloads of a deployment, as the builder has sealed them."""
+
+import asyncio
+import hashlib
+
+from slipway.contracts.build import WorkloadsObject
+from slipway.contracts.workload import Workloads, from_json
+from slipway.eventstore.objects import Objects
+from slipway.sealing import Opener
+
+
+class Missing(Exception):
+    """They are not there any more, or are others than the log says."""
+
+
+class SealedWorkloads:
+    def __init__(self, objects: Objects, opener: Opener) -> None:
+        self._objects, self._opener = objects, opener
+
+    async def opened(self, organization: str, where: WorkloadsObject) -> Workloads:
+        """Raises CannotOpen and Missing."""
+        data = await self._objects.get(where.name)
+        if data is None:
+            raise Missing(f"there is no object {where.name}")
+        if hashlib.sha256(data).hexdigest() != where.hash:
+            raise Missing(f"the object {where.name} is another than the build has made")
+        key = await self._opener.for_organization(organization)
+        plain = await asyncio.to_thread(key.open_object, data, where.name)
+        return from_json(plain)
