@@ -1,5 +1,5 @@
-"""What runs of a service: its workloads, each what one Swarm service needs, whatever the kind of the
-service. The builder makes them of a deployment's specification; deployer and proxy-sync know nothing
+"""What runs of a service: its workloads, each what one Swarm service needs, whatever the service's
+kind. The builder makes them of a deployment's specification; deployer and proxy-sync know nothing
 else.
 
 What was resolved from secrets is in them, so no event has them: those of a deployment are one
@@ -27,9 +27,9 @@ SCOPE = "deployment"
 
 
 class Workload(Value):
-    """`name` is unique in its deployment; `command` stands in place of the image's own; `aliases` are
-    its names in the environment's network; `port` is where it listens, None where it has none. Times
-    in seconds, `cpu_limit` in cores, `memory_limit` in bytes."""
+    """`name` is unique in its deployment; `command` stands in place of the image's own; `aliases`
+    are its names in the environment's network; `port` is where it listens, None where it has none.
+    Times in seconds, `cpu_limit` in cores, `memory_limit` in bytes."""
 
     name: str
     image: BuiltImage
@@ -44,10 +44,10 @@ class Workload(Value):
     drain_seconds: float = 5.0
 
     def digest(self, key: bytes) -> str:
-        """What tells whether it is the same as one that runs: a MAC (32 characters, hex) of all that
-        its tasks would notice, so that nobody without the organization's key can try values. Where
-        it runs and how it comes and goes are no part of it. A field that comes later and has its
-        default changes no digest."""
+        """What tells whether it is the same as one that runs: a MAC (32 characters, hex) of all
+        that its tasks would notice, so that nobody without the organization's key can try values.
+        Where it runs and how it comes and goes are no part of it. A field that comes later and has
+        its default changes no digest."""
         body = canonical(self.model_copy(update={"image": _anywhere(self.image)}))
         for field in ("settle_seconds", "drain_seconds"):
             body.pop(field, None)

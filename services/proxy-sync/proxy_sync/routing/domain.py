@@ -50,8 +50,8 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True)
 class TaskAddress:
-    """A task that Swarm wants to run, of the Swarm service of that name; `running` when it does (and
-    is healthy)."""
+    """A task that Swarm wants to run, of the Swarm service of that name; `running` when it does
+    (and is healthy)."""
 
     id: str
     swarm_service: str

@@ -182,11 +182,10 @@ def routing(view: View) -> Routing:
         )
     )
     open_ = view.stopped or deployment is None
+    port = chosen.main.port if chosen else None
     return Routing(
         service=view.service,
-        bindings=()
-        if open_
-        else _kept(view, _bindings(view, chosen.main.port if chosen else None)),
+        bindings=() if open_ else _kept(view, _bindings(view, port)),
         addresses=addresses,
         deployment=deployment,
         served=served if deployment else (),
