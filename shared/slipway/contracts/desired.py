@@ -1,8 +1,8 @@
 """What the owner of a service wants of it: the fold of category service, as far as it acts at once
 and without a deployment. Pure."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from slipway.contracts.event import Event
 from slipway.contracts.service import (
@@ -22,7 +22,8 @@ class DesiredService:
 
     environment: str = ""
     kind: Kind = "application"
-    replicas: int = 1
+    replicas: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By workload, of those that somebody has scaled."""
     stopped: bool = False
     deleting: bool = False
 
@@ -33,7 +34,8 @@ def evolve(state: DesiredService, events: Iterable[Event]) -> DesiredService:
             case ServiceCreated():
                 state = replace(state, environment=event.environment, kind=event.settings.kind)
             case ServiceScaled():
-                state = replace(state, replicas=event.replicas)
+                scaled = {**state.replicas, event.workload: event.replicas}
+                state = replace(state, replicas=scaled)
             case ServiceStopped():
                 state = replace(state, stopped=True)
             case ServiceStarted():

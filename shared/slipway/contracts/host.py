@@ -21,6 +21,8 @@ class HostRouteAdded(Event):
     service: str
     environment: str
     port: int | None = None
+    workload: str | None = None
+    """None: the only one of the service."""
 
 
 class HostRouteRemoved(Event):

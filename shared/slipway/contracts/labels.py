@@ -10,6 +10,8 @@ SERVICE = "slipway.service"
 """The service's id."""
 WORKLOAD = "slipway.workload"
 """Its name."""
+HOLDS = "slipway.holds"
+"""What two cannot have at once, with commas between."""
 RELEASE = "slipway.release"
 """The Swarm service's own name: what belongs to a release is found by it."""
 
@@ -25,6 +27,12 @@ def release(instance: str, service: str, workload: str, deployment: str) -> str:
     whole = f"{service}/{workload}/{deployment}"
     tail = hashlib.sha256(whole.encode()).hexdigest()[:16]
     return f"{instance[:20]}-{workload[:24]}-{tail}"
+
+
+def volume(instance: str, service: str, name: str) -> str:
+    """A volume of a service, whose id `service` is: it belongs to it, not to a deployment."""
+    tail = hashlib.sha256(f"{service}/{name}".encode()).hexdigest()[:16]
+    return f"{instance[:20]}-{name[:24]}-{tail}"
 
 
 def control_network(instance: str) -> str:

@@ -2,14 +2,20 @@
 
 Every event carries the whole state, so the head alone tells all."""
 
+from typing import Literal
+
+from pydantic import Field
+
 from slipway.contracts.build import WorkloadsObject
 from slipway.contracts.event import Event, Value
 from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind
+from slipway.contracts.workload import After
 
 
 class Released(Value):
     """A workload in a release: a Swarm service of its own, whose name is `swarm_service`. `port` is
-    where it listens, None where it has none."""
+    where it listens, None where it has none. `carried`: it is the former release's, which goes on.
+    `holds`, `after`, `job`, `replicas`: see `Workload`."""
 
     name: str
     swarm_service: str
@@ -19,6 +25,11 @@ class Released(Value):
     settle_seconds: float = 5.0
     drain_seconds: float = 5.0
     health_path: str | None = None
+    carried: bool = False
+    job: bool = False
+    after: tuple[After, ...] = ()
+    holds: tuple[str, ...] = ()
+    replicas: int = 1
 
 
 class Release(Value):
@@ -33,9 +44,15 @@ class Release(Value):
     commit: GitCommit | None = None
 
     @property
-    def main(self) -> Released:
-        """The one to which domains lead."""
-        return self.workloads[0]
+    def programs(self) -> tuple[Released, ...]:
+        """What goes on running."""
+        return tuple(workload for workload in self.workloads if not workload.job)
+
+    def program(self, name: str | None) -> Released | None:
+        """The one of that name; None means the only one."""
+        if name is None:
+            return self.programs[0] if len(self.programs) == 1 else None
+        return next((each for each in self.programs if each.name == name), None)
 
     @property
     def names(self) -> frozenset[str]:
@@ -59,6 +76,23 @@ class Task(Value):
     address: str
 
 
+class Job(Value):
+    """A job of the wanted release that was started; `exit` is its code once it has ended."""
+
+    workload: str
+    exit: int | None = None
+
+
+class Reverting(Value):
+    """The wanted release is being undone. `paused` are the Swarm services of the serving one that
+    were stopped for its sake and are to run again before `deadline` (ISO 8601)."""
+
+    outcome: Literal["failed", "cancelled"]
+    failure: Failure | None = None
+    paused: tuple[str, ...] = ()
+    deadline: str
+
+
 class RolloutState(Value):
     environment: str = ""
     serving: Release | None = None
@@ -74,8 +108,11 @@ class RolloutState(Value):
     queue: tuple[Pending, ...] = ()
     highest: int = 0
     """The highest sequence of `deployment.requested` ever started; a lower one never starts."""
-    replicas: int = 1
+    replicas: dict[str, int] = Field(default_factory=dict)
+    """By workload of the serving release."""
     tasks: tuple[Task, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    reverting: Reverting | None = None
     stopped: bool = False
     removed: bool = False
 
@@ -105,16 +142,44 @@ class RolloutSucceeded(RolloutEvent):
     type = "rollout.succeeded"
 
 
+class RolloutJobStarted(RolloutEvent):
+    """Appended before the job is: it never runs twice."""
+
+    type = "rollout.job_started"
+    public = frozenset({"service", "kind", "deployment", "workload"})
+    workload: str
+
+
+class RolloutJobEnded(RolloutEvent):
+    type = "rollout.job_ended"
+    public = frozenset({"service", "kind", "deployment", "workload", "exit"})
+    workload: str
+    exit: int
+
+
+class RolloutReverting(RolloutEvent):
+    """Appended before anything is undone; the end follows when the former release runs again."""
+
+    type = "rollout.reverting"
+
+
+type Former = Literal["none", "running", "not_running"]
+"""How the release that served before is when the wanted one was given up."""
+
+
 class RolloutFailed(RolloutEvent):
     type = "rollout.failed"
-    public = frozenset({"service", "kind", "deployment", "failure"})
+    public = frozenset({"service", "kind", "deployment", "failure", "former"})
     failure: Failure
+    former: Former = "none"
 
 
 class RolloutCancelled(RolloutEvent):
     """The deployment was asked to stop (its reason is the deployment's)."""
 
     type = "rollout.cancelled"
+    public = frozenset({"service", "kind", "deployment", "former"})
+    former: Former = "none"
 
 
 class RolloutSuperseded(RolloutEvent):

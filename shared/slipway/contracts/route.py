@@ -8,12 +8,21 @@ from slipway.contracts.values import Failure, Kind
 
 
 class Binding(Value):
-    """A public address: requests for `host` under `path` go to the tasks' `port`."""
+    """A public address: requests for `host` under `path` go to the `port` of the workload's tasks;
+    where there is no such workload nobody answers."""
 
     domain: str
     host: str
     path: str
+    workload: str
     port: int
+
+
+class Served(Value):
+    """A workload that the proxy may name, by its Swarm service."""
+
+    workload: str
+    swarm_service: str
 
 
 class Refusal(Value):
@@ -26,14 +35,14 @@ class Refusal(Value):
 
 
 class RouteState(Value):
-    """`deployment` is the one that serves, by the Swarm services `served`; `named` are all whose
-    tasks the proxy's configuration names, so any other may be removed. `addresses` are those of
-    tasks; `bindings` empty when nothing is routed (no domain)."""
+    """`deployment` is the one that serves, with its workloads `served`; `named` are all Swarm
+    services whose tasks the proxy's configuration names, so any other may be removed. `addresses`
+    are those of tasks that have answered; `bindings` empty when nothing is routed (no domain)."""
 
     environment: str = ""
     deployment: str | None = None
     attempt: int = 0
-    served: tuple[str, ...] = ()
+    served: tuple[Served, ...] = ()
     named: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     bindings: tuple[Binding, ...] = ()

@@ -2,6 +2,7 @@
 
 from slipway.contracts.event import Event
 from slipway.contracts.values import Sealed, Settings, Variable
+from slipway.contracts.workload import MAIN
 
 
 class ServiceCreated(Event):
@@ -38,7 +39,8 @@ class WebhookSecretSet(Event):
 
 class ServiceScaled(Event):
     type = "service.scaled"
-    public = frozenset({"replicas"})
+    public = frozenset({"workload", "replicas"})
+    workload: str = MAIN
     replicas: int
 
 

@@ -8,7 +8,7 @@ object, sealed to the organization's key. Events have what anybody may see of th
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import Field
@@ -26,10 +26,49 @@ LARGEST = 4 << 20
 SCOPE = "deployment"
 
 
+class VolumeMount(Value):
+    """A volume of the service, by its name, under `path`. It outlives deployments."""
+
+    kind: Literal["volume"] = "volume"
+    name: str
+    path: str
+
+
+class TmpfsMount(Value):
+    """A folder in memory, of `size` bytes at most."""
+
+    kind: Literal["tmpfs"] = "tmpfs"
+    path: str
+    size: int = 64 << 20
+
+
+type Mount = Annotated[VolumeMount | TmpfsMount, Field(discriminator="kind")]
+
+
+class PublishedPort(Value):
+    """`port` of the workload is `published` on the host."""
+
+    port: int
+    published: int
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+class After(Value):
+    """Another workload of the release, and how far it has to have come before this one is made.
+    `completed`: it is a job, and has ended with 0."""
+
+    workload: str
+    condition: Literal["started", "healthy", "completed"] = "started"
+
+
+type Strategy = Literal["start_first", "stop_first"]
+
+
 class Workload(Value):
     """`name` is unique in its deployment; `command` stands in place of the image's own; `aliases`
     are its names in the environment's network; `port` is where it listens, None where it has none.
-    Times in seconds, `cpu_limit` in cores, `memory_limit` in bytes."""
+    A `job` runs once, to its end. `replicas`: where nobody has scaled it. Times in seconds, CPU in
+    cores, memory in bytes."""
 
     name: str
     image: BuiltImage
@@ -38,10 +77,28 @@ class Workload(Value):
     aliases: tuple[str, ...] = ()
     port: int | None = None
     health_check: HealthCheck | None = None
+    mounts: tuple[Mount, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+    user: str | None = None
+    stop_signal: str | None = None
+    stop_grace_seconds: float | None = None
     cpu_limit: float | None = None
     memory_limit: int | None = None
+    cpu_reservation: float | None = None
+    memory_reservation: int | None = None
+    job: bool = False
+    after: tuple[After, ...] = ()
+    replicas: int = 1
+    strategy: Strategy | None = None
     settle_seconds: float = 5.0
     drain_seconds: float = 5.0
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """What two cannot have at once: the volumes that it writes, the ports of the host."""
+        volumes = [f"volume:{m.name}" for m in self.mounts if isinstance(m, VolumeMount)]
+        return (*volumes, *(f"port:{port.published}/{port.protocol}" for port in self.ports))
 
     def digest(self, key: bytes) -> str:
         """What tells whether it is the same as one that runs: a MAC (32 characters, hex) of all
@@ -49,10 +106,13 @@ class Workload(Value):
         Where it runs and how it comes and goes are no part of it. A field that comes later and has
         its default changes no digest."""
         body = canonical(self.model_copy(update={"image": _anywhere(self.image)}))
-        for field in ("settle_seconds", "drain_seconds"):
+        for field in _UNNOTICED:
             body.pop(field, None)
         text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
         return hmac.new(key, text, hashlib.sha256).hexdigest()[:32]
+
+
+_UNNOTICED = ("after", "replicas", "strategy", "settle_seconds", "drain_seconds")
 
 
 def _anywhere(image: BuiltImage) -> BuiltImage:

@@ -23,6 +23,7 @@ class Route(Value):
     service: str
     environment: str
     port: int | None = None
+    workload: str | None = None
 
 
 class HostState(Value):
@@ -41,6 +42,7 @@ class AddRoute:
     service: str
     environment: str
     port: int | None
+    workload: str | None
     at: datetime
 
 
@@ -90,6 +92,7 @@ def _add(command: AddRoute, state: HostState) -> tuple[Event, ...]:
             service=command.service,
             environment=command.environment,
             port=command.port,
+            workload=command.workload,
         )
     )
     return tuple(facts)
@@ -106,6 +109,7 @@ def evolve(state: HostState, event: Event) -> HostState:
                 service=event.service,
                 environment=event.environment,
                 port=event.port,
+                workload=event.workload,
             )
             return state.model_copy(update={"routes": (*state.routes, route)})
         case HostRouteRemoved():

@@ -14,6 +14,7 @@ class Domain(Shown):
     host: str
     path: str
     port: int | None
+    workload: str | None
     https: bool
     service: str
 
@@ -24,6 +25,7 @@ def domain_of(host: str, route: dict[str, Any]) -> dict[str, Any]:
         "host": host,
         "path": route["path"],
         "port": route["port"],
+        "workload": route["workload"],
         "https": False,
         "service": route["service"],
     }

@@ -37,6 +37,8 @@ class NewDomain(Body):
         str, StringConstraints(max_length=400, pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$")
     ] = "/"
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    workload: Annotated[str | None, Field(min_length=1, max_length=63)] = None
+    """Null: the only one of the service."""
     https: bool = False
 
     @field_validator("host")
@@ -66,6 +68,7 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
         service=id_,
         environment=state.environment,
         port=body.port,
+        workload=body.workload,
         at=ctx.at,
     )
     ctx.precondition(head.version)

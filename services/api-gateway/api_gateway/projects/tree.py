@@ -76,7 +76,7 @@ class Runs(Enum):
     def of(cls, rollout: dict[str, Any]) -> "Runs":
         if not rollout.get("serving"):
             return cls.NOTHING
-        idle = rollout.get("stopped") or rollout.get("replicas") == 0
+        idle = rollout.get("stopped") or not any(rollout.get("replicas", {"": 1}).values())
         return cls.STOPPED if idle else cls.SERVING
 
 

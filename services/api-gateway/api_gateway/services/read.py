@@ -91,7 +91,7 @@ def service(
         "observed": {
             "source": "deployer",
             "at": rollout["updated_at"] if rollout else None,
-            "replicas": observed.get("replicas"),
+            "replicas": sum(observed["replicas"].values()) if observed else None,
             "addresses": len(route["state"].get("addresses", ())) if route else 0,
         },
         "webhook": {

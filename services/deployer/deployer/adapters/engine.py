@@ -20,6 +20,10 @@ _PHASES: dict[str, Phase] = {
 }  # fmt: skip
 
 
+_OVER = {"complete", "failed", "shutdown", "rejected", "orphaned"}
+"""Of a task in one of these states nothing runs any more."""
+
+
 def task_view(task: Mapping[str, Any], network: str) -> TaskView:
     """`network` is the name of the environment's network, on which the address is looked for."""
     status = task.get("Status") or {}
@@ -45,6 +49,7 @@ def task_view(task: Mapping[str, Any], network: str) -> TaskView:
         exit_code=container.get("ExitCode") if phase == "ended" else None,
         error=status.get("Err", ""),
         container=container.get("ContainerID", ""),
+        over=status.get("State") in _OVER,
     )
 
 
@@ -56,8 +61,11 @@ def release_view(found: Mapping[str, Any]) -> SwarmServiceView:
         id=found["ID"],
         name=spec["Labels"][labels.RELEASE],
         workload=spec["Labels"][labels.WORKLOAD],
-        replicas=spec["Mode"]["Replicated"]["Replicas"],
+        replicas=1 if "ReplicatedJob" in spec["Mode"] else spec["Mode"]["Replicated"]["Replicas"],
         version=found["Version"]["Index"],
+        holds=frozenset(held.split(","))
+        if (held := spec["Labels"].get(labels.HOLDS))
+        else frozenset(),
     )
 
 

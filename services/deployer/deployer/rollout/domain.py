@@ -1,13 +1,22 @@
 """A rollout's states, and what a plan looks at: the log's heads of one service, and what the engine
 has of it. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
 from slipway.contracts.deployment import Limits
 from slipway.contracts.event import Event, readable
-from slipway.contracts.rollout import Pending, Release, RolloutEvent, RolloutState, Task
+from slipway.contracts.rollout import (
+    Job,
+    Pending,
+    Release,
+    Reverting,
+    RolloutEvent,
+    RolloutState,
+    Task,
+)
 from slipway.contracts.route import RouteState
 from slipway.contracts.values import Failure, Kind
 
@@ -26,6 +35,8 @@ class TaskView:
     exit_code: int | None = None
     error: str = ""
     container: str = ""
+    over: bool = False
+    """Nothing of it runs any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,15 @@ class SwarmServiceView:
     replicas: int
     version: int
     tasks: tuple[TaskView, ...] = ()
+    holds: frozenset[str] = frozenset()
+    """What two cannot have at once."""
+    looked: bool = False
+    """Its tasks have been looked at."""
+
+    @property
+    def alive(self) -> bool:
+        """It has tasks that have not ended, or may have some."""
+        return not self.looked or self.replicas > 0 or any(not task.over for task in self.tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +74,8 @@ class View:
     away: str = ""
     """Why the engine can't be asked now (what is there is as it was); empty when it answers."""
     kind: Kind = "application"
-    replicas: int = 1
+    replicas: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By workload, of those that somebody has scaled."""
     stopped: bool = False
     deleting: bool = False
     stops: frozenset[str] = frozenset()
@@ -134,6 +155,7 @@ def started(state: RolloutState, pending: Pending, release: Release, deadline: s
             "ready": False,
             "ready_at": None,
             "tasks": (),
+            "jobs": (),
             "deadline": deadline,
             "highest": pending.sequence,
         }
@@ -146,7 +168,7 @@ def ready(state: RolloutState, tasks: tuple[Task, ...], at: str, deadline: str) 
     )
 
 
-def succeeded(state: RolloutState, replicas: int) -> RolloutState:
+def succeeded(state: RolloutState, replicas: Mapping[str, int]) -> RolloutState:
     return state.model_copy(
         update={
             "serving": state.wanted,
@@ -155,15 +177,34 @@ def succeeded(state: RolloutState, replicas: int) -> RolloutState:
             "ready_at": None,
             "deadline": None,
             "stopped": False,
-            "replicas": replicas,
+            "replicas": dict(replicas),
+            "jobs": (),
         }
     )
 
 
+def job_started(state: RolloutState, workload: str) -> RolloutState:
+    return state.model_copy(update={"jobs": (*state.jobs, Job(workload=workload))})
+
+
+def job_ended(state: RolloutState, workload: str, code: int) -> RolloutState:
+    others = tuple(job for job in state.jobs if job.workload != workload)
+    return state.model_copy(update={"jobs": (*others, Job(workload=workload, exit=code))})
+
+
+def undone(state: RolloutState, reverting: Reverting) -> RolloutState:
+    after = {
+        "reverting": reverting, "deadline": reverting.deadline, "ready": False, "ready_at": None,
+    }  # fmt: skip
+    return state.model_copy(update=after)
+
+
 def given_up(state: RolloutState) -> RolloutState:
-    return state.model_copy(
-        update={"wanted": None, "ready": False, "ready_at": None, "deadline": None, "tasks": ()}
-    )
+    nothing = {
+        "wanted": None, "ready": False, "ready_at": None, "deadline": None, "tasks": (),
+        "jobs": (), "reverting": None,
+    }  # fmt: skip
+    return state.model_copy(update=nothing)
 
 
 def failed(state: RolloutState, deployment: str) -> RolloutState:

@@ -124,3 +124,23 @@ def with_lines(failure: Failure, lines: Sequence[str]) -> Failure:
     return Failure(
         reason=failure.reason, detail=failure.detail, hint=failure.hint, lines=tuple(lines[-20:])
     )
+
+
+def of_workload(name: str, failure: Failure) -> Failure:
+    return failure.model_copy(update={"detail": f"{name}: {failure.detail}"})
+
+
+def job(code: int) -> Failure:
+    return Failure(
+        reason="job-failed",
+        detail=f"the job ended with exit code {code}",
+        hint="its last lines say why; what it has done is not undone",
+    )
+
+
+def job_lost() -> Failure:
+    return Failure(
+        reason="job-lost",
+        detail="the job was started, and how it ended is not known: its Swarm service is gone",
+        hint="look whether it did its work, then deploy again: it is not run twice by itself",
+    )

@@ -26,11 +26,13 @@ from slipway.runtime.logging import logger
 from slipway.runtime.trouble import Trouble
 
 from deployer.rollout import domain, explain
+from deployer.rollout.bringing import paused
 from deployer.rollout.domain import resting, state_of
 from deployer.rollout.observe import Containers, Memory, Observer, requested
-from deployer.rollout.plan import Rest, Wait, about, next_step
+from deployer.rollout.plan import next_step
 from deployer.rollout.releases import Owner, ReleaseLists, Releases
 from deployer.rollout.sealed import SealedWorkloads
+from deployer.rollout.step import Rest, Wait, about
 from deployer.rollout.steps import EnvironmentNetworks, ReleaseEngine, Steps
 
 _LOOK, _AWAY = "look", "away"
@@ -188,7 +190,7 @@ class Rollouts:
             return step.seconds
         if not self._lease.held:
             return 0.5
-        name, own = type(step).__name__, about(step, view.rollout.wanted)
+        name, own = type(step).__name__, about(step, view.rollout.wanted, paused(view))
         try:
             await self._steps.perform(owner, view, actor.memory, step)
         except Exception as error:

@@ -73,7 +73,9 @@ class Releases:
 
     def close(self, owner: Owner) -> None:
         self._open.discard(owner)
-        without = {name: replace(view, tasks=()) for name, view in self.of(owner).items()}
+        without = {
+            name: replace(view, tasks=(), looked=False) for name, view in self.of(owner).items()
+        }
         self._put(owner, without)
 
     async def look(self, owner: Owner) -> None:
@@ -82,10 +84,7 @@ class Releases:
         before = self.of(owner)
         self._put(
             owner,
-            {
-                name: replace(view, tasks=before[name].tasks) if name in before else view
-                for name, view in found.items()
-            },
+            {name: _as_seen(view, before.get(name)) for name, view in found.items()},
         )
 
     def _put(self, owner: Owner, views: dict[str, SwarmServiceView]) -> bool:
@@ -104,7 +103,7 @@ class Releases:
         for owner in found.keys() | self._found.keys():
             before = self.of(owner)
             views = {
-                name: replace(view, tasks=before[name].tasks) if name in before else view
+                name: _as_seen(view, before.get(name))
                 for name, view in found.get(owner, {}).items()
             }
             if self._put(owner, views):
@@ -188,7 +187,7 @@ class Releases:
             if self._put(
                 owner,
                 {
-                    name: replace(view, tasks=tasks.get(view.id, ()))
+                    name: replace(view, tasks=tasks.get(view.id, ()), looked=True)
                     for name, view in self.of(owner).items()
                 },
             )
@@ -210,3 +209,8 @@ class Releases:
             except Exception:
                 logger().exception("the engine's events can't be followed; trying again")
             await self._clock.sleep(1.0)
+
+
+def _as_seen(view: SwarmServiceView, before: SwarmServiceView | None) -> SwarmServiceView:
+    """With its tasks as they were last seen."""
+    return replace(view, tasks=before.tasks, looked=before.looked) if before else view

@@ -1,14 +1,22 @@
 """A workload as Swarm's service specification. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from slipway.contracts import labels
 from slipway.contracts.values import HealthCheck
-from slipway.contracts.workload import Workload
+from slipway.contracts.workload import (
+    Mount,
+    PublishedPort,
+    TmpfsMount,
+    VolumeMount,
+    Workload,
+)
 
 LIFELINE = "/.slipway/lifeline"
 _NANO = 1_000_000_000
+_GRACE = 30.0
+"""Seconds that a program has to end, where nothing is said."""
 
 
 def swarm_service(
@@ -36,15 +44,19 @@ def swarm_service(
         labels.WORKLOAD: workload.name,
         labels.RELEASE: swarm_service,
     }
+    if workload.holds:
+        marks[labels.HOLDS] = ",".join(workload.holds)
     program = [*(image_config.get("Entrypoint") or [])]
     program += workload.command if workload.command is not None else image_config.get("Cmd") or []
-    drain = workload.drain_seconds if workload.port is not None else 0.0
+    # Who has to end before the next one begins is not given time to let callers go elsewhere.
+    drains = workload.port is not None and not workload.holds and not workload.job
+    drain = workload.drain_seconds if drains else 0.0
     container: dict[str, Any] = {
         "Image": workload.image.reference,
-        "Labels": marks,
+        "Labels": {**workload.labels, **marks},
         "Env": [f"{name}={value}" for name, value in sorted(workload.environment.items())],
         "Command": [LIFELINE, "run", "--drain", f"{drain:g}", "--", *program],
-        "StopGracePeriod": int((drain + 30) * _NANO),
+        "StopGracePeriod": int((drain + (workload.stop_grace_seconds or _GRACE)) * _NANO),
         "Init": False,
         "Mounts": [
             {
@@ -52,35 +64,83 @@ def swarm_service(
                 "Source": f"{instance}_lifeline",
                 "Target": "/.slipway",
                 "ReadOnly": True,
-            }
+            },
+            *(_mount(mount, instance, service, marks) for mount in workload.mounts),
         ],
     }
-    health = _health(workload.health_check, workload.port, image_config, start_interval)
-    if health is not None:
-        container["HealthCheck"] = health
+    if workload.user is not None:
+        container["User"] = workload.user
+    if workload.stop_signal is not None:
+        container["StopSignal"] = workload.stop_signal
+    if workload.job:
+        container["HealthCheck"] = {"Test": ["NONE"]}
+    else:
+        health = _health(workload.health_check, workload.port, image_config, start_interval)
+        if health is not None:
+            container["HealthCheck"] = health
     node = workload.image.node
-    constraints = [f"node.id=={node}"] if node else []
-    limits: dict[str, int] = {}
-    if workload.cpu_limit is not None:
-        limits["NanoCPUs"] = int(workload.cpu_limit * _NANO)
-    if workload.memory_limit is not None:
-        limits["MemoryBytes"] = workload.memory_limit
+    again = {"Condition": "none"} if workload.job else {"Condition": "any", "Delay": _NANO}
+    once = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
     return {
         "Name": swarm_service,
         "Labels": marks,
         "TaskTemplate": {
             "ContainerSpec": container,
-            "Resources": {"Limits": limits} if limits else {},
-            "RestartPolicy": {"Condition": "any", "Delay": _NANO},
-            "Placement": {"Constraints": constraints},
-            "Networks": [{"Target": network, "Aliases": list(workload.aliases)}],
+            "Resources": _resources(workload),
+            "RestartPolicy": again,
+            "Placement": {"Constraints": [f"node.id=={node}"] if node else []},
+            "Networks": [
+                {"Target": network, "Aliases": [] if workload.job else list(workload.aliases)}
+            ],
             "LogDriver": {
                 "Name": "json-file",
                 "Options": {"max-size": "10m", "max-file": "3"},
             },
         },
-        "Mode": {"Replicated": {"Replicas": replicas}},
-        "EndpointSpec": {"Mode": "dnsrr"},
+        "Mode": once if workload.job else {"Replicated": {"Replicas": replicas}},
+        "EndpointSpec": {"Mode": "dnsrr", "Ports": [_published(port) for port in workload.ports]},
+    }
+
+
+def _resources(workload: Workload) -> dict[str, Any]:
+    """Those of Swarm: nothing where nothing is said."""
+    found: dict[str, Any] = {}
+    for kind, cpu, memory in (
+        ("Limits", workload.cpu_limit, workload.memory_limit),
+        ("Reservations", workload.cpu_reservation, workload.memory_reservation),
+    ):
+        said: dict[str, int] = {}
+        if cpu is not None:
+            said["NanoCPUs"] = int(cpu * _NANO)
+        if memory is not None:
+            said["MemoryBytes"] = memory
+        if said:
+            found[kind] = said
+    return found
+
+
+def _mount(mount: Mount, instance: str, service: str, marks: Mapping[str, str]) -> dict[str, Any]:
+    match mount:
+        case VolumeMount(name=name, path=path):
+            of = {labels.INSTANCE, labels.ORGANIZATION, labels.SERVICE}
+            return {
+                "Type": "volume",
+                "Source": labels.volume(instance, service, name),
+                "Target": path,
+                "VolumeOptions": {"Labels": {key: marks[key] for key in sorted(of)}},
+            }
+        case TmpfsMount(path=path, size=size):
+            return {"Type": "tmpfs", "Target": path, "TmpfsOptions": {"SizeBytes": size}}
+        case _:
+            assert_never(mount)
+
+
+def _published(port: PublishedPort) -> dict[str, Any]:
+    return {
+        "Protocol": port.protocol,
+        "TargetPort": port.port,
+        "PublishedPort": port.published,
+        "PublishMode": "host",
     }
 
 

@@ -8,13 +8,17 @@ from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import (
     DriftRepaired,
+    Former,
     Release,
     Released,
     RolloutCancelled,
     RolloutEvent,
     RolloutFailed,
+    RolloutJobEnded,
+    RolloutJobStarted,
     RolloutReady,
     RolloutRemoved,
+    RolloutReverting,
     RolloutScaled,
     RolloutStarted,
     RolloutState,
@@ -35,27 +39,30 @@ from slipway.runtime.logging import logger
 from slipway.sealing import CannotOpen
 
 from deployer.rollout import domain, explain, render
+from deployer.rollout.bringing import replicas_of
 from deployer.rollout.domain import SwarmServiceView, View
 from deployer.rollout.observe import Memory, request, requested
-from deployer.rollout.plan import (
-    Cancel,
+from deployer.rollout.releases import Owner, Releases
+from deployer.rollout.sealed import Missing, SealedWorkloads
+from deployer.rollout.step import (
     Create,
     Drop,
-    Fail,
+    End,
     Finish,
+    NoteJobEnded,
     NoteScaled,
     NoteStopped,
     Ready,
     Remove,
     Rest,
+    Revert,
     RolloutStep,
     Scale,
     Start,
+    StartJob,
     Succeed,
     Wait,
 )
-from deployer.rollout.releases import Owner, Releases
-from deployer.rollout.sealed import Missing, SealedWorkloads
 
 failpoints.register(
     "deployer.started.appended",
@@ -63,6 +70,9 @@ failpoints.register(
     "deployer.create.after",
     "deployer.ready.appended",
     "deployer.succeeded.appended",
+    "deployer.reverting.appended",
+    "deployer.job_started.appended",
+    "deployer.job_ended.appended",
     "deployer.remove.after",
 )
 
@@ -72,6 +82,12 @@ class Of(TypedDict):
 
     service: str
     kind: Kind
+
+
+class Ended(Of):
+    deployment: str
+    state: RolloutState
+    former: Former
 
 
 class ReleaseEngine(Protocol):
@@ -125,7 +141,9 @@ class Steps:
         of = Of(service=owner[1], kind=view.kind)
         match step:
             case Start(pending):
-                release = await self._release(subject, _request_of_turn(memory), pending.sequence)
+                release = await self._release(
+                    subject, _request_of_turn(memory), pending.sequence, _living(state)
+                )
                 limit = _deadline(memory, view, "rollout")
                 after = domain.started(state, pending, release, limit)
                 event = RolloutStarted(**of, deployment=pending.deployment, state=after)
@@ -151,24 +169,46 @@ class Steps:
                 await self._append(subject, view, event, "ready")
                 await failpoints.hit("deployer.ready.appended")
             case Succeed():
-                after = domain.succeeded(state, view.replicas)
+                after = domain.succeeded(state, _replicas(view, _wanted(state)))
                 event = RolloutSucceeded(**of, deployment=_wanted(state).deployment, state=after)
                 await self._append(subject, view, event, "succeeded")
                 await failpoints.hit("deployer.succeeded.appended")
-            case Fail(failure):
+            case Revert(reverting):
                 wanted = _wanted(state)
-                failure = await self._with_lines(failure, view, wanted)
-                event = RolloutFailed(
-                    **of,
-                    deployment=wanted.deployment,
-                    state=domain.given_up(state),
-                    failure=failure,
+                if reverting.failure is not None:
+                    lines = await self._with_lines(reverting.failure, view, wanted)
+                    reverting = reverting.model_copy(update={"failure": lines})
+                after = domain.undone(state, reverting)
+                event = RolloutReverting(**of, deployment=wanted.deployment, state=after)
+                await self._append(subject, view, event, "reverting")
+                await failpoints.hit("deployer.reverting.appended")
+            case End(reverting, former):
+                about: Ended = {
+                    **of, "deployment": _wanted(state).deployment,
+                    "state": domain.given_up(state), "former": former,
+                }  # fmt: skip
+                if reverting.failure is not None:
+                    event = RolloutFailed(**about, failure=reverting.failure)
+                else:
+                    event = RolloutCancelled(**about)
+                await self._append(subject, view, event, reverting.outcome)
+            case StartJob(release, workload):
+                after = domain.job_started(state, workload.name)
+                event = RolloutJobStarted(
+                    **of, deployment=release.deployment, state=after, workload=workload.name
                 )
-                await self._append(subject, view, event, "failed")
-            case Cancel():
-                deployment = _wanted(state).deployment
-                event = RolloutCancelled(**of, deployment=deployment, state=domain.given_up(state))
-                await self._append(subject, view, event, "cancelled")
+                await self._append(subject, view, event, f"job-started.{workload.name}")
+                await failpoints.hit("deployer.job_started.appended")
+                await self._create(owner, state, release, workload, 1, memory)
+                await self._releases.look(owner)
+            case NoteJobEnded(workload, code):
+                after = domain.job_ended(state, workload.name, code)
+                event = RolloutJobEnded(
+                    **of, deployment=_wanted(state).deployment, state=after,
+                    workload=workload.name, exit=code,
+                )  # fmt: skip
+                await self._append(subject, view, event, f"job-ended.{workload.name}")
+                await failpoints.hit("deployer.job_ended.appended")
             case Remove(former):
                 await self._engine.remove(former)
                 await self._releases.look(owner)
@@ -180,9 +220,8 @@ class Steps:
                     await self._releases.look(owner)
             case NoteScaled(replicas):
                 after = state.model_copy(update={"replicas": replicas})
-                await self._append(
-                    subject, view, RolloutScaled(**of, state=after), f"scaled.{replicas}"
-                )
+                now = ".".join(f"{name}-{count}" for name, count in sorted(replicas.items()))
+                await self._append(subject, view, RolloutScaled(**of, state=after), f"scaled.{now}")
             case NoteStopped():
                 after = state.model_copy(update={"stopped": True})
                 await self._append(subject, view, RolloutStopped(**of, state=after), "stopped")
@@ -218,7 +257,10 @@ class Steps:
             subject, "given-up", decide, cause=deployment, correlation=deployment
         )
 
-    async def _release(self, subject: Subject, requested: Commit, sequence: int) -> Release:
+    async def _release(
+        self, subject: Subject, requested: Commit, sequence: int, serving: Release | None
+    ) -> Release:
+        """Restart and start carry nothing, and jobs run on a deploy only."""
         deployment = requested.subject.id
         build = await self._store.head(Subject(subject.organization, "build", deployment))
         built = build.events[-1] if build else None
@@ -226,23 +268,21 @@ class Steps:
             raise RuntimeError(f"{deployment} is queued without an outcome of its build")
         workloads = await self._sealed.opened(subject.organization, built.sealed)
         digests = {each.name: each.digest for each in built.workloads}
+        again = request(requested).trigger.kind in ("restart", "start")
+        repeats = again or request(requested).trigger.kind == "rollback"
+        former = {} if again or serving is None else {each.name: each for each in serving.workloads}
         return Release(
             deployment=deployment,
             sequence=sequence,
             workloads=tuple(
-                Released(
-                    name=workload.name,
-                    swarm_service=labels.release(
-                        self._instance, subject.id, workload.name, deployment
-                    ),
-                    image=workload.image,
-                    digest=digests[workload.name],
-                    port=workload.port,
-                    settle_seconds=workload.settle_seconds,
-                    drain_seconds=workload.drain_seconds,
-                    health_path=workload.health_check.path if workload.health_check else None,
+                _released(
+                    workload,
+                    digests[workload.name],
+                    labels.release(self._instance, subject.id, workload.name, deployment),
+                    former.get(workload.name),
                 )
                 for workload in workloads.items
+                if not (workload.job and repeats)
             ),
             sealed=built.sealed,
             commit=built.commit,
@@ -328,10 +368,41 @@ class Steps:
         await self._appender.behind(view.sequence, subject, step, event, correlation=correlation)
 
 
+def _living(state: RolloutState) -> Release | None:
+    """What runs, so that something of it may be carried over."""
+    return None if state.stopped else state.serving
+
+
+def _released(
+    workload: Workload, digest: str, swarm_service: str, former: Released | None
+) -> Released:
+    """What is the same as it was goes on as it is."""
+    carried = former is not None and not workload.job and former.digest == digest
+    return Released(
+        name=workload.name,
+        swarm_service=former.swarm_service if former is not None and carried else swarm_service,
+        image=workload.image,
+        digest=digest,
+        port=workload.port,
+        settle_seconds=workload.settle_seconds,
+        drain_seconds=workload.drain_seconds,
+        health_path=workload.health_check.path if workload.health_check else None,
+        carried=carried,
+        job=workload.job,
+        after=workload.after,
+        holds=workload.holds,
+        replicas=workload.replicas,
+    )
+
+
 def _wanted(state: RolloutState) -> Release:
     if state.wanted is None:
         raise RuntimeError("a step of a rollout was planned where nothing is rolled out")
     return state.wanted
+
+
+def _replicas(view: View, release: Release) -> dict[str, int]:
+    return {each.name: replicas_of(view, each) for each in release.programs}
 
 
 def _request_of_turn(memory: Memory) -> Commit:

@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from slipway.contracts.event import Event
 from slipway.contracts.host import HostRouteAdded, HostRouteRemoved
 from slipway.contracts.rollout import RolloutState
-from slipway.contracts.route import Binding, RouteState
+from slipway.contracts.route import Binding, RouteState, Served
 from slipway.contracts.values import Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A domain as it was added; `port` None means the service's own."""
+    """A domain as it was added; `port` None means the workload's own, `workload` None the only
+    one."""
 
     domain: str
     host: str
     path: str
     port: int | None
+    workload: str | None = None
 
 
 @dataclass(slots=True)
@@ -35,7 +37,7 @@ class Hosts:
         """The service whose domains the event changed, None when it changed none."""
         match event:
             case HostRouteAdded():
-                bound = Bound(event.domain, event.host, event.path, event.port)
+                bound = Bound(event.domain, event.host, event.path, event.port, event.workload)
                 self._bound.setdefault(event.service, {})[event.domain] = bound
                 return event.service
             case HostRouteRemoved():
@@ -64,6 +66,7 @@ class Probe:
     """One task asked through the proxy, by a router that only the secret header matches."""
 
     task: str
+    workload: str
     address: str
     port: int
     attempt: str
@@ -76,10 +79,10 @@ class Routing:
 
     service: str
     bindings: tuple[Binding, ...] = ()
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()
+    """(workload, address of one of its tasks)."""
     deployment: str | None = None
-    served: tuple[str, ...] = ()
-    """The Swarm services of that deployment."""
+    served: tuple[Served, ...] = ()
     probes: tuple[Probe, ...] = ()
 
 

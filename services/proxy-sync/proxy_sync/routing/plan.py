@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from slipway.contracts.rollout import Release
-from slipway.contracts.route import Binding, Refusal, RouteState
+from slipway.contracts.route import Binding, Refusal, RouteState, Served
 from slipway.contracts.values import Failure
 
 from proxy_sync.routing import explain
@@ -63,7 +63,7 @@ def rests(view: View) -> bool:
 
 def candidate(view: View) -> Release | None:
     wanted, serving = view.rollout.wanted, view.rollout.serving
-    if wanted is not None and view.rollout.ready:
+    if wanted is not None and view.rollout.ready and view.rollout.reverting is None:
         failed = view.route_failed == (wanted.deployment, wanted.attempt)
         if wanted.deployment != view.route.deployment and not failed:
             return wanted
@@ -78,32 +78,51 @@ def _closed(view: View) -> bool:
     return view.deleting or view.rollout.removed or (view.stopped and view.rollout.wanted is None)
 
 
-def ports_of(view: View, release: Release) -> tuple[int, ...]:
-    """The ports at which a task of the release has to answer."""
-    ports = {bound.port for bound in view.bound if bound.port is not None}
-    if release.main.port is not None:
-        ports.add(release.main.port)
-    return tuple(sorted(ports))
+def targets(view: View, release: Release) -> frozenset[tuple[str, int]]:
+    """(workload, port) to which a domain leads: there its tasks have to answer."""
+    found: set[tuple[str, int]] = set()
+    for bound in view.bound:
+        program = release.program(bound.workload)
+        port = bound.port or (program.port if program else None)
+        if program is not None and port is not None:
+            found.add((program.name, port))
+    return frozenset(found)
 
 
 def settle_of(view: View, release: Release) -> float:
-    """What served before is not tried for long when the route comes back to it."""
-    return release.main.settle_seconds if release == view.rollout.wanted else 0.0
+    """What served before is not tried for long when the route comes back to it, and what was
+    carried over not at all."""
+    if release != view.rollout.wanted:
+        return 0.0
+    return max((each.settle_seconds for each in release.programs if not each.carried), default=0.0)
 
 
-def _tasks(view: View, names: Collection[str]) -> list[TaskAddress]:
-    """Of these Swarm services."""
-    return [task for task in view.tasks if task.swarm_service in names]
+def _served(release: Release) -> tuple[Served, ...]:
+    return tuple(
+        Served(workload=each.name, swarm_service=each.swarm_service) for each in release.programs
+    )
 
 
-def _served(release: Release) -> tuple[str, ...]:
-    """The Swarm services to whose tasks domains lead."""
-    return (release.main.swarm_service,)
+def _tasks(view: View, served: Collection[Served]) -> list[tuple[str, TaskAddress]]:
+    """(workload, task of it)."""
+    names = {each.swarm_service: each.workload for each in served}
+    return [(names[task.swarm_service], task) for task in view.tasks if task.swarm_service in names]
 
 
-def _good_since(view: View, task: TaskAddress, ports: tuple[int, ...]) -> float | None:
+def _trusted(view: View, task: TaskAddress) -> bool:
+    """It has answered before, maybe for an earlier deployment that it was carried over from."""
+    names = {each.swarm_service for each in view.route.served}
+    return task.swarm_service in names and task.address in view.route.addresses
+
+
+def _good_since(
+    view: View, workload: str, task: TaskAddress, asked: Collection[tuple[str, int]]
+) -> float | None:
     """Since when the task has answered at every port; None while it has not."""
-    latest = view.began if not ports else 0.0
+    ports = [port for name, port in asked if name == workload]
+    if not ports or _trusted(view, task):
+        return view.began
+    latest = 0.0
     for port in ports:
         since = view.asked.get((task.id, port), Answers()).good_since
         if since is None:
@@ -115,8 +134,8 @@ def _good_since(view: View, task: TaskAddress, ports: tuple[int, ...]) -> float 
 def _ready_since(view: View, release: Release) -> float | None:
     """Since when every running task of the candidate has answered; at least as many as the
     deployer found ready, or as there are when it was scaled down meanwhile."""
-    running = [task for task in _tasks(view, _served(release)) if task.running]
-    since = [_good_since(view, task, ports_of(view, release)) for task in running]
+    running = [(name, task) for name, task in _tasks(view, _served(release)) if task.running]
+    since = [_good_since(view, *each, targets(view, release)) for each in running]
     known = [moment for moment in since if moment is not None]
     return max(known) if running and len(known) == len(running) else None
 
@@ -128,8 +147,7 @@ def _settled(view: View, release: Release) -> bool:
 
 def _current_serves(view: View) -> bool:
     """A former release has tasks that may get requests."""
-    trusted = set(view.route.addresses)
-    return any(task.address in trusted for task in _tasks(view, view.route.served))
+    return any(_trusted(view, task) for _, task in _tasks(view, view.route.served))
 
 
 def _switched(view: View, release: Release) -> bool:
@@ -148,13 +166,22 @@ def public(view: View) -> Release | None:
     return release if _ready_since(view, release) is not None else None
 
 
-def _bindings(view: View, own: int | None) -> tuple[Binding, ...]:
-    """What can be routed: a domain without a port needs the release's `own`."""
+def _bindings(view: View, release: Release | None) -> tuple[Binding, ...]:
+    """What can be routed: where no port is said, the workload's own. A workload that the release
+    does not have answers nothing, and fails nothing."""
     found: list[Binding] = []
     for bound in view.bound:
-        port = bound.port or own
-        if port is not None:
-            found.append(Binding(domain=bound.domain, host=bound.host, path=bound.path, port=port))
+        program = release.program(bound.workload) if release else None
+        port = bound.port or (program.port if program else None)
+        missing = bound.workload is not None and program is None
+        if (program is not None and port is not None) or missing:
+            name = program.name if program else bound.workload or ""
+            found.append(
+                Binding(
+                    domain=bound.domain, host=bound.host, path=bound.path, workload=name,
+                    port=port or 0,
+                )
+            )  # fmt: skip
     return tuple(found)
 
 
@@ -171,25 +198,23 @@ def routing(view: View) -> Routing:
     chosen = public(view) or _of_deployment(view, view.route.deployment)
     deployment = chosen.deployment if chosen else view.route.deployment
     served = _served(chosen) if chosen else view.route.served
-    trusted = set(view.route.addresses if deployment == view.route.deployment else ())
-    ports = ports_of(view, chosen) if chosen else ()
+    asked = targets(view, chosen) if chosen else frozenset[tuple[str, int]]()
     addresses = tuple(
         sorted(
-            task.address
-            for task in _tasks(view, served)
-            if (task.running and chosen is not None and _good_since(view, task, ports) is not None)
-            or task.address in trusted
+            (name, task.address)
+            for name, task in _tasks(view, served)
+            if _trusted(view, task)
+            or (task.running and chosen and _good_since(view, name, task, asked) is not None)
         )
     )
-    open_ = view.stopped or deployment is None
-    port = chosen.main.port if chosen else None
+    closed = view.stopped or deployment is None
     return Routing(
         service=view.service,
-        bindings=() if open_ else _kept(view, _bindings(view, port)),
+        bindings=() if closed else _kept(view, _bindings(view, chosen)),
         addresses=addresses,
         deployment=deployment,
         served=served if deployment else (),
-        probes=_probes(view, trusted),
+        probes=_probes(view),
     )
 
 
@@ -201,21 +226,25 @@ def _kept(view: View, bindings: tuple[Binding, ...]) -> tuple[Binding, ...]:
     return tuple(binding for binding in view.route.bindings if binding.domain in domains)
 
 
-def _probes(view: View, trusted: set[str]) -> tuple[Probe, ...]:
+def _probes(view: View) -> tuple[Probe, ...]:
     found: dict[tuple[str, int], Probe] = {}
-    new = candidate(view)
     for release in (view.rollout.wanted, view.rollout.serving):
         if release is None or view.route_failed == (release.deployment, release.attempt):
             continue
+        if release == view.rollout.wanted and view.rollout.reverting is not None:
+            continue
         # The wanted release's routers stand as soon as its tasks have addresses: the proxy loads
         # them while the containers start.
-        asks = release in (new, view.rollout.wanted) and release.deployment != view.route.deployment
-        ports = ports_of(view, release)
-        for task in _tasks(view, _served(release)):
-            if asks or (task.address not in trusted and _good_since(view, task, ports) is None):
-                for port in ports:
+        open_ = release in (candidate(view), view.rollout.wanted)
+        asks = open_ and release.deployment != view.route.deployment
+        asked = targets(view, release)
+        for name, task in _tasks(view, _served(release)):
+            if _trusted(view, task):
+                continue
+            if asks or _good_since(view, name, task, asked) is None:
+                for port in [port for of, port in asked if of == name]:
                     attempt = f"{release.deployment}.{release.attempt}"
-                    found[task.id, port] = Probe(task.id, task.address, port, attempt)
+                    found[task.id, port] = Probe(task.id, name, task.address, port, attempt)
     return tuple(found[key] for key in sorted(found))
 
 
@@ -263,20 +292,24 @@ def _of_candidate(view: View, release: Release, loaded: Routing) -> RouteStep | 
 
 
 def _failure(view: View, release: Release) -> Failure | None:
-    if release.main.port is None and any(bound.port is None for bound in view.bound):
-        return explain.no_port()
-    ports = ports_of(view, release)
+    for bound in view.bound:
+        program = release.program(bound.workload)
+        if program is not None and bound.port is None and program.port is None:
+            return explain.no_port()
+    asked = targets(view, release)
     answers = [
         view.asked.get((task.id, port), Answers())
-        for task in _tasks(view, _served(release))
-        for port in ports
+        for name, task in _tasks(view, _served(release))
+        if not _trusted(view, task)
+        for of, port in asked
+        if of == name
     ]
-    for asked in answers:
-        if asked.good_since is not None and asked.bad >= BAD_IN_A_ROW:
-            return explain.stopped_answering(asked.text)
-    silent = [asked for asked in answers if asked.good_since is None and asked.last > 0]
+    for each in answers:
+        if each.good_since is not None and each.bad >= BAD_IN_A_ROW:
+            return explain.stopped_answering(each.text)
+    silent = [each for each in answers if each.good_since is None and each.last > 0]
     late = view.waited > ANSWER_WITHIN and view.now - view.began > ASKED_FOR
-    if (silent or not answers) and ports and late:
+    if (silent or not _tasks(view, _served(release))) and asked and late:
         return explain.never_answered(ANSWER_WITHIN, silent[0].text if silent else "")
     return None
 
@@ -287,8 +320,8 @@ def _state(view: View, loaded: Routing, attempt: int, refused: Refusal | None) -
         deployment=loaded.deployment,
         attempt=attempt,
         served=loaded.served,
-        named=loaded.served,
-        addresses=loaded.addresses,
+        named=tuple(each.swarm_service for each in loaded.served),
+        addresses=tuple(address for _, address in loaded.addresses),
         bindings=loaded.bindings,
         refused=refused,
     )

@@ -54,29 +54,35 @@ def release_of(view: View, probe: Probe) -> Release | None:
     return None
 
 
-def asked_for(view: View, release: Release | None, probe: Probe) -> tuple[str, str]:
-    """(path, host) of a probe: the health check's path on the service's own port, else the
-    path under which the port is public."""
-    bound = [b for b in view.bound if (b.port or (release and release.main.port)) == probe.port]
+def asked_for(view: View, release: Release | None, probe: Probe) -> tuple[str, str, bool]:
+    """(path, host, whether it is the health check's) of a probe: the health check's path on the
+    workload's own port, else the path under which the port is public."""
+    program = release.program(probe.workload) if release else None
+    own = program.port if program else None
+    bound = [
+        each
+        for each in view.bound
+        if (each.port or own) == probe.port
+        and release is not None
+        and release.program(each.workload) == program
+    ]
     host = bound[0].host if bound else "localhost"
-    if release is not None and release.main.port == probe.port:
-        return release.main.health_path or "/", host
-    return (bound[0].path if bound else "/"), host
+    if program is not None and own == probe.port:
+        return program.health_path or "/", host, program.health_path is not None
+    return (bound[0].path if bound else "/"), host, False
 
 
 async def ask(proxy: Proxy, view: View, probe: Probe) -> tuple[bool, str]:
     """(whether the answer was good, what it was). What can't even be asked is a bad answer: it is
     this one service's."""
-    release = release_of(view, probe)
-    path, host = asked_for(view, release, probe)
-    checked = release is not None and release.main.health_path and release.main.port == probe.port
+    path, host, checked = asked_for(view, release_of(view, probe), probe)
     try:
         answer = await proxy.probe(
             probe.task, probe.port, probe.attempt, host, path, seconds=_PATIENCE
         )
     except Exception as error:
         return False, f"GET {path} could not be asked ({type(error).__name__})"
-    return answer.good(strict=bool(checked)), answer.said(path)
+    return answer.good(strict=checked), answer.said(path)
 
 
 def after(before: Answers, now: float, good: bool, said: str) -> Answers:

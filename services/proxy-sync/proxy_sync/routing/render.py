@@ -33,7 +33,8 @@ def configuration(routing: Routing, secret: str) -> dict[str, Any]:
             "priority": 1000 + len(binding.path),
             "service": name,
         }
-        services[name] = _balancer(routing.addresses, binding.port)
+        tasks = [address for of, address in routing.addresses if of == binding.workload]
+        services[name] = _balancer(tuple(tasks), binding.port)
     for probe in routing.probes:
         name = f"p-{probe.task}-{probe.port}"
         routers[name] = {

@@ -1,0 +1,204 @@
+"""Bringing up a wanted release, workload by workload: each when those that it starts after have
+come so far, and when what it holds is free. Pure."""
+
+from collections.abc import Iterator
+
+from slipway.contracts.rollout import Job, Release, Released, Task
+from slipway.contracts.values import Failure
+
+from deployer.rollout import explain
+from deployer.rollout.domain import SwarmServiceView, TaskView, View
+from deployer.rollout.step import (
+    SOON,
+    Create,
+    NoteJobEnded,
+    Ready,
+    Remove,
+    RolloutStep,
+    Scale,
+    StartJob,
+    Wait,
+)
+
+REFUSALS = 4
+"""So often Swarm may fail to make a container, a second apart: some reasons pass by themselves (a
+network's address range that is not free yet on the node)."""
+ENDS = 3
+"""So many tasks of a workload that ended fail a release: programs of a stack end until what they
+need is up. Alone, there is nothing that could come up."""
+
+
+def replicas_of(view: View, workload: Released) -> int:
+    """How many of it are to run, not counting that the service may be stopped."""
+    return view.replicas.get(workload.name, workload.replicas)
+
+
+def wanted_replicas(view: View, workload: Released) -> int:
+    """Of a release that is brought up: one has to run before it may serve."""
+    return max(1, 0 if view.stopped else replicas_of(view, workload))
+
+
+def running(there: SwarmServiceView | None) -> list[TaskView]:
+    tasks = there.tasks if there else ()
+    return [task for task in tasks if task.phase == "running" and task.address]
+
+
+def job_of(view: View, workload: str) -> Job | None:
+    return next((job for job in view.rollout.jobs if job.workload == workload), None)
+
+
+def holders(view: View, wanted: Release, workload: Released) -> list[SwarmServiceView]:
+    """What is no part of the wanted release and has what the workload holds."""
+    held = frozenset(workload.holds)
+    return [
+        there
+        for name, there in sorted(view.there.items())
+        if name not in wanted.names and held & there.holds
+    ]
+
+
+def paused(view: View) -> frozenset[str]:
+    """The Swarm services that stand still for the sake of the wanted release."""
+    wanted = view.rollout.wanted
+    if wanted is None:
+        return frozenset()
+    return frozenset(
+        there.name
+        for workload in wanted.workloads
+        if not workload.carried
+        for there in holders(view, wanted, workload)
+    )
+
+
+def step(view: View, wanted: Release) -> RolloutStep | None:
+    """None: nothing but what has to be waited for."""
+    waits = False
+    for workload in wanted.workloads:
+        if workload.carried:
+            continue
+        found = _job(view, wanted, workload) if workload.job else _program(view, wanted, workload)
+        if isinstance(found, Wait):
+            waits = True
+        elif found is not None:
+            return found
+    if waits or view.rollout.ready:
+        return None
+    programs = [workload for workload in wanted.workloads if not workload.job]
+    there = {
+        workload.name: running(view.there.get(workload.swarm_service)) for workload in programs
+    }
+    tasks = [
+        Task(id=task.id, workload=name, address=task.address)
+        for name, tasks in there.items()
+        for task in tasks
+    ]
+    return Ready(tuple(tasks))
+
+
+def _program(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
+    """None: it runs."""
+    there = view.there.get(workload.swarm_service)
+    replicas = wanted_replicas(view, workload)
+    if there is None and not _may_begin(view, wanted, workload):
+        return Wait(SOON)
+    free = freed(view, wanted, workload) if there is None or there.replicas == 0 else None
+    if there is None:
+        return Create(wanted, workload, 0 if free is not None else replicas)
+    if free is not None:
+        return free
+    if there.replicas != replicas:
+        return Scale(there, replicas)
+    return None if len(running(there)) >= replicas else Wait(SOON)
+
+
+def _job(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
+    """None: it has ended."""
+    there, job = view.there.get(workload.swarm_service), job_of(view, workload.name)
+    if job is None:
+        if not _may_begin(view, wanted, workload):
+            return Wait(SOON)
+        return freed(view, wanted, workload) or StartJob(wanted, workload)
+    if job.exit is not None:
+        return Remove(there) if there is not None else None
+    ended = next((task for task in there.tasks if task.phase == "ended"), None) if there else None
+    if ended is not None:
+        return NoteJobEnded(workload, ended.exit_code or 0)
+    return Wait(SOON)
+
+
+def freed(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
+    """None: nobody else has what it holds."""
+    for there in holders(view, wanted, workload):
+        if there.replicas > 0:
+            return Scale(there, 0)
+        if there.alive:
+            return Wait(SOON)
+    return None
+
+
+def _may_begin(view: View, wanted: Release, workload: Released) -> bool:
+    others = {other.name: other for other in wanted.workloads}
+    for after in workload.after:
+        other = others.get(after.workload)
+        if other is None:
+            continue  # a job that this deployment does not repeat
+        if other.job:
+            job = job_of(view, other.name)
+            if job is None or job.exit is None:
+                return False
+        elif len(running(view.there.get(other.swarm_service))) < wanted_replicas(view, other):
+            return False
+    return True
+
+
+def failure(view: View, wanted: Release, *, late: bool) -> Failure | None:
+    """Why the wanted release has failed."""
+    refused = view.route.refused
+    if refused is not None and (refused.deployment, refused.attempt) == (
+        wanted.deployment, wanted.attempt,
+    ):  # fmt: skip
+        return refused.failure
+    alone = len(wanted.workloads) == 1
+    for workload, there in _new(view, wanted):
+        if workload.job:
+            failed = _of_job(view, workload, there) or _of_refusals(view, there)
+        else:
+            failed = _of_ends(view, there, 1 if alone else ENDS) or _of_refusals(view, there)
+        if failed is not None:
+            return failed if alone else explain.of_workload(workload.name, failed)
+    if view.unhealthy:
+        return explain.unhealthy(view.unhealthy)
+    if late and view.rollout.ready:
+        return explain.no_route()
+    if late and len(view.there.keys() & wanted.names) < len(wanted.names):
+        return explain.too_late()
+    tasks = [task for _, there in _new(view, wanted) if there for task in there.tasks]
+    return explain.never_ready(tasks) if late else None
+
+
+def _new(view: View, wanted: Release) -> Iterator[tuple[Released, SwarmServiceView | None]]:
+    for workload in wanted.workloads:
+        if not workload.carried:
+            yield workload, view.there.get(workload.swarm_service)
+
+
+def _of_job(view: View, workload: Released, there: SwarmServiceView | None) -> Failure | None:
+    job = job_of(view, workload.name)
+    if job is None:
+        return None
+    if job.exit is None:
+        return explain.job_lost() if there is None else None
+    return explain.job(job.exit) if job.exit else None
+
+
+def _of_ends(view: View, there: SwarmServiceView | None, ends: int) -> Failure | None:
+    ended = [task for task in there.tasks if task.phase == "ended"] if there else []
+    return explain.task(ended[-1], ready=view.rollout.ready) if len(ended) >= ends else None
+
+
+def _of_refusals(view: View, there: SwarmServiceView | None) -> Failure | None:
+    tasks = there.tasks if there else ()
+    refusals = [task for task in tasks if task.phase == "refused"]
+    if len(refusals) >= REFUSALS or any(explain.final(task) for task in refusals):
+        return explain.task(refusals[-1], ready=view.rollout.ready)
+    return None

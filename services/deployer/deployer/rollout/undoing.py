@@ -1,0 +1,47 @@
+"""Undoing a wanted release that was given up: what holds something goes first, and then what stood
+still for its sake runs again. Whatever happens, it has an end. Pure."""
+
+from datetime import datetime
+
+from slipway.contracts.rollout import Release, Reverting
+
+from deployer.rollout.bringing import replicas_of, running
+from deployer.rollout.domain import View
+from deployer.rollout.step import SOON, End, Remove, RolloutStep, Scale, Wait
+
+
+def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
+    late = view.now > datetime.fromisoformat(reverting.deadline)
+    if not reverting.paused:
+        return End(reverting, "running" if view.rollout.serving is not None else "none")
+    if view.away:
+        return End(reverting, "not_running") if late else Wait(SOON)
+    for workload in reversed(wanted.workloads):
+        there = view.there.get(workload.swarm_service)
+        if workload.carried or there is None or not there.holds:
+            continue
+        if there.replicas > 0:
+            return Scale(there, 0)
+        if not there.alive:
+            return Remove(there)
+        if not late:
+            return Wait(SOON)
+    again = _again(view, reverting)
+    if isinstance(again, Scale) or (again is not None and not late):
+        return again
+    return End(reverting, "running" if again is None else "not_running")
+
+
+def _again(view: View, reverting: Reverting) -> RolloutStep | None:
+    """None: all that stood still runs."""
+    serving = view.rollout.serving
+    for workload in serving.workloads if serving else ():
+        there = view.there.get(workload.swarm_service)
+        if there is None or workload.swarm_service not in reverting.paused:
+            continue
+        replicas = replicas_of(view, workload)
+        if there.replicas != replicas:
+            return Scale(there, replicas)
+        if len(running(there)) < replicas:
+            return Wait(SOON)
+    return None
