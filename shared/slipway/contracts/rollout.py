@@ -8,8 +8,7 @@ from pydantic import Field
 
 from slipway.contracts.build import WorkloadsObject
 from slipway.contracts.event import Event, Value
-from slipway.contracts.values import BuiltImage, Failure, GitCommit, Kind
-from slipway.contracts.workload import After
+from slipway.contracts.values import After, BuiltImage, Failure, GitCommit, Kind
 
 
 class Released(Value):

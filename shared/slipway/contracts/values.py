@@ -122,11 +122,87 @@ class ApplicationSettings(Value):
     runtime: Runtime = Runtime()
 
 
-type Kind = Literal["application"]
-type Settings = ApplicationSettings
-"""What the owner says of a service: one model for each kind, told apart by `kind`. A second kind
-makes it `Annotated[… | …, Field(discriminator="kind")]`, which is stored in the same way, and every
-`match` that has no arm for it fails the type check."""
+class VolumeMount(Value):
+    """A volume of the service, by its name, under `path`. It outlives deployments."""
+
+    kind: Literal["volume"] = "volume"
+    name: str
+    path: str
+
+
+class TmpfsMount(Value):
+    """A folder in memory, of `size` bytes at most."""
+
+    kind: Literal["tmpfs"] = "tmpfs"
+    path: str
+    size: int = 64 << 20
+
+
+type Mount = Annotated[VolumeMount | TmpfsMount, Field(discriminator="kind")]
+
+
+class PublishedPort(Value):
+    """`port` of the workload is `published` on the host."""
+
+    port: int
+    published: int
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+class After(Value):
+    """Another workload of the release, and how far it has to have come before this one is made.
+    `completed`: it is a job, and has ended with 0."""
+
+    workload: str
+    condition: Literal["started", "healthy", "completed"] = "started"
+
+
+class Program(Value):
+    """What runs, apart from its image. `name` is unique in its deployment; `command` stands in
+    place of the image's own; `aliases` are its names in the environment's network; `port` is where
+    it listens, None where it has none. A `job` runs once, to its end. `replicas`: where nobody has
+    scaled it. Times in seconds, CPU in cores, memory in bytes."""
+
+    name: str
+    command: tuple[str, ...] | None = None
+    environment: dict[str, str] = Field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    port: int | None = None
+    health_check: HealthCheck | None = None
+    mounts: tuple[Mount, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+    user: str | None = None
+    stop_signal: str | None = None
+    stop_grace_seconds: float | None = None
+    cpu_limit: float | None = None
+    memory_limit: int | None = None
+    cpu_reservation: float | None = None
+    memory_reservation: int | None = None
+    job: bool = False
+    after: tuple[After, ...] = ()
+    replicas: int = 1
+    settle_seconds: float = 5.0
+    drain_seconds: float = 5.0
+
+
+class RawProgram(Program):
+    """`image`: the reference of one that is pulled, or is there."""
+
+    image: str
+
+
+class RawSettings(Value):
+    """Workloads as they are, on test instances alone: what carries several is tried by it."""
+
+    kind: Literal["raw"] = "raw"
+    workloads: tuple[RawProgram, ...]
+
+
+type Kind = Literal["application", "raw"]
+type Settings = Annotated[ApplicationSettings | RawSettings, Field(discriminator="kind")]
+"""What the owner says of a service: one model for each kind, told apart by `kind`. Every `match`
+that has no arm for one fails the type check."""
 
 
 class Specification(Value):

@@ -8,15 +8,14 @@ object, sealed to the organization's key. Events have what anybody may see of th
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
-from pydantic import Field
 
 from slipway.contracts.canonical import canonical
 from slipway.contracts.clipping import Clipped, at_most
 from slipway.contracts.event import Value
-from slipway.contracts.values import BuiltImage, HealthCheck
+from slipway.contracts.values import BuiltImage, Program, VolumeMount
 
 MAIN = "main"
 """The workload of an application, for ever."""
@@ -26,73 +25,10 @@ LARGEST = 4 << 20
 SCOPE = "deployment"
 
 
-class VolumeMount(Value):
-    """A volume of the service, by its name, under `path`. It outlives deployments."""
+class Workload(Program):
+    """A program with the image that it runs."""
 
-    kind: Literal["volume"] = "volume"
-    name: str
-    path: str
-
-
-class TmpfsMount(Value):
-    """A folder in memory, of `size` bytes at most."""
-
-    kind: Literal["tmpfs"] = "tmpfs"
-    path: str
-    size: int = 64 << 20
-
-
-type Mount = Annotated[VolumeMount | TmpfsMount, Field(discriminator="kind")]
-
-
-class PublishedPort(Value):
-    """`port` of the workload is `published` on the host."""
-
-    port: int
-    published: int
-    protocol: Literal["tcp", "udp"] = "tcp"
-
-
-class After(Value):
-    """Another workload of the release, and how far it has to have come before this one is made.
-    `completed`: it is a job, and has ended with 0."""
-
-    workload: str
-    condition: Literal["started", "healthy", "completed"] = "started"
-
-
-type Strategy = Literal["start_first", "stop_first"]
-
-
-class Workload(Value):
-    """`name` is unique in its deployment; `command` stands in place of the image's own; `aliases`
-    are its names in the environment's network; `port` is where it listens, None where it has none.
-    A `job` runs once, to its end. `replicas`: where nobody has scaled it. Times in seconds, CPU in
-    cores, memory in bytes."""
-
-    name: str
     image: BuiltImage
-    command: tuple[str, ...] | None = None
-    environment: dict[str, str] = Field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
-    port: int | None = None
-    health_check: HealthCheck | None = None
-    mounts: tuple[Mount, ...] = ()
-    ports: tuple[PublishedPort, ...] = ()
-    labels: dict[str, str] = Field(default_factory=dict)
-    user: str | None = None
-    stop_signal: str | None = None
-    stop_grace_seconds: float | None = None
-    cpu_limit: float | None = None
-    memory_limit: int | None = None
-    cpu_reservation: float | None = None
-    memory_reservation: int | None = None
-    job: bool = False
-    after: tuple[After, ...] = ()
-    replicas: int = 1
-    strategy: Strategy | None = None
-    settle_seconds: float = 5.0
-    drain_seconds: float = 5.0
 
     @property
     def holds(self) -> tuple[str, ...]:
@@ -112,7 +48,7 @@ class Workload(Value):
         return hmac.new(key, text, hashlib.sha256).hexdigest()[:32]
 
 
-_UNNOTICED = ("after", "replicas", "strategy", "settle_seconds", "drain_seconds")
+_UNNOTICED = ("after", "replicas", "settle_seconds", "drain_seconds")
 
 
 def _anywhere(image: BuiltImage) -> BuiltImage:

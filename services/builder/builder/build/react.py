@@ -38,8 +38,8 @@ from builder.build.log import BuildLog
 from builder.build.slots import FairSlots
 from builder.build.variables import opened
 from builder.build.work import work
+from builder.kinds import kind_of
 from builder.settings import BuilderSettings
-from builder.sources import source_of
 
 failpoints.register(
     "builder.build.before",
@@ -131,8 +131,7 @@ class Builds:
             raise NewerRelease("a request of a newer release can't be built by this one")
         if not isinstance(requested, DeploymentRequested):
             return
-        source = source_of(requested.specification.settings.source)
-        waits = requested.repeats is None and source.is_built
+        waits = requested.repeats is None and kind_of(requested.specification).is_built
         organization = commit.subject.organization
         async with self._slots.taken(organization) if waits else contextlib.nullcontext():
             await self._one(_Order(commit, requested))

@@ -12,9 +12,7 @@ from slipway.runtime.engine import EngineAway, EngineRefused
 from builder.build import failures
 from builder.build.failures import BuildError
 from builder.build.job import Job
-from builder.builders import builder_of
-from builder.kinds import workloads_of
-from builder.sources import source_of
+from builder.kinds import kind_of
 from builder.sources.image import again
 
 
@@ -25,8 +23,12 @@ async def work(job: Job) -> Workloads | BuildSucceeded:
         await asyncio.to_thread(shutil.rmtree, job.folder, True)
         if job.former is not None and job.former[1]:
             return await _again(job, job.former[0])
-        image = await _image(job)
-        return workloads_of(job.requested.specification, image, dict(job.variables))
+        kind = kind_of(job.requested.specification)
+        if job.former is not None:
+            images = await _images_again(job, job.former[0])
+        else:
+            images = await kind.images(job)
+        return kind.workloads(images, job.variables)
     except EngineAway as error:
         raise BuildError(failures.engine_away(str(error))) from error
     except EngineRefused as error:
@@ -43,20 +45,11 @@ async def work(job: Job) -> Workloads | BuildSucceeded:
         await asyncio.to_thread(shutil.rmtree, job.folder, True)
 
 
-async def _image(job: Job) -> BuiltImage:
-    if job.former is not None:
-        job.commit = job.former[0].commit
-        return await again(job, job.former[0].workloads[0].image)
-    settings = job.requested.specification.settings
-    found = await source_of(settings.source).fetch(job)
-    if isinstance(found, BuiltImage):
-        return found
-    job.built = True
-    return await builder_of(settings.build).build(job, found)
+async def _images_again(job: Job, former: BuildSucceeded) -> dict[str, BuiltImage]:
+    job.commit = former.commit
+    return {built.name: await again(job, built.image) for built in former.workloads}
 
 
 async def _again(job: Job, former: BuildSucceeded) -> BuildSucceeded:
-    job.commit = former.commit
-    for workload in former.workloads:
-        await again(job, workload.image)
+    await _images_again(job, former)
     return former

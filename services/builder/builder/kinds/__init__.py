@@ -1,15 +1,39 @@
-"""What a service of each kind runs: here kinds end. Pure."""
+"""What a service of each kind is made of, and what it runs: here kinds end."""
 
-from slipway.contracts.values import ApplicationSettings, BuiltImage, Specification
+from collections.abc import Mapping
+from typing import Protocol, assert_never
+
+from slipway.contracts.values import ApplicationSettings, BuiltImage, RawSettings, Specification
 from slipway.contracts.workload import Workloads
 
-from builder.kinds import application
+from builder.build.job import Job
+from builder.kinds.application import Application
+from builder.kinds.raw import Raw
 
 
-def workloads_of(
-    specification: Specification, image: BuiltImage, variables: dict[str, str]
-) -> Workloads:
-    """`image`: what its source was made into. `variables` are resolved."""
-    match specification.settings:
-        case ApplicationSettings() as settings:
-            return application.workloads(specification.name, settings, image, variables)
+class ServiceKind(Protocol):
+    @property
+    def is_built(self) -> bool:
+        """It takes a slot: something may be built."""
+        ...
+
+    async def images(self, job: Job) -> Mapping[str, BuiltImage]:
+        """By workload. Raises BuildError, EngineAway, EngineRefused."""
+        ...
+
+    def workloads(
+        self, images: Mapping[str, BuiltImage], variables: Mapping[str, str]
+    ) -> Workloads:
+        """Pure; `variables` are resolved."""
+        ...
+
+
+def kind_of(specification: Specification) -> ServiceKind:
+    settings = specification.settings
+    match settings:
+        case ApplicationSettings():
+            return Application(specification.name, settings)
+        case RawSettings():
+            return Raw(settings)
+        case _:
+            assert_never(settings)

@@ -4,14 +4,8 @@ from collections.abc import Mapping
 from typing import Any, assert_never
 
 from slipway.contracts import labels
-from slipway.contracts.values import HealthCheck
-from slipway.contracts.workload import (
-    Mount,
-    PublishedPort,
-    TmpfsMount,
-    VolumeMount,
-    Workload,
-)
+from slipway.contracts.values import HealthCheck, Mount, PublishedPort, TmpfsMount, VolumeMount
+from slipway.contracts.workload import Workload
 
 LIFELINE = "/.slipway/lifeline"
 _NANO = 1_000_000_000
