@@ -61,12 +61,17 @@ def release_view(found: Mapping[str, Any]) -> SwarmServiceView:
         id=found["ID"],
         name=spec["Labels"][labels.RELEASE],
         workload=spec["Labels"][labels.WORKLOAD],
+        job="ReplicatedJob" in spec["Mode"],
         replicas=1 if "ReplicatedJob" in spec["Mode"] else spec["Mode"]["Replicated"]["Replicas"],
         version=found["Version"]["Index"],
         holds=frozenset(held.split(","))
         if (held := spec["Labels"].get(labels.HOLDS))
         else frozenset(),
     )
+
+
+def _held(marks: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(filter(None, marks.get(labels.HOLDS, "").split(",")))
 
 
 class Engine:
@@ -130,6 +135,15 @@ class Engine:
         """On this node, running or not."""
         marks = self._filter(f"{labels.SERVICE}={service}")
         return bool(await self.query("containers/json", params={"filters": marks, "all": "1"}))
+
+    async def holding(self, service: str) -> Mapping[str, frozenset[str]]:
+        """Swarm service → what its containers on this node hold that have not ended."""
+        marks = self._filter(f"{labels.SERVICE}={service}", labels.HOLDS)
+        found = await self.query("containers/json", params={"filters": marks})
+        return {
+            container["Labels"].get(labels.RELEASE, ""): _held(container["Labels"])
+            for container in found
+        }
 
     async def create(self, body: Mapping[str, Any]) -> None:
         """One that is there under the same name is the same release: names are derived."""

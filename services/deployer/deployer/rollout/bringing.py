@@ -129,11 +129,18 @@ def _job(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
 def freed(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
     """None: nobody else has what it holds."""
     for there in holders(view, wanted, workload):
-        if there.replicas > 0:
-            return Scale(there, 0)
-        if there.alive:
-            return Wait(SOON)
-    return None
+        if (step := ended(there)) is not None:
+            return step
+    return Wait(SOON) if view.lingering & frozenset(workload.holds) else None
+
+
+def ended(there: SwarmServiceView) -> RolloutStep | None:
+    """None: nothing of it runs any more."""
+    if there.job:
+        return Remove(there)
+    if there.replicas > 0:
+        return Scale(there, 0)
+    return Wait(SOON) if there.alive else None
 
 
 def _may_begin(view: View, wanted: Release, workload: Released) -> bool:

@@ -53,6 +53,8 @@ class SwarmServiceView:
     """What two cannot have at once."""
     looked: bool = False
     """Its tasks have been looked at."""
+    job: bool = False
+    """It can't be scaled, and ends when it is removed: its containers linger then."""
 
     @property
     def alive(self) -> bool:
@@ -71,6 +73,8 @@ class View:
     sequence: int = 0
     there: dict[str, SwarmServiceView] = field(default_factory=dict)
     """What is on the engine, by name; tasks only of what is being rolled out."""
+    lingering: frozenset[str] = frozenset()
+    """What containers still hold whose Swarm service is gone."""
     away: str = ""
     """Why the engine can't be asked now (what is there is as it was); empty when it answers."""
     kind: Kind = "application"

@@ -1,5 +1,6 @@
 """Looks at one service: the log's heads, what came since the last look, and its releases."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -27,6 +28,10 @@ class Containers(Protocol):
 
     async def health_answers(self, container: str) -> str:
         """What the health check said, when it failed the last times it was asked; else empty."""
+        ...
+
+    async def holding(self, service: str) -> Mapping[str, frozenset[str]]:
+        """Swarm service → what its containers on this node hold that have not ended."""
         ...
 
     async def any_containers(self, service: str) -> bool:
@@ -85,6 +90,7 @@ class Observer:
             rollout=state,
             sequence=head.sequence if head else 0,
             there=self._releases.of(owner),
+            lingering=frozenset() if away else await self._lingering(owner, state),
             away=away,
             kind=memory.desired.kind,
             replicas=memory.desired.replicas,
@@ -108,6 +114,16 @@ class Observer:
             except (EngineAway, EngineRefused, EngineMissing) as error:
                 return str(error) or type(error).__name__
         return self._releases.away
+
+    async def _lingering(self, owner: Owner, state: RolloutState) -> frozenset[str]:
+        """What is still held by containers whose Swarm service is gone. Nobody asks where nothing
+        is to be begun that holds something."""
+        wanted = [*(state.wanted.workloads if state.wanted else ())]
+        wanted += state.serving.workloads if state.serving and not state.stopped else ()
+        if not any(workload.holds for workload in wanted):
+            return frozenset()
+        there, holding = self._releases.of(owner), await self._engine.holding(owner[1])
+        return frozenset().union(*(held for name, held in holding.items() if name not in there))
 
     async def _follow_desired(self, owner: Owner, memory: Memory) -> None:
         organization, service = owner

@@ -155,9 +155,8 @@ def _clear(view: View) -> RolloutStep | None:
 
 def _removed(there: SwarmServiceView) -> RolloutStep | None:
     """What holds something ends before it goes, so that it is seen when that is free."""
-    if there.holds and there.replicas > 0:
-        return Scale(there, 0)
-    return None if there.holds and there.alive else Remove(there)
+    step = bringing.ended(there) if there.holds else None
+    return None if isinstance(step, Wait) else step or Remove(there)
 
 
 def _delete(view: View) -> RolloutStep:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from slipway.contracts.rollout import Release, Reverting
 
-from deployer.rollout.bringing import replicas_of, running
+from deployer.rollout.bringing import ended, freed, replicas_of, running
 from deployer.rollout.domain import View
 from deployer.rollout.step import SOON, End, Remove, RolloutStep, Scale, Wait
 
@@ -20,28 +20,28 @@ def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
         there = view.there.get(workload.swarm_service)
         if workload.carried or there is None or not there.holds:
             continue
-        if there.replicas > 0:
-            return Scale(there, 0)
-        if not there.alive:
-            return Remove(there)
-        if not late:
-            return Wait(SOON)
+        return _or_end(ended(there), reverting, late=late) or Remove(there)
     again = _again(view, reverting)
-    if isinstance(again, Scale) or (again is not None and not late):
-        return again
-    return End(reverting, "running" if again is None else "not_running")
+    return _or_end(again, reverting, late=late) or End(reverting, "running")
+
+
+def _or_end(step: RolloutStep | None, reverting: Reverting, *, late: bool) -> RolloutStep | None:
+    """What is waited for too long is left to whoever keeps what serves running."""
+    return End(reverting, "not_running") if late and isinstance(step, Wait) else step
 
 
 def _again(view: View, reverting: Reverting) -> RolloutStep | None:
     """None: all that stood still runs."""
     serving = view.rollout.serving
-    for workload in serving.workloads if serving else ():
+    if serving is None:
+        return None
+    for workload in serving.workloads:
         there = view.there.get(workload.swarm_service)
         if there is None or workload.swarm_service not in reverting.paused:
             continue
         replicas = replicas_of(view, workload)
         if there.replicas != replicas:
-            return Scale(there, replicas)
+            return freed(view, serving, workload) or Scale(there, replicas)
         if len(running(there)) < replicas:
             return Wait(SOON)
     return None
