@@ -63,11 +63,12 @@ def test_samples_show_each_alternative():
     trigger = event_samples.alternatives(REGISTRY["deployment.requested"])
     for kind in ("manual", "webhook", "rollback", "restart", "start"):
         assert f".trigger.kind={kind}" in trigger
-    assert {".image:BuiltImage", ".image:NoneType", ".image.ports[0]", ".image.ports[1]"} <= set(
-        trigger
-    )
+    assert {".repeats:Repeats", ".repeats:NoneType", ".repeats.whole=False"} <= set(trigger)
     source = ".specification.settings.source"
     assert {f"{source}.kind=git", f"{source}.kind=image"} <= set(trigger)
+    built = set(event_samples.alternatives(REGISTRY["build.succeeded"]))
+    ports = ".workloads[].image.ports"
+    assert {".workloads[0]", ".workloads[1]", f"{ports}[0]", f"{ports}[1]"} <= built
 
 
 def test_only_missing_samples_are_added():

@@ -119,7 +119,7 @@ def contained(read: Any, stored: Any) -> bool:
 def test_yesterdays_reader_knows_less():
     """Else the test above would show nothing."""
     older = without_optional(REGISTRY["deployment.requested"])
-    assert "image" not in older.model_fields
+    assert "repeats" not in older.model_fields
     specification = older.model_fields["specification"].annotation
     assert set(specification.model_fields) == {"name", "settings"}
     with pytest.raises(ValidationError, match="Extra inputs"):

@@ -21,7 +21,10 @@ ROOMS = {
     "schema",  # the bodies which routes take and give
     "explain",  # what happened, in the words that users read
 }
-PARTS = {"adapters", "http", "sources", "builders", "engines", "compose", "strategies", "providers"}
+PARTS = {
+    "adapters", "http", "sources", "builders", "kinds", "engines", "compose", "strategies",
+    "providers",
+}  # fmt: skip
 """Folders of interchangeable parts, or of doors to the outside: a file there is named after it."""
 
 EXCEPTIONS = {
@@ -45,9 +48,10 @@ EXCEPTIONS = {
     "builder.build.redact": "secrets out of text",
     "builder.build.slots": "whose turn it is",
     "builder.build.variables": "a deployment's variables, opened",
-    "builder.build.work": "one build from source to image",
+    "builder.build.work": "one build from source to what is to run",
     "deployer.rollout.observe": "what the engine shows, as plan's input",
     "deployer.rollout.releases": "the releases of all services, in one question to the engine",
+    "deployer.rollout.sealed": "what a build has sealed, opened",
     "deployer.rollout.steps": "each step of a plan, carried out",
     "metrics.anchors.chain": "hashes and signatures",
     "metrics.logs.batch": "lines in batches of bounded size",

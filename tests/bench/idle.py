@@ -41,7 +41,7 @@ def programs() -> list[Program]:
     for container in inspect(*ids):
         marks = container["Config"]["Labels"]
         name = marks.get(_SERVICE, container["Name"].lstrip("/")).removeprefix(f"{INSTANCE}_")
-        if labels.DEPLOYMENT not in marks and name != "sample-git":
+        if labels.RELEASE not in marks and name != "sample-git":
             processes = tuple(_family(container["State"]["Pid"]))
             found.append(Program(name.removeprefix(f"{INSTANCE}-"), processes))
     return sorted(found, key=lambda program: program.name)

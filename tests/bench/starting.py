@@ -24,14 +24,16 @@ from aiohttp import web
 from nats.aio.client import Client
 from slipway.contracts import labels, streams
 from slipway.contracts.permissions import USERS, render
-from slipway.contracts.rollout import Release, RolloutQueued, RolloutState, RolloutStopped
+from slipway.contracts.rollout import RolloutQueued, RolloutState, RolloutStopped
 from slipway.contracts.route import RouteState, RouteWithdrawn
 from slipway.contracts.service import ServiceCreated, ServiceScaled, ServiceStopped
 from slipway.contracts.values import ApplicationSettings, BuiltImage, ImageSource, Sealed
+from slipway.contracts.workload import MAIN
 from slipway.eventstore.init import make
 from slipway.kernel.envelope import Subject
 from slipway.kernel.ids import derived
 from slipway.sealing import generate
+from slipway.testing.releases import release
 
 from tests.bench.figures import Report
 from tests.bench.history import History, Message
@@ -44,6 +46,12 @@ TIMES = 4
 ORGANIZATION, PROJECT = derived("organization", 0), derived("project", 0)
 ENVIRONMENT = derived("environment", 0)
 SERVICES = {"deployer": "deployer", "proxy-sync": "proxy_sync"}
+
+
+def swarm_service(number: int) -> str:
+    """The name of the one that runs this service."""
+    service, deployment = derived("service", number), derived("deployment", number)
+    return labels.release(INSTANCE, service, MAIN, deployment)
 
 
 def stopped(history: History, count: int) -> Iterator[Message]:
@@ -59,12 +67,11 @@ def stopped(history: History, count: int) -> Iterator[Message]:
         service = Subject(ORGANIZATION, "service", id_)
         for event in (created, ServiceScaled(replicas=2), ServiceStopped()):
             yield history.commit(service, event)
-        release = Release(
-            deployment=derived("deployment", number), sequence=1,
-            swarm_service=f"bench-web-{number}", specification_digest="x" * 32,
+        serving = release(
+            derived("deployment", number), digest="x" * 32, swarm_service=swarm_service(number),
             image=BuiltImage(reference=f"sha256:{number:064x}"),
         )  # fmt: skip
-        state = RolloutState(environment=ENVIRONMENT, serving=release, highest=1, replicas=2)
+        state = RolloutState(environment=ENVIRONMENT, serving=serving, highest=1, replicas=2)
         rollout = Subject(ORGANIZATION, "rollout", id_)
         for _ in range(6):
             yield history.commit(rollout, RolloutQueued(**about, state=state))
@@ -89,7 +96,8 @@ class Engine:
             labels.ORGANIZATION: ORGANIZATION,
             labels.ENVIRONMENT: ENVIRONMENT,
             labels.SERVICE: derived("service", number),
-            labels.DEPLOYMENT: derived("deployment", number),
+            labels.WORKLOAD: MAIN,
+            labels.RELEASE: swarm_service(number),
         }
         env = [f"VARIABLE_{n}=postgres://user@database.example/shop" for n in range(12)]
         container = {"Image": f"sha256:{number:064x}", "Labels": marks, "Env": env}
@@ -97,7 +105,7 @@ class Engine:
             "ID": f"swarm-service-{number}",
             "Version": {"Index": number},
             "Spec": {
-                "Name": f"bench-web-{number}",
+                "Name": swarm_service(number),
                 "Labels": marks,
                 "Mode": {"Replicated": {"Replicas": 0}},
                 "TaskTemplate": {"ContainerSpec": container},

@@ -12,24 +12,23 @@ from api_gateway.deployments.react import _judge
 from slipway.contracts.build import BuildFailed
 from slipway.contracts.deployment import DeploymentStopRequested
 from slipway.contracts.rollout import (
-    Release,
     RolloutFailed,
     RolloutRemoved,
     RolloutState,
     RolloutSucceeded,
 )
-from slipway.contracts.values import BuiltImage, Failure
+from slipway.contracts.values import Failure
 from slipway.eventstore.dead_letters import DeadLetter
 from slipway.kernel.envelope import Subject
 from slipway.readmodel.model import Away
 from slipway.runtime import retry
 from slipway.runtime.clock import SystemClock
+from slipway.testing.releases import release
 
 from tests.contract.test_api import Platform, bare, platform
 
 _fixtures = (bare, platform)
 LETTERS = "/v1/admin/dead-letters"
-IMAGE = BuiltImage(reference="sha256:1")
 
 
 async def bury(platform: Platform, durable: str, sequence: int, **fields: Any) -> DeadLetter:
@@ -218,12 +217,9 @@ async def test_a_given_up_outcome_is_the_end_all_the_same(
 
 
 async def _rolled_out(platform: Platform, service: str, deployment: str) -> None:
-    release = Release(
-        deployment=deployment, sequence=1, swarm_service="s", image=IMAGE, specification_digest="x"
-    )
     serving = RolloutSucceeded(
         service=service, kind="application", deployment=deployment,
-        state=RolloutState(serving=release),
+        state=RolloutState(serving=release(deployment)),
     )  # fmt: skip
     await platform.append(Subject(platform.organization, "rollout", service), serving)
 

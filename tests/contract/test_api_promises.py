@@ -13,19 +13,20 @@ from api_gateway.projects.domain import ENVIRONMENT, PROJECT, CreateEnvironment,
 from api_gateway.request_context import service_context
 from slipway.contracts import build as builds
 from slipway.contracts.build import BuildStarted, BuildSucceeded
+from slipway.contracts.deployment import DeploymentRequested, Repeats
 from slipway.contracts.logs import LogLine, build_subject
-from slipway.contracts.rollout import Release, RolloutState, RolloutStopped, RolloutSucceeded
+from slipway.contracts.rollout import RolloutState, RolloutStopped, RolloutSucceeded
 from slipway.contracts.service import ServiceDeletionRequested
-from slipway.contracts.values import BuiltImage, Failure, GitCommit
+from slipway.contracts.values import Failure, GitCommit
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 from slipway.kernel.envelope import Subject
+from slipway.testing.releases import BUILT, IMAGE, SEALED, release
 
 from tests.contract.test_api import PASSWORD, Platform, bare, platform
 from tests.unit.api_gateway import newer
 
 _fixtures = (bare, platform)
 GIT = {"kind": "git", "url": "https://git.example.org/a.git", "branch": "main"}
-IMAGE = BuiltImage(reference="sha256:1")
 SETUP = {"token": "once", "email": "a@b.c", "password": PASSWORD}
 
 
@@ -150,27 +151,82 @@ async def _succeed(
     await platform.append(
         of, BuildStarted(kind="application", **here, attempt=1, deadline="2126-01-01T00:00:00Z")
     )
-    await platform.append(of, BuildSucceeded(kind="application", **here, image=IMAGE, commit=built))
-    release = Release(
-        deployment=deployment,
-        sequence=1,
-        swarm_service="s",
-        image=IMAGE,
-        specification_digest="x",
-        commit=built,
+    await platform.append(
+        of,
+        BuildSucceeded(kind="application", **here, workloads=BUILT, sealed=SEALED, commit=built),
     )
+    await _serves(platform, service, deployment, built)
+    await until(lambda: _has(platform, deployment, "live"))
+
+
+async def _serves(
+    platform: Platform, service: dict[str, Any], deployment: str, commit: GitCommit
+) -> None:
     serving = RolloutSucceeded(
         service=service["id"],
         kind="application",
         deployment=deployment,
-        state=RolloutState(serving=release),
+        state=RolloutState(serving=release(deployment, commit=commit)),
     )
     await platform.append(Subject(platform.organization, "rollout", service["id"]), serving)
-    await until(lambda: _has(platform, deployment, "live"))
 
 
 async def _has(platform: Platform, deployment: str, status: str) -> bool:
     return (await platform.ok("GET", f"/v1/deployments/{deployment}"))["status"] == status
+
+
+# -- run again ------------------------------------------------------------------------------------
+
+
+async def _asked(platform: Platform, path: str, body: Any = None) -> DeploymentRequested:
+    """What the builder is told of the deployment that this makes."""
+    made = await platform.ok("POST", path, body)
+    head = await platform.store.head(Subject(platform.organization, "deployment", made["id"]))
+    assert head is not None
+    event = head.events[0]
+    assert isinstance(event, DeploymentRequested)
+    return event
+
+
+def _port(asked: DeploymentRequested) -> int | None:
+    return asked.specification.settings.runtime.port
+
+
+async def test_what_runs_again_is_said_by_its_deployment(platform: Platform):
+    service = await platform.service(source=GIT, port=80)
+    path = f"/v1/services/{service['id']}"
+    live = await _deployed(platform, service)
+    commit = GitCommit(hash="c" * 40)
+    await platform.ok("PATCH", path, {"port": 81})
+    whole, images = Repeats(deployment=live), Repeats(deployment=live, whole=False)
+    for address, body, repeats, port in (
+        (f"{path}/deployments", {"build": False}, images, 81),
+        (f"/v1/deployments/{live}/rollback", None, whole, 80),
+        (f"{path}/restart", None, whole, 80),
+        (f"{path}/start", None, whole, 80),
+    ):
+        asked = await _asked(platform, address, body)
+        assert (asked.repeats, asked.commit, _port(asked)) == (repeats, commit, port), address
+    asked = await _asked(platform, f"{path}/deployments")
+    assert (asked.repeats, asked.commit, _port(asked)) == (None, None, 81)
+
+
+async def test_what_serves_was_built_also_where_no_view_says_so(platform: Platform):
+    service = await platform.service(source=GIT)
+    path, commit = f"/v1/services/{service['id']}", GitCommit(hash="c" * 40)
+    made = await platform.ok("POST", f"{path}/deployments")
+    await _serves(platform, service, made["id"], commit)
+    for address in (f"{path}/restart", f"{path}/start"):
+        asked = await _asked(platform, address)
+        assert (asked.repeats, asked.commit) == (Repeats(deployment=made["id"]), commit)
+
+
+async def test_the_image_of_what_was_built_is_shown(platform: Platform):
+    service = await platform.service(source=GIT)
+    live = await _deployed(platform, service)
+    shown = await platform.ok("GET", f"/v1/deployments/{live}")
+    assert shown["image"] == IMAGE.reference
+    assert shown["workloads"] == [{"name": "main", "image": IMAGE.reference}]
 
 
 # -- seen at once ---------------------------------------------------------------------------------
@@ -666,10 +722,7 @@ async def test_what_was_stopped_runs_again_when_it_serves(
     live = await _deployed(platform, service)
     path = f"/v1/services/{service['id']}"
     await platform.ok("POST", f"{path}/stop")
-    release = Release(
-        deployment=live, sequence=1, swarm_service="s", image=IMAGE, specification_digest="x"
-    )
-    idle = RolloutState(serving=release, stopped=True)
+    idle = RolloutState(serving=release(live), stopped=True)
     stopped = RolloutStopped(service=service["id"], kind="application", state=idle)
     await platform.append(Subject(platform.organization, "rollout", service["id"]), stopped)
     started = await platform.ok("POST", f"{path}/start")

@@ -6,9 +6,10 @@ from uuid import uuid4
 import pytest
 from api_gateway.http.schema import kinds_of
 from api_gateway.services import schema
-from slipway.contracts.rollout import Release, RolloutState, RolloutSucceeded
-from slipway.contracts.values import Build, BuiltImage
+from slipway.contracts.rollout import RolloutState, RolloutSucceeded
+from slipway.contracts.values import Build
 from slipway.kernel.envelope import Subject
+from slipway.testing.releases import release
 
 from tests.contract.test_api import PASSWORD, Platform, bare, platform
 from tests.contract.test_api_promises import pages
@@ -83,11 +84,7 @@ async def test_the_former_addresses_are_gone(platform: Platform):
 
 
 async def _serves(platform: Platform, service: dict[str, Any]) -> None:
-    release = Release(
-        deployment=str(uuid4()), sequence=1, swarm_service="x",
-        image=BuiltImage(reference="sha256:1"), specification_digest="",
-    )  # fmt: skip
-    state = RolloutState(environment=service["environment"], serving=release)
+    state = RolloutState(environment=service["environment"], serving=release(str(uuid4())))
     await platform.append(
         Subject(platform.organization, "rollout", service["id"]),
         RolloutSucceeded(service=service["id"], kind="application", state=state),

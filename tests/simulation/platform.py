@@ -2,16 +2,20 @@
 and a proxy that says what it routes."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from builder.kinds import workloads_of
 from deployer.adapters.engine import Engine
 from deployer.app import giving_up, key, reaction
 from deployer.networks.react import Networks
 from deployer.rollout.react import Rollouts
-from slipway.contracts.build import BuildSucceeded
+from deployer.rollout.sealed import SealedWorkloads
+from slipway.contracts import labels
+from slipway.contracts.build import BuildSucceeded, WorkloadsObject
 from slipway.contracts.deployment import (
     DeploymentCancelled,
     DeploymentRequested,
@@ -42,23 +46,24 @@ from slipway.contracts.values import (
     Failure,
     ImageSource,
     Runtime,
-    ScopedVariables,
     Sealed,
     Specification,
 )
+from slipway.contracts.workload import MAIN, Workload, Workloads, shown, to_json
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryLease
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 from slipway.kernel.ids import derived
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.reactor import Reactor
-from slipway.sealing import Opener, generate, wrap
+from slipway.sealing import Opener, OrganizationKey, generate, wrap
 
 from tests.simulation.world import INSTANCE, Away, Behaviour, Life, Refuses, Seen, Swarm, World
 
 ORGANIZATION, PROJECT, ENVIRONMENT = "org", "project-1", "environment-1"
 ENDS = {"rollout.succeeded", "rollout.failed", "rollout.cancelled", "rollout.superseded"}
 MASTER, PAIR = generate(), generate()
+KEY = OrganizationKey(ORGANIZATION, PAIR.private)
 
 
 async def wrapped_key(organization: str) -> bytes | None:
@@ -104,9 +109,9 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
     """One life of the service, wired as its `app.py` does."""
     store: EventStore = Seen(world, life)
     engine, lease = Engine(SwarmTransport(swarm, life), INSTANCE), MemoryLease()
-    opener = Opener(master, wrapped_key)
+    sealed = SealedWorkloads(world.workloads, Opener(master, wrapped_key))
     networks = Networks(store, engine, world.clock, lease, INSTANCE)
-    rollouts = Rollouts(store, engine, networks, opener, world.clock, lease, INSTANCE)
+    rollouts = Rollouts(store, engine, networks, sealed, world.clock, lease, INSTANCE)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(rollouts.run())
@@ -162,17 +167,24 @@ def routed(world: World, service: str) -> RouteEvent | None:
     return events[-1] if events and isinstance(events[-1], RouteEvent) else None
 
 
+def swarm_service(deployment: str, workload: str = MAIN, service: str = "service-1") -> str:
+    """The name of the Swarm service that runs it."""
+    return labels.release(INSTANCE, service, workload, deployment)
+
+
 def route_event(
     wire: str, deployment: str | None = None, *former: str, service: str = "service-1"
 ) -> RouteEvent:
-    """`route.failed` says that nothing is routed; the others that the deployment is, beside the
-    tasks of the former ones."""
+    """`route.failed` says that nothing is routed; the others that the main workload of the
+    deployment is, beside the tasks of the former ones."""
     routed = None if wire in ("route.failed", "route.withdrawn") else deployment
+    named = [swarm_service(each, service=service) for each in (routed, *former)] if routed else []
     state = RouteState(
         environment=ENVIRONMENT,
         deployment=routed,
         attempt=1 if routed else 0,
-        deployments=(routed, *former) if routed else (),
+        served=tuple(named[:1]),
+        named=tuple(named),
     )
     about: Any = {"service": service, "kind": "application", "deployment": deployment}
     match wire:
@@ -213,6 +225,15 @@ async def fact(world: World, category: str, id_: str, *events: Event, cause: str
     return await world.append(subject, head.head if head else NOTHING, events, meta)
 
 
+async def seal(
+    world: World, name: str, plain: bytes, key: OrganizationKey = KEY
+) -> WorkloadsObject:
+    """As the builder does."""
+    data = key.seal_object(plain, name)
+    await world.workloads.put(name, data)
+    return WorkloadsObject(name=name, hash=hashlib.sha256(data).hexdigest())
+
+
 def newer(event: Event) -> Event:
     """The same as a newer release would store it: in a version that is not known here."""
     cls = type(type(event).__name__, (type(event),), {"v": 99, "__module__": __name__})
@@ -240,37 +261,47 @@ class Site:
         )  # fmt: skip
         await fact(self.world, "service", self.id, event)
 
-    async def request(
-        self,
-        deployment: str,
-        *,
-        limits: Limits | None = None,
-        variables: tuple[ScopedVariables, ...] = (),
-    ) -> Commit:
-        specification = Specification(
-            name=self.name,
-            settings=self.settings,
-            variables=variables,
-        )
+    @property
+    def specification(self) -> Specification:
+        return Specification(name=self.name, settings=self.settings)
+
+    async def request(self, deployment: str, *, limits: Limits | None = None) -> Commit:
         event = DeploymentRequested(
             kind="application",
             project=PROJECT,
             environment=ENVIRONMENT,
             service=self.id,
-            specification=specification,
+            specification=self.specification,
             trigger=Trigger(kind="manual"),
             limits=limits or Limits(),
         )
         return await fact(self.world, "deployment", deployment, event)
 
-    async def built(self, deployment: str, behaviour: Behaviour | None = None) -> Commit:
-        reference = f"sha256:{deployment}"
-        self.swarm.behaviours[reference] = behaviour or Behaviour()
-        image = BuiltImage(reference=reference, node="node1", ports=(8080,))
+    async def built(
+        self, deployment: str, behaviour: Behaviour | None = None, **beside: Behaviour
+    ) -> Commit:
+        """`beside`: workloads next to its own, by name, and how their tasks behave."""
+        image = self._image(deployment, behaviour or Behaviour())
+        program = workloads_of(self.specification, image, {})
+        others = [
+            Workload(name=name, image=self._image(f"{deployment}/{name}", how), aliases=(name,))
+            for name, how in beside.items()
+        ]
+        made = Workloads(items=(*program.items, *others))
+        secret = KEY.secret_for("workload digest")
         event = BuildSucceeded(
-            kind="application", service=self.id, environment=ENVIRONMENT, image=image
+            kind="application",
+            service=self.id,
+            environment=ENVIRONMENT,
+            workloads=tuple(shown(workload, secret) for workload in made.items),
+            sealed=await seal(self.world, f"{deployment}.1", to_json(made)),
         )
         return await fact(self.world, "build", deployment, event)
+
+    def _image(self, name: str, behaviour: Behaviour) -> BuiltImage:
+        image = BuiltImage(reference=f"sha256:{name}", node="node1", ports=(8080,))
+        self.swarm.behaviours[image.reference] = behaviour
+        return image
 
     async def deploy(
         self, deployment: str, behaviour: Behaviour | None = None, limits: Limits | None = None

@@ -12,7 +12,6 @@ from proxy_sync.edge.react import Edge
 from proxy_sync.routing.probes import NotLoaded
 from proxy_sync.routing.react import Routes
 from proxy_sync.settings import ProxySettings
-from slipway.contracts import labels
 from slipway.contracts.host import HostRouteAdded
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryLease
 from slipway.eventstore.store import EventStore
@@ -21,7 +20,7 @@ from slipway.runtime.engine import EngineMissing
 from slipway.runtime.reactor import Reactor, dead_letter
 
 from tests.simulation.platform import ENVIRONMENT, ORGANIZATION, SwarmTransport
-from tests.simulation.world import INSTANCE, Life, Seen, Swarm, World
+from tests.simulation.world import INSTANCE, Life, Seen, Swarm, World, made_for
 
 SETTINGS = ProxySettings(instance=INSTANCE)
 
@@ -101,8 +100,7 @@ class Traefik:
         for task in self._swarm.tasks.values():
             own = [entry["Addresses"][0].partition("/")[0] for entry in task["NetworksAttachments"]]
             if address in own and task["Status"]["State"] == "running":
-                marks = task["Spec"]["ContainerSpec"]["Labels"]
-                if marks[labels.DEPLOYMENT] in self.broken:
+                if made_for(task["Spec"]) in self.broken:
                     return Answer(502, True, "Bad Gateway")
                 return Answer(200, True, "hello")
         return Answer(502, True, "Bad Gateway")

@@ -8,14 +8,13 @@ from random import Random
 from typing import Any
 
 import pytest
-from slipway.contracts import labels
 from slipway.contracts.deployment import Limits
 from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.service import ServiceScaled
 
-from tests.simulation.platform import Site, deployer, edge, end, fact, routed
+from tests.simulation.platform import Site, deployer, edge, end, fact, routed, swarm_service
 from tests.simulation.proxy import Traefik, add_domain, proxy_sync
-from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
+from tests.simulation.world import Behaviour, Life, Swarm, World, made_for, virtual
 
 HOST = "day.example.org"
 BEHAVIOURS = (
@@ -42,7 +41,7 @@ class Day:
         """What was given up may meet the proxy's switch; what served never goes before it."""
         route = routed(self.world, self.site.id)
         served = self.site.ends(deployment) == ["rollout.succeeded"]
-        if served and route is not None and deployment in route.state.deployments:
+        if served and route is not None and swarm_service(deployment) in route.state.named:
             self.wrong.append(f"{deployment} was removed while it was routed to")
 
     async def deployers(self) -> None:
@@ -144,7 +143,7 @@ class Day:
         addresses = [
             entry["Addresses"][0].partition("/")[0]
             for task in self.swarm.tasks.values()
-            if task["Spec"]["ContainerSpec"]["Labels"][labels.DEPLOYMENT] == serving
+            if made_for(task["Spec"]) == serving
             and task["DesiredState"] == "running"
             and task["Status"]["State"] == "running"
             for entry in task["NetworksAttachments"]

@@ -16,9 +16,8 @@ from random import Random
 from typing import Any
 
 import structlog
-from slipway.contracts import labels
 from slipway.contracts.event import Event
-from slipway.eventstore.memory import MemoryStore
+from slipway.eventstore.memory import MemoryObjects, MemoryStore
 from slipway.eventstore.store import Commit, EventStore, OutcomeUnknown
 from slipway.kernel.envelope import Head, Meta, Subject
 
@@ -69,6 +68,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.passed
 
+    def run_in_executor(
+        self, executor: object, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """At once, and here: what a thread does takes no time that others could pass in."""
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
 
 class VirtualClock:
     """The loop's time as a clock; to sleep is to advance it."""
@@ -107,6 +117,8 @@ class World(MemoryStore):
     def __init__(self, latency: float = 0.001, chance: Random | None = None) -> None:
         super().__init__()
         self.clock = VirtualClock()
+        self.workloads = MemoryObjects()
+        """Those of each deployment, sealed, beside the log."""
         self.latency = latency
         self.away = False
         """No read of the log is answered."""
@@ -284,7 +296,7 @@ class Swarm:
         self.behaviours: dict[str, Behaviour] = {}
         """By image."""
         self.on_remove: Callable[[str], None] = lambda _: None
-        """Called with the deployment of a service that a process removes."""
+        """Called with what a process removes: see `made_for`."""
         self._numbers = itertools.count(1)
         self._watching: set[asyncio.Queue[dict[str, str]]] = set()
         self.printed = ["the last words"]
@@ -391,9 +403,9 @@ class Swarm:
         self._delete(next(id_ for id_, s in self.services.items() if s["Spec"]["Name"] == name))
 
     def releases(self) -> dict[str, int]:
-        """deployment → wanted replicas, of every service there is."""
+        """What each service there is was made for → its wanted replicas."""
         return {
-            service["Spec"]["Labels"][labels.DEPLOYMENT]: service["Spec"]["Mode"]["Replicated"][
+            made_for(service["Spec"]["TaskTemplate"]): service["Spec"]["Mode"]["Replicated"][
                 "Replicas"
             ]
             for service in self.services.values()
@@ -421,7 +433,7 @@ class Swarm:
             case ["POST", "services", id_, "update"]:
                 return self._update(id_, int(params["version"]), dict(data or {}))
             case ["DELETE", "services", id_]:
-                self.on_remove(self.services[id_]["Spec"]["Labels"][labels.DEPLOYMENT])
+                self.on_remove(made_for(self.services[id_]["Spec"]["TaskTemplate"]))
                 return self._delete(id_)
             case ["GET", "tasks"]:
                 filters = json.loads(params["filters"])
@@ -516,6 +528,12 @@ class Swarm:
         finally:
             self._watching.discard(queue)
         raise Away("the event stream ended")
+
+
+def made_for(template: Mapping[str, Any]) -> str:
+    """Of a task's specification: the deployment that it is of, or `<deployment>/<workload>` for a
+    workload which is not the main one. Each has an image of its own, called so."""
+    return template["ContainerSpec"]["Image"].removeprefix("sha256:")
 
 
 def _fits(marks: Mapping[str, str], params: Mapping[str, str]) -> bool:

@@ -16,10 +16,9 @@ from slipway.contracts.deployment import (
     Trigger,
 )
 from slipway.contracts.event import Event
-from slipway.contracts.rollout import Release, RolloutState
+from slipway.contracts.rollout import RolloutState
 from slipway.contracts.values import (
     ApplicationSettings,
-    BuiltImage,
     Failure,
     ImageSource,
     Specification,
@@ -28,11 +27,12 @@ from slipway.eventstore.memory import MemoryStore
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 from slipway.readmodel.model import Away, Page
+from slipway.testing.releases import BUILT as WORKLOADS
+from slipway.testing.releases import SEALED, release
 
 from tests.unit.api_gateway import newer
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-IMAGE = BuiltImage(reference="sha256:1")
 HERE: dict[str, Any] = {"kind": "application", "service": "s1", "environment": "e1"}
 LIMITS = Limits(queue=60, build=100, rollout=200, route=50)
 
@@ -53,18 +53,12 @@ def started(attempt: int = 1) -> BuildStarted:
     return BuildStarted(**HERE, attempt=attempt, deadline="2026-01-02T04:00:00Z")
 
 
-def release(deployment: str) -> Release:
-    return Release(
-        deployment=deployment, sequence=1, swarm_service="x", image=IMAGE, specification_digest=""
-    )
-
-
 def rolling(until: float, *, ready: bool = False, deployment: str = "d1") -> RolloutState:
     deadline = (AT + timedelta(seconds=until)).isoformat()
     return RolloutState(wanted=release(deployment), ready=ready, deadline=deadline)
 
 
-BUILT = BuildSucceeded(**HERE, image=IMAGE)
+BUILT = BuildSucceeded(**HERE, workloads=WORKLOADS, sealed=SEALED)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +153,7 @@ async def test_it_begins_with_what_the_views_hold():
     await request(store, "d2")
     found = open_deployments(store, Views(first.sequence, "d1"))
     assert [one.id for one in await found.of("s1")] == ["d1", "d2"]
-    live = DeploymentSucceeded(service="s1", kind="application", image=IMAGE)
+    live = DeploymentSucceeded(service="s1", kind="application")
     await append(store, "deployment", "d1", live, 1)
     assert [one.id for one in await found.of("s1")] == ["d2"]
 

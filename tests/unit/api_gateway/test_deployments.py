@@ -6,11 +6,10 @@ import pytest
 from api_gateway.deployments import domain
 from api_gateway.deployments.domain import DEPLOYMENT, AlreadyEnded, RequestStop, Stopped
 from slipway.contracts import deployment as facts
-from slipway.contracts.deployment import Limits, Trigger
+from slipway.contracts.deployment import Limits, Repeats, Trigger
 from slipway.contracts.event import Event
 from slipway.contracts.values import (
     ApplicationSettings,
-    BuiltImage,
     Failure,
     GitCommit,
     ImageSource,
@@ -24,7 +23,8 @@ SPECIFICATION = Specification(
     name="web", settings=ApplicationSettings(source=ImageSource(image="nginx"))
 )
 TRIGGER = Trigger(kind="manual")
-IMAGE, COMMIT = BuiltImage(reference="sha256:1"), GitCommit(hash="a" * 40)
+COMMIT = GitCommit(hash="a" * 40)
+REPEATS = Repeats(deployment="d0", whole=False)
 FAILURE = Failure(reason="build-failed", detail="it exited with 3", hint="look at the log")
 REQUESTED = facts.DeploymentRequested(
     kind="application",
@@ -47,9 +47,7 @@ LATE = Failure(
     hint="look at its log for the step that took long, and deploy again",
 )
 ENDS: dict[str, Event] = {
-    "succeeded": facts.DeploymentSucceeded(
-        kind="application", service="a1", image=IMAGE, commit=COMMIT
-    ),
+    "succeeded": facts.DeploymentSucceeded(kind="application", service="a1", commit=COMMIT),
     "failed": facts.DeploymentFailed(kind="application", service="a1", failure=FAILURE),
     "cancelled": facts.DeploymentCancelled(kind="application", service="a1"),
     "superseded": facts.DeploymentSuperseded(kind="application", service="a1"),
@@ -67,18 +65,18 @@ def test_it_is_requested_once():
 def test_what_is_asked_for_stands_in_the_request():
     command = domain.Request(
         "p1", "e1", "a1", SPECIFICATION, Trigger(kind="rollback", of="d0"),
-        image=IMAGE, commit=COMMIT, stops_earlier=True, limits=Limits(build=5.0),
+        repeats=REPEATS, commit=COMMIT, stops_earlier=True, limits=Limits(build=5.0),
     )  # fmt: skip
     (event,) = DEPLOYMENT.decide(command, DEPLOYMENT.initial)
     assert isinstance(event, facts.DeploymentRequested)
-    assert (event.image, event.commit, event.stops_earlier) == (IMAGE, COMMIT, True)
+    assert (event.repeats, event.commit, event.stops_earlier) == (REPEATS, COMMIT, True)
     assert event.limits.build == 5.0
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_it_ends_as_its_holder_says(end: str):
     command = {
-        "succeeded": domain.Succeed(IMAGE, COMMIT),
+        "succeeded": domain.Succeed(COMMIT),
         "failed": domain.Fail(FAILURE),
         "cancelled": Stopped(otherwise="cancelled"),
         "superseded": Stopped(),
@@ -105,7 +103,7 @@ def test_only_the_first_wish_to_stop_counts():
 
 def test_who_succeeded_before_it_heard_has_succeeded():
     given = Given(DEPLOYMENT, REQUESTED, stop_asked("cancelled"))
-    assert given.when(domain.Succeed(IMAGE, COMMIT)).then(ENDS["succeeded"]).phase == "succeeded"
+    assert given.when(domain.Succeed(COMMIT)).then(ENDS["succeeded"]).phase == "succeeded"
 
 
 def test_what_the_silent_holder_is_blamed_for_is_kept():
@@ -122,7 +120,7 @@ def test_what_the_silent_holder_is_blamed_for_is_kept():
 @pytest.mark.parametrize(
     "command",
     [
-        domain.Succeed(IMAGE, COMMIT),
+        domain.Succeed(COMMIT),
         domain.Fail(FAILURE),
         Stopped(),
         Stopped(otherwise="cancelled"),
@@ -141,7 +139,7 @@ def test_who_asks_by_hand_hears_that_it_has_ended(end: str):
 
 @pytest.mark.parametrize(
     "command",
-    [RequestStop("cancelled"), domain.Succeed(IMAGE, None), domain.Fail(FAILURE), Stopped()],
+    [RequestStop("cancelled"), domain.Succeed(None), domain.Fail(FAILURE), Stopped()],
 )
 def test_what_was_never_requested_does_not_end(command: Any):
     Given(DEPLOYMENT).when(command).refused(NotFound)

@@ -13,12 +13,15 @@ from slipway.contracts.event import Event
 from slipway.contracts.rollout import RolloutReady, RolloutStarted, RolloutState, RolloutSucceeded
 from slipway.contracts.route import RouteActivated, RouteState
 from slipway.contracts.values import BuiltImage, Failure, GitCommit, Step
+from slipway.contracts.workload import Built
 from slipway.eventstore import codec
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
+from slipway.testing.releases import BUILT as WORKLOADS
+from slipway.testing.releases import SEALED
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-IMAGE, COMMIT = BuiltImage(reference="sha256:1"), GitCommit(hash="a" * 40, message="Fix")
+COMMIT = GitCommit(hash="a" * 40, message="Fix")
 FAILURE = Failure(reason="build-failed", detail="it exited with 3", hint="look", lines=("oh",))
 
 
@@ -31,7 +34,7 @@ def at(seconds: float) -> str:
 def shown_document(phase: str = "open", ended: float = 0.0, **state: Any) -> dict[str, Any]:
     wanted = {
         "phase": phase, "project": "p1", "environment": "e1", "service": "a1", "stop": None,
-        "trigger": Trigger(kind="manual").model_dump(mode="json"), "image": None, "commit": None,
+        "trigger": Trigger(kind="manual").model_dump(mode="json"), "repeats": None, "commit": None,
         "failure": None, "limits": Limits().model_dump(mode="json"), **state,
     }  # fmt: skip
     return {
@@ -63,7 +66,8 @@ STARTED = commit(
 BUILT = commit(
     "build", "d1", 12,
     BuildSucceeded(
-        kind="application", service="a1", environment="e1", image=IMAGE, commit=COMMIT,
+        kind="application", service="a1", environment="e1", workloads=WORKLOADS,
+        sealed=SEALED, commit=COMMIT,
         steps=(
             Step(name="clone", started=at(2), ended=at(3.5)),
             Step(name="RUN make", started=at(4), ended=at(12), cached=True),
@@ -135,7 +139,7 @@ def test_what_comes_after_the_end_is_not_its_own():
         "deployment",
         "d1",
         22,
-        facts.DeploymentSucceeded(kind="application", service="a1", image=IMAGE),
+        facts.DeploymentSucceeded(kind="application", service="a1"),
     )
     again = commit("route", "a1", 500, RouteActivated(**OF, deployment="d1", state=RouteState()))
     before = folded(STARTED, BUILT, ROLLING, READY, ROUTED, ended)
@@ -168,12 +172,36 @@ def test_a_failure_is_shown_with_its_reason_and_what_to_do():
     assert shown.commit is not None
     assert shown.commit.message == "Fix"
     assert (shown.status, shown.ended_at, shown.sequence) == ("failed", at(10), 7)
-    assert shown.image is None
+    assert (shown.image, shown.workloads) == (None, [])
+
+
+def built(*workloads: Built) -> Deployment:
+    """Once its build has succeeded."""
+    event = BuildSucceeded(**OF, environment="e1", workloads=workloads, sealed=SEALED)
+    timeline = folded(STARTED, commit("build", "d1", 12, event))
+    return Deployment.model_validate(deployment(shown_document(), timeline, None))
+
+
+def test_what_it_runs_is_shown_by_workload():
+    program = Built(name="main", digest="x", image=BuiltImage(reference="sha256:1"), port=80)
+    database = Built(name="db", digest="y", image=BuiltImage(reference="postgres@sha256:2"))
+    alone = built(program)
+    assert alone.image == "sha256:1"
+    assert [each.model_dump() for each in alone.workloads] == [
+        {"name": "main", "image": "sha256:1"}
+    ]
+    both = built(program, database)
+    assert both.image is None, "there is no image of them all"
+    assert [(each.name, each.image) for each in both.workloads] == [
+        ("main", "sha256:1"),
+        ("db", "postgres@sha256:2"),
+    ]
 
 
 def test_one_that_was_just_requested_is_shown_without_a_timeline():
     shown = Deployment.model_validate(deployment(shown_document(stop="cancelled"), None, None))
     assert (shown.status, shown.stopping, shown.error) == ("queued", True, None)
+    assert (shown.image, shown.workloads) == (None, [])
     assert [step.name for step in shown.steps] == ["queue"]
 
 

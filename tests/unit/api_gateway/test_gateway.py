@@ -24,8 +24,7 @@ from api_gateway.request_context import KeyReused, RequestContext
 from api_gateway.services import domain as services
 from api_gateway.services.domain import SERVICE
 from api_gateway.settings import GatewaySettings
-from slipway.contracts.rollout import Release, RolloutState, RolloutSucceeded
-from slipway.contracts.values import BuiltImage
+from slipway.contracts.rollout import RolloutState, RolloutSucceeded
 from slipway.eventstore.memory import (
     MemoryDeadLetters,
     MemoryKeys,
@@ -42,6 +41,7 @@ from slipway.readmodel.memory import MemoryDocuments
 from slipway.readmodel.model import Away, Document, Progress
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
+from slipway.testing.releases import release
 
 from tests.unit.api_gateway.test_deployments import REQUEST
 from tests.unit.api_gateway.test_services import CREATE
@@ -291,15 +291,11 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
     before = (await gateway.view(Trees).of(ORGANIZATION)).environment(environment)
     assert before is not None
     assert before["services"][0]["status"] == "not deployed"
-    release = Release(
-        deployment="d1",
-        sequence=1,
-        swarm_service="s",
-        image=BuiltImage(reference="r"),
-        specification_digest="x",
-    )
     serving = RolloutSucceeded(
-        service=service, kind="application", deployment="d1", state=RolloutState(serving=release)
+        service=service,
+        kind="application",
+        deployment="d1",
+        state=RolloutState(serving=release("d1")),
     )
     at = Subject(ORGANIZATION, "rollout", service)
     meta = Meta("c1", gateway.clock.now(), Actor("service", "deployer"), "d1")

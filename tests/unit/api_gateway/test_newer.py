@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from api_gateway.deployments.request import image_of
+from api_gateway.deployments.request import repeated
 from api_gateway.projections import Heads
 from api_gateway.projects.tree import Runs, Tree, Wanted, service_status
+from slipway.contracts.deployment import Repeats
 from slipway.contracts.event import Event, Unknown
 from slipway.contracts.rollout import RolloutStarted, RolloutState
 from slipway.eventstore import codec
@@ -81,15 +82,27 @@ def test_only_what_runs_is_running(rollout: dict[str, Any], said: str):
     assert tree.services(Wanted(status=said), None, 10)[0] == ["s1"]  # pyright: ignore[reportArgumentType]
 
 
-async def test_an_image_that_a_newer_release_says_more_of_is_run_again():
-    image = {"reference": "sha256:1", "signed_by": "somebody"}
+async def test_what_a_newer_release_says_more_of_is_run_again():
+    workload = {"name": "main", "image": {"reference": "sha256:1", "signed_by": "x"}, "jobs": 1}
 
     class Documents:
         async def get(self, *_: str) -> dict[str, Any]:
-            return {"image": image, "commit": {"hash": "a" * 40, "signed_by": "somebody"}}
+            return {"workloads": [workload], "commit": {"hash": "a" * 40, "signed_by": "somebody"}}
 
-    found = {"_id": "d1", "state": {"image": None, "commit": None}}
-    built, source = await image_of(Documents(), found)  # pyright: ignore[reportArgumentType]
-    assert built is not None
+    found = {"_id": "d1", "state": {"commit": None}}
+    again = await repeated(Documents(), found, whole=False)  # pyright: ignore[reportArgumentType]
+    assert again is not None
+    repeats, source = again
+    assert repeats == Repeats(deployment="d1", whole=False)
     assert source is not None
-    assert (built.reference, source.hash) == ("sha256:1", "a" * 40)
+    assert source.hash == "a" * 40
+
+
+@pytest.mark.parametrize("timeline", [None, {"marks": {}}, {"workloads": []}])
+async def test_what_was_never_built_is_not_run_again(timeline: dict[str, Any] | None):
+    class Documents:
+        async def get(self, *_: str) -> dict[str, Any] | None:
+            return timeline
+
+    found = {"_id": "d1", "state": {"commit": None}}
+    assert await repeated(Documents(), found, whole=True) is None  # pyright: ignore[reportArgumentType]

@@ -20,9 +20,11 @@ from slipway.contracts.values import (
     Build,
     BuiltImage,
     Failure,
+    Runtime,
     Source,
     Specification,
 )
+from slipway.contracts.workload import Workloads
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 
 from tests.simulation.world import VirtualClock
@@ -116,10 +118,12 @@ class Played:
     logs: MemoryLogs = field(default_factory=MemoryLogs)
 
     def job(self, source: Source, build: Build | None = None, **more: Any) -> Job:
-        settings = ApplicationSettings(source=source, build=build)
+        settings = ApplicationSettings(
+            source=source, build=build, runtime=more.pop("runtime", Runtime())
+        )
         requested = DeploymentRequested(
             project="p", environment="e", service="a1", kind="application",
-            trigger=Trigger(kind="manual"), image=more.pop("image", None),
+            trigger=Trigger(kind="manual"),
             specification=Specification(name="web", settings=settings),
         )  # fmt: skip
         clock = VirtualClock()
@@ -139,6 +143,14 @@ class Played:
 
     def left(self) -> list[Path]:
         return list(self.root.iterdir())
+
+
+async def image_of(job: Job) -> BuiltImage:
+    """What the only workload runs of a build that ends well."""
+    made = await work(job)
+    assert isinstance(made, Workloads)
+    (program,) = made.items
+    return program.image
 
 
 async def why(job: Job) -> Failure:

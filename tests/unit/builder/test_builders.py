@@ -15,7 +15,7 @@ from slipway.contracts import values
 from slipway.contracts.values import Build, BuiltImage, DockerfileBuild, GitSource, StaticBuild
 from slipway.runtime.engine import EngineAway
 
-from tests.unit.builder.parts import BUILT, Played, cancelled, why
+from tests.unit.builder.parts import BUILT, Played, cancelled, image_of, why
 
 SOURCE = GitSource(url="http://140.82.121.4/shop/app.git")
 KINDS: list[tuple[Build, dict[str, str]]] = [
@@ -74,14 +74,16 @@ def test_every_kind_is_held_to_it():
 
 
 @each
-async def test_it_makes_an_image_that_the_deployment_owns(played: Played, wanted: Build):
+async def test_it_makes_an_image_that_its_service_owns(played: Played, wanted: Build):
     job = played.job(SOURCE, wanted)
-    assert (await work(job)).reference == BUILT
+    assert (await image_of(job)).reference == BUILT
     assert job.built
     argv = arguments(played)
     assert options(argv, "--tag") == ["slipway/a1:d1"]
-    assert "slipway.deployment=d1" in options(argv, "--label")
-    assert "slipway.org=org" in options(argv, "--label")
+    told = options(argv, "--label")
+    assert set(told) == {"slipway.instance=slipway", "slipway.org=org", "slipway.service=a1"}, (
+        "nothing of the deployment: what is built of the same is the same"
+    )
     assert played.left() == []
 
 

@@ -196,6 +196,8 @@ OTHERS: dict[str, tuple[Failure, str]] = {
     "folder-missing": (failures.folder_missing("web"), "no folder web"),
     "image-pull-failed": (failures.image_unavailable("nope:1", "manifest unknown"), "nope:1"),
     "image-missing": (failures.image_missing("sha256:1"), "sha256:1"),
+    "nothing-to-repeat": (failures.nothing_to_repeat("d0"), "deployment d0"),
+    "workloads-too-large": (failures.workloads_too_large(4194305, 4194304), "4194305 bytes"),
     "build-timeout": (failures.timed_out(1800), "1800 s"),
     "git-silent": (failures.git_silent(URL, 60), "60 s"),
     "internal-error": (failures.unforeseen(KeyError("x"), "d1"), "KeyError"),

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from builder.build.failures import BuildError
 from builder.build.job import Job
+from builder.build.react import Made
 from slipway.contracts.build import BuildFailed, BuildSucceeded
 from slipway.contracts.deployment import DeploymentFailed, Limits
 from slipway.contracts.values import BuiltImage, Sealed, Variable
@@ -20,6 +21,7 @@ from tests.unit.builder.yard import (
     PULLED,
     STEPS,
     Yard,
+    made,
     running,
     service,
 )
@@ -33,7 +35,8 @@ async def test_a_request_is_built_once_and_told_whole(yard: Yard):
         await asyncio.sleep(60)
     assert yard.told() == ["started 1", "succeeded"]
     assert isinstance(outcome, BuildSucceeded)
-    assert (outcome.image, outcome.commit, outcome.steps) == (IMAGE, COMMIT, STEPS)
+    assert [(built.name, built.image) for built in outcome.workloads] == [("main", IMAGE)]
+    assert (outcome.commit, outcome.steps, outcome.built) == (COMMIT, STEPS, True)
     assert await yard.said() == ["working"]
     assert b"working" in (await yard.archive.get("d1") or b"")
 
@@ -114,7 +117,7 @@ async def test_a_stop_that_comes_too_late_changes_nothing(yard: Yard):
 
 @virtual
 async def test_a_failure_is_told_with_what_was_reached(yard: Yard):
-    async def play(work: Job) -> BuiltImage:
+    async def play(work: Job) -> Made:
         work.commit, work.done = COMMIT, STEPS
         raise BuildError(FAILURE)
 
@@ -155,10 +158,10 @@ async def test_secrets_are_hidden_in_what_it_says(yard: Yard):
     at = place(ORGANIZATION, "service", "KEY")
     sealed = seal(PAIR.public, ORGANIZATION, "hunter2", at)
 
-    async def play(work: Job) -> BuiltImage:
+    async def play(work: Job) -> Made:
         work.log.say(f"KEY is {work.variables['KEY']}, URL is {work.variables['URL']}")
         assert work.secret_names == {"KEY"}
-        return IMAGE
+        return made()
 
     yard.play = play
     variables = (
@@ -195,10 +198,10 @@ async def test_builds_of_one_service_are_one_after_another(yard: Yard):
 
 @virtual
 async def test_an_unexpected_error_is_tried_again(yard: Yard):
-    async def play(work: Job) -> BuiltImage:
+    async def play(work: Job) -> Made:
         if len(yard.works) == 1:
             raise RuntimeError("nobody thought of that")
-        return IMAGE
+        return made()
 
     yard.play = play
     async with running(yard):
@@ -240,10 +243,10 @@ async def test_an_older_attempt_can_say_nothing_more(yard: Yard, older_is_first:
     """The first builder was only paused, and comes back while the second builds."""
     gates = [asyncio.Event(), asyncio.Event()]
 
-    async def play(work: Job) -> BuiltImage:
+    async def play(work: Job) -> Made:
         attempt = len(yard.works)
         await gates[attempt - 1].wait()
-        return IMAGE.model_copy(update={"reference": f"sha256:{attempt}"})
+        return made(BuiltImage(reference=f"sha256:{attempt}"))
 
     yard.play = play
     commit = await yard.request("d1")
@@ -258,7 +261,8 @@ async def test_an_older_attempt_can_say_nothing_more(yard: Yard, older_is_first:
     assert yard.told() == ["started 1", "started 2", "succeeded"]
     outcome = yard.world.events("build", "d1")[-1]
     assert isinstance(outcome, BuildSucceeded)
-    assert outcome.image.reference == "sha256:2"
+    assert outcome.workloads[0].image.reference == "sha256:2"
+    assert outcome.sealed.name == "d1.2"
 
 
 # -- death ----------------------------------------------------------------------------------------

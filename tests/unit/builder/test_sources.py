@@ -5,14 +5,13 @@ from typing import Any, get_args
 
 import orjson
 import pytest
-from builder.build.job import Job
 from builder.build.work import work
 from builder.sources import source_of
 from slipway.contracts import values
 from slipway.contracts.values import BuiltImage, GitSource, ImageSource, Source
 from slipway.runtime.engine import EngineAway, EngineRefused
 
-from tests.unit.builder.parts import BUILT, HASH, Played, cancelled, why
+from tests.unit.builder.parts import BUILT, HASH, Played, cancelled, image_of, why
 
 URL = "http://140.82.121.4/shop/app.git"
 IMAGE = BuiltImage(reference="nginx@sha256:1", source="nginx:1")
@@ -154,7 +153,7 @@ async def test_branches_that_are_there_are_offered(played: Played):
 async def test_the_newest_of_the_name_runs(played: Played):
     played.engine.here["nginx:1"] = IMAGE.model_copy(update={"reference": "nginx@sha256:0"})
     job = played.job(ImageSource(image="nginx:1"))
-    assert await work(job) == IMAGE
+    assert await image_of(job) == IMAGE
     assert not job.built
 
 
@@ -168,14 +167,14 @@ async def test_without_a_tag_it_is_the_latest(played: Played, name: str, pulled:
 
 async def test_one_that_is_only_here_is_not_pulled(played: Played):
     played.engine.here["nginx:1"] = LOCAL
-    assert await work(played.job(ImageSource(image="nginx:1"))) == LOCAL
+    assert await image_of(played.job(ImageSource(image="nginx:1"))) == LOCAL
     assert played.engine.pulled == []
 
 
 async def test_without_the_registry_the_one_that_is_here_runs(played: Played):
     played.engine.here["nginx:1"] = IMAGE
     played.engine.refuses = EngineRefused("no route to host")
-    assert await work(played.job(ImageSource(image="nginx:1"))) == IMAGE
+    assert await image_of(played.job(ImageSource(image="nginx:1"))) == IMAGE
 
 
 async def test_without_the_registry_and_without_an_image(played: Played):
@@ -183,21 +182,3 @@ async def test_without_the_registry_and_without_an_image(played: Played):
     failure = await why(played.job(ImageSource(image="nginx:1")))
     assert failure.reason == "image-pull-failed"
     assert "manifest unknown" in failure.detail
-
-
-def repeated(played: Played, image: BuiltImage) -> Job:
-    return played.job(GitSource(url=URL), image=image)
-
-
-async def test_what_ran_before_is_pulled_again_by_its_digest(played: Played):
-    played.engine.registry[IMAGE.reference] = IMAGE
-    assert await work(repeated(played, IMAGE)) == IMAGE
-    assert played.programs.ran == []
-
-
-@pytest.mark.parametrize("image", [IMAGE, LOCAL])
-async def test_what_ran_before_and_is_gone(played: Played, image: BuiltImage):
-    assert (await why(repeated(played, image))).reason == "image-missing"
-    played.engine.refuses = EngineRefused("denied")
-    reason = (await why(repeated(played, image))).reason
-    assert reason == ("image-missing" if image is LOCAL else "image-pull-failed")

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 from builder.build.job import Job
-from builder.build.react import key
+from builder.build.react import Made, key
 from slipway.contracts.build import BuildFailed, BuildStarted
 from slipway.contracts.deployment import Limits
 from slipway.contracts.event import NewerRelease
 from slipway.contracts.logs import LogLine
-from slipway.contracts.values import BuiltImage, Variable
+from slipway.contracts.values import Variable
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 from slipway.runtime.reactor import NoFact
 
 from tests.simulation.platform import end, fact, newer
 from tests.simulation.world import Life, virtual
-from tests.unit.builder.yard import IMAGE, Yard, running, service
+from tests.unit.builder.yard import Yard, made, running, service
 
 
 def failure(outcome: Any) -> Any:
@@ -25,7 +25,7 @@ def failure(outcome: Any) -> Any:
     return outcome.failure
 
 
-async def broken(_: Job) -> BuiltImage:
+async def broken(_: Job) -> Made:
     raise RuntimeError("the secret is hunter2")
 
 
@@ -46,8 +46,8 @@ async def test_an_error_that_nobody_thought_of_ends_the_build(yard: Yard):
 
 @virtual
 async def test_the_next_deployment_of_the_service_goes_on(yard: Yard):
-    async def play(job: Job) -> BuiltImage:
-        return await broken(job) if job.deployment == "d1" else IMAGE
+    async def play(job: Job) -> Made:
+        return await broken(job) if job.deployment == "d1" else made()
 
     yard.play = play
     async with running(yard):
@@ -59,7 +59,7 @@ async def test_the_next_deployment_of_the_service_goes_on(yard: Yard):
 
 @virtual
 async def test_a_time_out_of_its_own_is_not_the_builds_deadline(yard: Yard):
-    async def play(_: Job) -> BuiltImage:
+    async def play(_: Job) -> Made:
         raise TimeoutError
 
     yard.play = play

@@ -1,19 +1,21 @@
 """A builder over the log in memory, in virtual time; the work itself is played."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from builder.build.job import Job
-from builder.build.react import Builds, key
+from builder.build.react import Builds, Made, key
 from builder.settings import BuilderSettings
-from slipway.contracts.build import BuildStarted
+from slipway.contracts.build import BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import (
     DeploymentRequested,
     DeploymentStopRequested,
     Limits,
+    Repeats,
     Trigger,
 )
 from slipway.contracts.logs import build_subject
@@ -30,12 +32,13 @@ from slipway.contracts.values import (
     Step,
     Variable,
 )
+from slipway.contracts.workload import MAIN, Workload, Workloads, from_json
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryLogs, MemoryObjects
 from slipway.eventstore.store import Commit, EventStore
 from slipway.runtime.reactor import Reactor, dead_letter
 from slipway.sealing import Opener
 
-from tests.simulation.platform import MASTER, ORGANIZATION, end, fact, wrapped_key
+from tests.simulation.platform import KEY, MASTER, ORGANIZATION, end, fact, wrapped_key
 from tests.simulation.world import INSTANCE, Life, Seen, World
 
 IMAGE = BuiltImage(reference="sha256:1", node="node1")
@@ -44,7 +47,12 @@ STEPS = (Step(name="clone", started="a", ended="b"),)
 FAILURE = Failure(reason="build-failed", detail="it broke", hint="mend it")
 GIT, PULLED = GitSource(url="https://git.example/a.git"), ImageSource(image="web:1")
 
-type Play = Callable[[Job], Awaitable[BuiltImage]]
+
+def made(image: BuiltImage = IMAGE, **more: Any) -> Workloads:
+    return Workloads(items=(Workload(name=MAIN, image=image, **more),))
+
+
+type Play = Callable[[Job], Awaitable[Made]]
 
 
 @dataclass
@@ -59,7 +67,7 @@ class Yard:
     seconds: float = 5.0
     play: Play | None = None
 
-    async def work(self, work: Job) -> BuiltImage:
+    async def work(self, work: Job) -> Made:
         self.works.append(work)
         work.log.say("working")
         try:
@@ -67,7 +75,7 @@ class Yard:
                 return await self.play(work)
             await asyncio.sleep(self.seconds)
             work.commit, work.done, work.built = COMMIT, STEPS, True
-            return IMAGE
+            return made()
         finally:
             self.ended.append(work.deployment)
 
@@ -79,6 +87,7 @@ class Yard:
         source: Source = GIT,
         limits: Limits | None = None,
         variables: tuple[Variable, ...] = (),
+        repeats: Repeats | None = None,
     ) -> Commit:
         scoped = ScopedVariables(scope="service", items=variables)
         event = DeploymentRequested(
@@ -88,12 +97,20 @@ class Yard:
                 name="web", settings=ApplicationSettings(source=source), variables=(scoped,)
             ),
             limits=limits or Limits(),
+            repeats=repeats,
         )  # fmt: skip
         return await fact(self.world, "deployment", deployment, event)
 
     async def stop(self, deployment: str) -> Commit:
         event = DeploymentStopRequested(kind="application", service="a1", reason="cancelled")
         return await fact(self.world, "deployment", deployment, event)
+
+    async def opened(self, outcome: BuildSucceeded) -> Workloads:
+        """What lies sealed where the outcome says."""
+        data = await self.world.workloads.get(outcome.sealed.name)
+        assert data is not None
+        assert hashlib.sha256(data).hexdigest() == outcome.sealed.hash
+        return from_json(KEY.open_object(data, outcome.sealed.name))
 
     def told(self, deployment: str = "d1") -> list[str]:
         return [
@@ -119,8 +136,8 @@ class Yard:
         opener = Opener(MASTER.private, wrapped_key)
         unused: Any = None  # the work is played
         return Builds(
-            store or Seen(self.world, life), self.logs, self.archive, unused, unused, opener,
-            self.world.clock, settings, self.work,
+            store or Seen(self.world, life), self.logs, self.archive, self.world.workloads, unused,
+            unused, opener, self.world.clock, settings, self.work,
         )  # fmt: skip
 
 

@@ -4,8 +4,8 @@ stands still."""
 import asyncio
 
 import pytest
-from slipway.contracts.rollout import Release, RolloutScaled, RolloutState
-from slipway.contracts.values import BuiltImage
+from slipway.contracts.rollout import RolloutScaled, RolloutState
+from slipway.testing.releases import release
 
 from tests.simulation.platform import ENVIRONMENT, Site, deployer, edge, end, fact
 from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
@@ -59,11 +59,8 @@ async def test_a_look_reads_only_what_came_since():
 async def stopped(world: World, swarm: Swarm, count: int) -> None:
     """So many services which are stopped, as the log and the engine have them."""
     for site in await sites(world, swarm, count):
-        release = Release(
-            deployment=f"d-{site.id}", sequence=1, swarm_service=f"sim-{site.name}",
-            image=BuiltImage(reference="sha256:1"), specification_digest="x",
-        )  # fmt: skip
-        state = RolloutState(environment=ENVIRONMENT, serving=release, stopped=True, highest=1)
+        serving = release(f"d-{site.id}")
+        state = RolloutState(environment=ENVIRONMENT, serving=serving, stopped=True, highest=1)
         await fact(world, "rollout", site.id, RolloutScaled(state=state, **site.told))
 
 

@@ -5,18 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from deployer.rollout import domain
 from slipway.contracts.deployment import Limits
-from slipway.contracts.rollout import Pending, Release, RolloutState, Task
-from slipway.contracts.values import BuiltImage
+from slipway.contracts.rollout import Pending, RolloutState, Task
+from slipway.testing.releases import release
 
 ONE, TWO = Pending(deployment="d1", sequence=10), Pending(deployment="d2", sequence=20)
-
-
-def release(pending: Pending) -> Release:
-    image = BuiltImage(reference="sha256:1")
-    return Release(
-        deployment=pending.deployment, sequence=pending.sequence, swarm_service="s", image=image,
-        specification_digest="x",
-    )  # fmt: skip
+FIRST, SECOND = release("d1", 10), release("d2", 20)
+TASK = Task(id="t", workload="main", address="10.0.0.2")
 
 
 def test_each_deployment_is_queued_once():
@@ -31,8 +25,8 @@ def test_each_deployment_is_queued_once():
 
 def test_what_runs_or_was_removed_is_not_queued():
     for state in (
-        RolloutState(serving=release(ONE)),
-        RolloutState(wanted=release(ONE)),
+        RolloutState(serving=FIRST),
+        RolloutState(wanted=FIRST),
         RolloutState(removed=True),
     ):
         assert domain.queued(state, ONE, "env") is None
@@ -40,34 +34,34 @@ def test_what_runs_or_was_removed_is_not_queued():
 
 def test_a_rollout_from_queue_to_serving():
     state = RolloutState(queue=(ONE, TWO), replicas=3, stopped=True)
-    state = domain.started(state, ONE, release(ONE), "soon")
+    state = domain.started(state, ONE, FIRST, "soon")
     assert state.queue == (TWO,)
-    assert (state.wanted, state.highest, state.deadline) == (release(ONE), 10, "soon")
-    state = domain.ready(state, (Task(id="t", address="10.0.0.2"),), "now", "later")
+    assert (state.wanted, state.highest, state.deadline) == (FIRST, 10, "soon")
+    state = domain.ready(state, (TASK,), "now", "later")
     assert (state.ready, state.ready_at, state.deadline) == (True, "now", "later")
     assert [task.id for task in state.tasks] == ["t"]
     state = domain.succeeded(state, 3)
-    assert (state.serving, state.wanted, state.stopped) == (release(ONE), None, False)
+    assert (state.serving, state.wanted, state.stopped) == (FIRST, None, False)
     assert (state.ready, state.deadline, state.queue) == (False, None, (TWO,))
 
 
 def test_one_that_is_given_up_leaves_what_serves():
     state = RolloutState(
-        serving=release(ONE), wanted=release(TWO), highest=20, ready=True, deadline="soon",
-        tasks=(Task(id="t", address="10.0.0.2"),), queue=(Pending(deployment="d3", sequence=30),),
+        serving=FIRST, wanted=SECOND, highest=20, ready=True, deadline="soon",
+        tasks=(TASK,), queue=(Pending(deployment="d3", sequence=30),),
     )  # fmt: skip
     after = domain.given_up(state)
-    assert after == RolloutState(serving=release(ONE), highest=20, queue=state.queue)
+    assert after == RolloutState(serving=FIRST, highest=20, queue=state.queue)
 
 
 def test_the_next_start_forgets_the_former_tasks():
-    state = RolloutState(queue=(TWO,), ready=True, tasks=(Task(id="t", address="10.0.0.2"),))
-    after = domain.started(state, TWO, release(TWO), "soon")
+    state = RolloutState(queue=(TWO,), ready=True, tasks=(TASK,))
+    after = domain.started(state, TWO, SECOND, "soon")
     assert (after.ready, after.tasks) == (False, ())
 
 
 def test_a_dropped_one_leaves_the_queue_only():
-    state = RolloutState(serving=release(ONE), queue=(ONE, TWO), highest=10)
+    state = RolloutState(serving=FIRST, queue=(ONE, TWO), highest=10)
     after = domain.dropped(state, TWO)
     assert after == state.model_copy(update={"queue": (ONE,)})
 
@@ -88,11 +82,11 @@ def test_a_phase_ends_at_the_latest_with_the_time_of_the_whole(requested_ago: in
     ("state", "rests"),
     [
         (RolloutState(), True),
-        (RolloutState(serving=release(ONE)), False),
-        (RolloutState(serving=release(ONE), stopped=True), True),
-        (RolloutState(serving=release(ONE), stopped=True, queue=(TWO,)), False),
-        (RolloutState(wanted=release(ONE)), False),
-        (RolloutState(serving=release(ONE), removed=True), True),
+        (RolloutState(serving=FIRST), False),
+        (RolloutState(serving=FIRST, stopped=True), True),
+        (RolloutState(serving=FIRST, stopped=True, queue=(TWO,)), False),
+        (RolloutState(wanted=FIRST), False),
+        (RolloutState(serving=FIRST, removed=True), True),
     ],
 )
 def test_what_rests(state: RolloutState, rests: bool):
@@ -100,7 +94,7 @@ def test_what_rests(state: RolloutState, rests: bool):
 
 
 def test_a_failed_one_is_forgotten_wherever_it_was():
-    state = RolloutState(wanted=release(ONE), queue=(TWO,), ready=True)
+    state = RolloutState(wanted=FIRST, queue=(TWO,), ready=True)
     assert domain.failed(state, "d1").wanted is None
     assert domain.failed(state, "d1").queue == (TWO,)
     assert domain.failed(state, "d2") == state.model_copy(update={"queue": ()})

@@ -1,10 +1,11 @@
-"""The engine's words for a task, as a rollout sees it."""
+"""The engine's words for a task and a Swarm service, as a rollout sees them."""
 
 from typing import Any
 
 import pytest
-from deployer.adapters.engine import task_view
-from deployer.rollout.domain import TaskView
+from deployer.adapters.engine import release_view, task_view
+from deployer.rollout.domain import SwarmServiceView, TaskView
+from slipway.contracts import labels
 
 CONTAINER = {"ContainerID": "c1", "ExitCode": 0}
 
@@ -70,3 +71,27 @@ def test_one_that_was_never_placed():
 
 def test_an_address_of_another_network_is_none():
     assert task_view(task("running"), "third").address == ""
+
+
+def swarm_service(**lacks: object) -> dict[str, Any]:
+    marks = {labels.WORKLOAD: "db", labels.RELEASE: "slipway-db-0123"}
+    spec = {"Name": "renamed", "Labels": marks, "Mode": {"Replicated": {"Replicas": 2}}}
+    return {"ID": "s1", "Version": {"Index": 7}, "Spec": spec | lacks}
+
+
+def test_a_swarm_service_of_a_release_is_known_by_its_labels():
+    found = release_view(swarm_service())
+    assert found == SwarmServiceView("s1", "slipway-db-0123", "db", 2, 7)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"Labels": {labels.WORKLOAD: "db"}},
+        {"Labels": {labels.RELEASE: "slipway-db-0123"}},
+        {"Mode": {"ReplicatedJob": {}}},
+    ],
+)
+def test_a_swarm_service_that_is_no_release(other: dict[str, Any]):
+    with pytest.raises(KeyError):
+        release_view(swarm_service(**other))

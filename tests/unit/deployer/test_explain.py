@@ -61,12 +61,12 @@ def test_every_reason_is_stable_and_has_a_next_step():
         for failure in (
             explain.unhealthy("/ answered 500"),
             explain.no_route(),
-            explain.secrets_unreadable("KEY"),
+            explain.workloads_unreadable("no key"),
             explain.refused("no"),
             explain.never_ready([]),
         )
     }
     assert set(reasons) == {
-        "unhealthy", "route-timeout", "secrets-unreadable", "engine-refused", "rollout-timeout",
+        "unhealthy", "route-timeout", "workloads-unreadable", "engine-refused", "rollout-timeout",
     }  # fmt: skip
     assert all(reasons.values())

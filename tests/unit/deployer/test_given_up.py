@@ -12,7 +12,7 @@ from slipway.contracts.values import Failure
 from slipway.eventstore.codec import to_bytes
 from slipway.kernel.envelope import NOTHING, Actor, Meta
 
-from tests.simulation.platform import Site, deployer, edge, end, platform
+from tests.simulation.platform import Site, deployer, edge, end, platform, swarm_service
 from tests.simulation.world import Behaviour, Life, Refuses, Swarm, World, virtual
 
 
@@ -43,7 +43,7 @@ class Faulty(Swarm):
 
 @virtual
 async def test_what_nobody_foresaw_ends_the_deployment_and_no_other():
-    swarm = Faulty("services/create sim-bad")
+    swarm = Faulty(f"services/create {swarm_service('d1', service='service-2')}")
     async with platform(swarm=swarm) as site:
         bad = Site(site.world, swarm, "service-2", "bad")
         await bad.create()
@@ -192,11 +192,11 @@ async def test_a_release_whose_labels_somebody_took_is_not_made_again_for_ever()
         await site.ended("d1")
         (release,) = site.swarm.services.values()
         release["Spec"]["Labels"] = dict(release["Spec"]["Labels"])
-        taken = release["Spec"]["Labels"].pop(labels.DEPLOYMENT)
+        taken = release["Spec"]["Labels"].pop(labels.RELEASE)
         await asyncio.sleep(300)
         assert site.world.events("drift", site.id) == []
         assert site.swarm.asked["POST services/create"] < 60
-        release["Spec"]["Labels"][labels.DEPLOYMENT] = taken
+        release["Spec"]["Labels"][labels.RELEASE] = taken
         await site.deploy("d2")
         assert await site.ended("d2") == "rollout.succeeded"
 

@@ -7,8 +7,8 @@ import pytest
 from deployer.app import giving_up, key, reaction
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.event import NewerRelease, Unknown
-from slipway.contracts.values import BuiltImage
 from slipway.runtime.reactor import NoFact
+from slipway.testing.releases import BUILT, SEALED
 
 from tests.simulation.platform import Site, deployer, end, fact, newer, platform, route_event
 from tests.simulation.world import Life, Swarm, World, virtual
@@ -62,10 +62,10 @@ async def test_of_a_route_that_cant_be_read_nothing_is_taken_away():
 @virtual
 async def test_a_build_that_cant_be_read_is_not_passed_over():
     site = Site(World(), Swarm())
-    image = BuiltImage(reference="sha256:1")
     built = BuildSucceeded(
-        kind="application", service=site.id, environment="environment-1", image=image
-    )
+        kind="application", service=site.id, environment="environment-1", workloads=BUILT,
+        sealed=SEALED,
+    )  # fmt: skip
     commit = await fact(site.world, "build", "d1", newer(built))
     unused: Any = None
     assert key(commit) == "d1"

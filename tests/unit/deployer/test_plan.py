@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from deployer.rollout import explain
-from deployer.rollout.domain import Phase, ReleaseView, TaskView, View
+from deployer.rollout.domain import Phase, SwarmServiceView, TaskView, View
 from deployer.rollout.plan import (
     IDLE,
     SOON,
@@ -30,28 +30,36 @@ from deployer.rollout.plan import (
 )
 from slipway.contracts.rollout import Pending, Release, RolloutState, Task
 from slipway.contracts.route import Refusal, RouteState
-from slipway.contracts.values import BuiltImage, Failure
+from slipway.contracts.values import Failure
+from slipway.testing.releases import release
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PAST, FUTURE = "2026-01-01T11:59:59.000Z", "2026-01-01T12:10:00.000Z"
-
-
-def release(name: str, sequence: int) -> Release:
-    return Release(
-        deployment=name,
-        sequence=sequence,
-        swarm_service=f"web-{name}",
-        image=BuiltImage(reference="sha256:1"),
-        specification_digest="s",
-    )
 
 
 def task(name: str = "t1", phase: Phase = "running", **more: Any) -> TaskView:
     return TaskView(name, phase, address="10.0.0.5" if phase == "running" else "", **more)
 
 
-def on_engine(name: str, *tasks: TaskView, replicas: int = 1) -> ReleaseView:
-    return ReleaseView(f"id-{name}", f"web-{name}", name, replicas, 7, tasks)
+def ready(*tasks: tuple[str, str]) -> Ready:
+    """Of (task, workload)."""
+    return Ready(tuple(Task(id=id_, workload=of, address="10.0.0.5") for id_, of in tasks))
+
+
+def on_engine(
+    name: str, *tasks: TaskView, replicas: int = 1, workload: str = "main"
+) -> SwarmServiceView:
+    return SwarmServiceView(f"id-{name}", f"s-{name}", workload, replicas, 7, tasks)
+
+
+def by_name(*views: SwarmServiceView) -> dict[str, SwarmServiceView]:
+    return {view.name: view for view in views}
+
+
+def beside(main: Release) -> Release:
+    """The same with a second workload, `db`."""
+    db = main.main.model_copy(update={"name": "db", "swarm_service": f"s-{main.deployment}-db"})
+    return main.model_copy(update={"workloads": (main.main, db)})
 
 
 OLD, NEW = release("d1", 10), release("d2", 20)
@@ -62,14 +70,15 @@ IMPOSSIBLE = Failure(reason="engine-refused", detail="no such limit")
 
 
 def route(event: str, of: str | None, *releases: str, attempt: int = 1) -> dict[str, Any]:
-    state = RouteState(deployment=of, attempt=attempt, deployments=releases)
+    named = tuple(f"s-{name}" for name in releases)
+    state = RouteState(deployment=of, attempt=attempt, served=named[:1], named=named)
     return {"route": state, "route_event": event}
 
 
 def refused(deployment: str, attempt: int = 1) -> dict[str, Any]:
     """d1 is routed; another release was not."""
     refusal = Refusal(deployment=deployment, attempt=attempt, failure=FAILED)
-    state = RouteState(deployment="d1", attempt=1, deployments=("d1",), refused=refusal)
+    state = OLD_ROUTE["route"].model_copy(update={"refused": refusal})
     return {"route": state, "route_event": "route.failed"}
 
 
@@ -83,14 +92,13 @@ MANY = tuple(Pending(deployment=f"e{number}", sequence=number) for number in ran
 def idle(**more: Any) -> View:
     """d1 serves; nothing else is going on."""
     state = RolloutState(serving=OLD, highest=10)
-    return replace(View(NOW, state, releases={"d1": ON_OLD}, **OLD_ROUTE), **more)
+    return replace(View(NOW, state, there=by_name(ON_OLD), **OLD_ROUTE), **more)
 
 
-def rolling(*releases: ReleaseView, ready: bool = False, **more: Any) -> View:
+def rolling(*there: SwarmServiceView, ready: bool = False, **more: Any) -> View:
     """d1 serves, d2 is being rolled out."""
     state = RolloutState(serving=OLD, wanted=NEW, highest=20, ready=ready, deadline=FUTURE)
-    found = {item.deployment: item for item in (ON_OLD, *releases)}
-    return replace(View(NOW, state, releases=found, **OLD_ROUTE), **more)
+    return replace(View(NOW, state, there=by_name(ON_OLD, *there), **OLD_ROUTE), **more)
 
 
 def state_of(view: View, **more: Any) -> View:
@@ -100,6 +108,23 @@ def state_of(view: View, **more: Any) -> View:
 def queue(*items: tuple[str, int], highest: int = 10, **more: Any) -> View:
     waiting = tuple(Pending(deployment=name, sequence=number) for name, number in items)
     return replace(state_of(idle(), queue=waiting, highest=highest), **more)
+
+
+OLD_2, NEW_2 = beside(OLD), beside(NEW)
+OLD_DB, NEW_DB = OLD_2.workloads[1], NEW_2.workloads[1]
+ON_OLD_DB = on_engine("d1-db", task("t0"), workload="db")
+ON_NEW_DB = on_engine("d2-db", task("t3"), workload="db")
+DB_STARTING = on_engine("d2-db", task("t3", "starting"), workload="db")
+
+
+def idle_2(*there: SwarmServiceView, **more: Any) -> View:
+    """d1 serves, with two workloads."""
+    return state_of(idle(there=by_name(*there), **more), serving=OLD_2)
+
+
+def rolling_2(*there: SwarmServiceView, **more: Any) -> View:
+    """d1 serves, d2 is being rolled out with two workloads."""
+    return state_of(rolling(*there, **more), wanted=NEW_2)
 
 
 D2, D3 = Pending(deployment="d2", sequence=20), Pending(deployment="d3", sequence=30)
@@ -127,10 +152,10 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         Wait(SOON),
     ),
     # a rollout: the release
-    "its service is made": (rolling(), Create(NEW, 1)),
-    "with its replicas": (rolling(replicas=3), Create(NEW, 3)),
-    "of a stopped service with one": (rolling(replicas=3, stopped=True), Create(NEW, 1)),
-    "of a service scaled to none with one": (rolling(replicas=0), Create(NEW, 1)),
+    "its service is made": (rolling(), Create(NEW, NEW.main, 1)),
+    "with its replicas": (rolling(replicas=3), Create(NEW, NEW.main, 3)),
+    "of a stopped service with one": (rolling(replicas=3, stopped=True), Create(NEW, NEW.main, 1)),
+    "of a service scaled to none with one": (rolling(replicas=0), Create(NEW, NEW.main, 1)),
     "its time may be over before it was made": (
         state_of(rolling(), deadline=PAST),
         Fail(explain.too_late()),
@@ -145,7 +170,7 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         rolling(away="no answer", stops=frozenset({"d2"})),
         Cancel(),
     ),
-    "what serves is left alone meanwhile": (idle(away="no answer", releases={}), Wait(SOON)),
+    "what serves is left alone meanwhile": (idle(away="no answer", there={}), Wait(SOON)),
     "what can't be made fails": (rolling(impossible=IMPOSSIBLE), Fail(IMPOSSIBLE)),
     "a change of replicas is followed": (
         rolling(STARTING, replicas=2),
@@ -171,10 +196,10 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         rolling(on_engine("d2", replace(task("a"), address=""))),
         Wait(SOON),
     ),
-    "all run": (rolling(ON_NEW), Ready((Task(id="t2", address="10.0.0.5"),))),
+    "all run": (rolling(ON_NEW), ready(("t2", "main"))),
     "both run": (
         rolling(on_engine("d2", *TWO, replicas=2), replicas=2),
-        Ready((Task(id="a", address="10.0.0.5"), Task(id="b", address="10.0.0.5"))),
+        ready(("a", "main"), ("b", "main")),
     ),
     "the proxy is waited for": (rolling(ON_NEW, ready=True), Wait(SOON)),
     "a task that goes away on purpose is no failure": (
@@ -213,25 +238,25 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         Wait(SOON),
     ),
     # what serves
-    "the serving release is missing": (idle(releases={}), Create(OLD, 1, repair=True)),
+    "the serving release is missing": (idle(there={}), Create(OLD, OLD.main, 1, repair=True)),
     "it has other replicas": (idle(replicas=2), Scale(ON_OLD, 2)),
     "scaled to none": (idle(replicas=0), Scale(ON_OLD, 0)),
     "the scaling is told": (
-        idle(replicas=2, releases={"d1": on_engine("d1", *TWO, replicas=2)}),
+        idle(replicas=2, there=by_name(on_engine("d1", *TWO, replicas=2))),
         NoteScaled(2),
     ),
     "it is repaired during a rollout": (
-        replace(rolling(ON_NEW, ready=True), releases={"d2": ON_NEW}),
-        Create(OLD, 1, repair=True),
+        replace(rolling(ON_NEW, ready=True), there=by_name(ON_NEW)),
+        Create(OLD, OLD.main, 1, repair=True),
     ),
     # what is left over
     "a release nobody wants goes": (
-        idle(releases={"d1": ON_OLD, "d0": on_engine("d0")}),
+        idle(there=by_name(ON_OLD, on_engine("d0"))),
         Remove(on_engine("d0")),
     ),
     "not while a route names it": (
         idle(
-            releases={"d1": ON_OLD, "d0": on_engine("d0")},
+            there=by_name(ON_OLD, on_engine("d0")),
             **route("route.activated", "d1", "d1", "d0"),
         ),
         Wait(IDLE),
@@ -244,7 +269,7 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         View(
             NOW,
             RolloutState(serving=NEW, highest=20),
-            releases={"d1": ON_OLD, "d2": ON_NEW},
+            there=by_name(ON_OLD, ON_NEW),
             **NEW_ROUTE,
         ),
         Remove(ON_OLD),
@@ -262,7 +287,7 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     "the stop is told": (
         idle(
             stopped=True,
-            releases={"d1": on_engine("d1", replicas=0)},
+            there=by_name(on_engine("d1", replicas=0)),
             **route("route.withdrawn", "d1"),
         ),
         NoteStopped(),
@@ -271,7 +296,7 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         state_of(
             idle(
                 stopped=True,
-                releases={"d1": on_engine("d1", replicas=0)},
+                there=by_name(on_engine("d1", replicas=0)),
                 **route("route.withdrawn", "d1"),
             ),
             stopped=True,
@@ -281,12 +306,70 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     "started again, the stopped release stays down": (
         state_of(
             idle(
-                releases={"d1": on_engine("d1", replicas=0)},
+                there=by_name(on_engine("d1", replicas=0)),
                 **route("route.withdrawn", "d1"),
             ),
             stopped=True,
         ),
         Rest(),
+    ),
+    # several workloads
+    "of two the first is made first": (rolling_2(), Create(NEW_2, NEW_2.main, 1)),
+    "the other does not wait until it runs": (rolling_2(STARTING), Create(NEW_2, NEW_DB, 1)),
+    "the time may be over before the last was made": (
+        state_of(rolling_2(ON_NEW), deadline=PAST),
+        Fail(explain.too_late()),
+    ),
+    "all have to run": (rolling_2(ON_NEW, DB_STARTING), Wait(SOON)),
+    "all of them run": (rolling_2(ON_NEW, ON_NEW_DB), ready(("t2", "main"), ("t3", "db"))),
+    "each gets its replicas": (
+        rolling_2(on_engine("d2", *TWO, replicas=2), ON_NEW_DB, replicas=2),
+        Scale(ON_NEW_DB, 2),
+    ),
+    "the refusals of several don't add up": (
+        rolling_2(
+            on_engine("d2", *[task(str(n), "refused") for n in range(3)]),
+            on_engine("d2-db", *[task(str(n), "refused") for n in range(3)], workload="db"),
+        ),
+        Wait(SOON),
+    ),
+    "what is missing of a release that serves": (
+        idle_2(ON_OLD),
+        Create(OLD_2, OLD_DB, 1, repair=True),
+    ),
+    "each that serves is scaled": (
+        idle_2(on_engine("d1", *TWO, replicas=2), ON_OLD_DB, replicas=2),
+        Scale(ON_OLD_DB, 2),
+    ),
+    "scaling is told when all are": (
+        idle_2(
+            on_engine("d1", replicas=2), on_engine("d1-db", replicas=2, workload="db"), replicas=2
+        ),
+        NoteScaled(2),
+    ),
+    "all are stopped": (
+        idle_2(
+            on_engine("d1", replicas=0), ON_OLD_DB, stopped=True, **route("route.withdrawn", "d1")
+        ),
+        Scale(ON_OLD_DB, 0),
+    ),
+    "the stop is told when all are": (
+        idle_2(
+            on_engine("d1", replicas=0),
+            on_engine("d1-db", replicas=0, workload="db"),
+            stopped=True,
+            **route("route.withdrawn", "d1"),
+        ),
+        NoteStopped(),
+    ),
+    "of what nobody wants all goes": (
+        idle_2(ON_OLD, ON_OLD_DB, ON_NEW_DB),
+        Remove(ON_NEW_DB),
+    ),
+    "of what serves nothing does": (idle_2(ON_OLD, ON_OLD_DB), Wait(IDLE)),
+    "nor of what is rolled out": (
+        state_of(rolling_2(ON_NEW, DB_STARTING, ON_OLD_DB), serving=OLD_2),
+        Wait(SOON),
     ),
     # being deleted
     "deleting cancels the rollout": (rolling(STARTING, deleting=True), Cancel()),
@@ -305,7 +388,7 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         Remove(ON_OLD),
     ),
     "deleting ends": (
-        idle(deleting=True, releases={}, **route("route.withdrawn", None)),
+        idle(deleting=True, there={}, **route("route.withdrawn", None)),
         Finish(),
     ),
 }
@@ -327,6 +410,21 @@ FAILS: dict[str, tuple[View, str, str]] = {
         rolling(on_engine("d2", task("t", "ended", exit_code=0), task("u")), ready=True),
         "exited",
         "after it had been healthy",
+    ),
+    "a task of another workload ended": (
+        rolling_2(ON_NEW, on_engine("d2-db", task("t", "ended", exit_code=3), workload="db")),
+        "exited",
+        "at its start with exit code 3",
+    ),
+    "another workload can't be started": (
+        rolling_2(
+            ON_NEW,
+            on_engine(
+                "d2-db", *[task(str(n), "refused", error="no") for n in range(4)], workload="db"
+            ),
+        ),
+        "not-started",
+        "could not be started: no",
     ),
     "it answers its health check badly": (
         rolling(STARTING, unhealthy="/h answered 500, 9 times in a row"),
@@ -359,8 +457,11 @@ def test_failures_say_why(what: str):
 @pytest.mark.parametrize(
     ("step", "own"),
     [
-        (Create(NEW, 1), True),
-        (Create(OLD, 1, repair=True), False),
+        (Create(NEW_2, NEW_DB, 1), True),
+        (Scale(ON_NEW_DB, 2), True),
+        (Scale(ON_OLD_DB, 2), False),
+        (Create(NEW, NEW.main, 1), True),
+        (Create(OLD, OLD.main, 1, repair=True), False),
         (Scale(ON_NEW, 2), True),
         (Scale(ON_OLD, 2), False),
         (Remove(ON_OLD), False),
@@ -369,7 +470,13 @@ def test_failures_say_why(what: str):
     ],
 )
 def test_only_what_a_rollout_can_t_go_on_without_is_about_it(step: RolloutStep, own: bool):
-    assert about(step, "d2") is own
+    assert about(step, NEW_2) is own
+
+
+def test_where_nothing_is_rolled_out_only_the_next_one_waits_for_a_step():
+    assert about(Start(D2), None)
+    assert not about(Create(OLD, OLD.main, 1, repair=True), None)
+    assert not about(Scale(ON_OLD, 2), None)
 
 
 def test_a_route_that_is_late_may_still_come_before_the_end_is_told():

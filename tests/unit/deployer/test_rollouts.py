@@ -3,16 +3,19 @@
 import asyncio
 
 import pytest
+from slipway.contracts import labels
+from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import Limits
-from slipway.contracts.rollout import RolloutFailed
+from slipway.contracts.rollout import DriftRepaired, RolloutFailed
 from slipway.contracts.service import (
     ServiceScaled,
     ServiceStarted,
     ServiceStopped,
 )
-from slipway.contracts.values import ScopedVariables, Sealed, Variable
+from slipway.sealing import generate
 
 from tests.simulation.platform import (
+    MASTER,
     Site,
     activate,
     deployer,
@@ -21,6 +24,8 @@ from tests.simulation.platform import (
     fact,
     platform,
     route_event,
+    seal,
+    swarm_service,
 )
 from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
 
@@ -101,6 +106,85 @@ async def test_what_is_queued_while_a_step_is_being_planned_is_not_forgotten():
         assert await site.ended("d2") == "rollout.succeeded"
 
 
+@virtual
+async def test_a_release_is_ready_when_each_of_its_workloads_is():
+    async with platform(routed=False) as site:
+        await site.request("d1")
+        await site.built("d1", db=Behaviour(boot=10))
+        await site.world.until(lambda: site.swarm.releases() == {"d1": 1, "d1/db": 1}, 1)
+        await asyncio.sleep(5)
+        assert site.rollout() == ["queued d1", "started d1"]
+        await site.world.until(lambda: "ready d1" in site.rollout())
+        assert [task.workload for task in site.last().state.tasks] == ["main", "db"]
+        await activate(site.world, site.id, "d1")
+        assert await site.ended("d1") == "rollout.succeeded"
+        serving = site.last().state.serving
+        assert serving is not None
+        assert [each.name for each in serving.workloads] == ["main", "db"]
+        names = {spec["Spec"]["Name"] for spec in site.swarm.services.values()}
+        assert names == serving.names == {swarm_service("d1"), swarm_service("d1", "db")}
+
+
+@virtual
+async def test_one_workload_that_fails_takes_all_new_ones_away():
+    async with platform() as site:
+        await site.request("d1")
+        await site.built("d1", db=Behaviour())
+        await site.ended("d1")
+        await site.request("d2")
+        await site.built("d2", db=Behaviour(ends_after=0.2, exit_code=3))
+        assert await site.ended("d2") == "rollout.failed"
+        assert failure(site) == "exited"
+        await site.world.until(lambda: site.swarm.releases() == {"d1": 1, "d1/db": 1})
+        await asyncio.sleep(100)
+        assert site.swarm.releases() == {"d1": 1, "d1/db": 1}
+
+
+@virtual
+async def test_all_workloads_of_the_former_release_go():
+    async with platform() as site:
+        await site.request("d1")
+        await site.built("d1", db=Behaviour())
+        await site.ended("d1")
+        await site.deploy("d2")
+        assert await site.ended("d2") == "rollout.succeeded"
+        await site.world.until(lambda: site.swarm.releases() == {"d2": 1})
+
+
+@virtual
+async def test_a_workload_that_serves_and_is_missing_is_made_again():
+    async with platform() as site:
+        await site.request("d1")
+        await site.built("d1", db=Behaviour())
+        await site.ended("d1")
+        site.swarm.delete_service(swarm_service("d1", "db"))
+        await site.world.until(lambda: site.swarm.releases() == {"d1": 1, "d1/db": 1})
+        (repaired,) = site.world.events("drift", site.id)
+        assert isinstance(repaired, DriftRepaired)
+        assert repaired.what == "db of d1 was missing and was made again"
+
+
+@virtual
+async def test_what_is_made_is_what_was_sealed():
+    """The labels by which it is found, and the workload whole."""
+    async with platform() as site:
+        await site.deploy("d1")
+        await site.ended("d1")
+        (made,) = site.swarm.services.values()
+        name = swarm_service("d1")
+        assert (made["Spec"]["Name"], made["Spec"]["Labels"][labels.RELEASE]) == (name, name)
+        container = made["Spec"]["TaskTemplate"]["ContainerSpec"]
+        assert container["Labels"][labels.WORKLOAD] == "main"
+        assert (container["Image"], container["Env"]) == ("sha256:d1", ["PORT=8080"])
+        assert made["Spec"]["TaskTemplate"]["Networks"][0]["Aliases"] == ["web"]
+        serving = site.last().state.serving
+        assert serving is not None
+        built = site.world.events("build", "d1")[-1]
+        assert isinstance(built, BuildSucceeded)
+        assert (serving.main.digest, serving.main.port) == (built.workloads[0].digest, 8080)
+        assert serving.sealed == built.sealed
+
+
 ENDINGS = {
     "exits at once": (Behaviour(ends_after=0.2, exit_code=3), "exited"),
     "is killed": (Behaviour(ends_after=0.2, exit_code=137), "killed"),
@@ -160,16 +244,49 @@ async def test_a_proxy_that_is_away_is_waited_for_so_long_and_no_longer():
         assert 60 <= (failed.meta.at - ready.meta.at).total_seconds() < 62
 
 
+@pytest.mark.parametrize("what", ["gone", "another", "sealed to another key"])
 @virtual
-async def test_secrets_that_cant_be_opened_fail_it_and_nothing_is_made():
-    sealed = Variable(name="KEY", sealed=Sealed(key="org", text="AAAA"))
-    async with platform() as site:
-        scoped = ScopedVariables(scope="service", items=(sealed,))
-        await site.request("d1", variables=(scoped,))
-        await site.built("d1")
-        assert await site.ended("d1") == "rollout.failed"
-        assert failure(site) == "secrets-unreadable"
+async def test_workloads_that_cant_be_read_fail_it_and_nothing_is_made(what: str):
+    master = generate().private if what == "sealed to another key" else MASTER.private
+    async with platform(master=master) as site:
+        await site.deploy("d1")
+        if what == "gone":
+            site.world.workloads._objects.clear()
+        elif what == "another":
+            await seal(site.world, "d1.1", b"{}")
+        assert await site.ended("d1", 5) == "rollout.failed"
+        assert failure(site) == "workloads-unreadable"
+        await asyncio.sleep(60)
+        assert "POST services/create" not in site.swarm.asked
         assert site.swarm.releases() == {}
+        assert len(site.ends("d1")) == 1
+
+
+@virtual
+async def test_workloads_that_go_before_anything_is_made_of_them_fail_it():
+    async with platform() as site:
+        site.swarm.away = True
+        await site.deploy("d1")
+        await site.world.until(lambda: "started d1" in site.rollout())
+        site.world.workloads._objects.clear()
+        site.swarm.away = False
+        assert await site.ended("d1", 5) == "rollout.failed"
+        assert failure(site) == "workloads-unreadable"
+        assert site.swarm.releases() == {}
+
+
+@virtual
+async def test_what_serves_and_can_t_be_read_is_made_again_when_it_can():
+    async with platform() as site:
+        await site.deploy("d1")
+        await site.ended("d1")
+        objects, site.world.workloads._objects = site.world.workloads._objects, {}
+        site.swarm.delete_service(swarm_service("d1"))
+        await asyncio.sleep(300)
+        assert site.swarm.releases() == {}
+        assert site.rollout()[-1] == "succeeded d1"
+        site.world.workloads._objects = objects
+        await site.world.until(lambda: site.swarm.releases() == {"d1": 1})
 
 
 @pytest.mark.parametrize("reached", ["queued d2", "started d2", "ready d2"])

@@ -8,27 +8,26 @@ from proxy_sync.routing import plan
 from proxy_sync.routing.domain import Answers, Bound, Probe, Routing, TaskAddress, View
 from slipway.contracts.rollout import Release, RolloutState
 from slipway.contracts.route import Binding, Refusal, RouteState
-from slipway.contracts.values import BuiltImage, Failure
+from slipway.contracts.values import Failure
+from slipway.testing import releases
 
 HOST = Bound("dom", "app.example.org", "/", None)
 BINDING = Binding(domain="dom", host="app.example.org", path="/", port=8000)
 OLD, NEW = "d1", "d2"
-T1 = TaskAddress("t1", OLD, "10.0.0.1", running=True)
-T2 = TaskAddress("t2", NEW, "10.0.0.2", running=True)
+T1 = TaskAddress("t1", f"s-{OLD}", "10.0.0.1", running=True)
+T2 = TaskAddress("t2", f"s-{NEW}", "10.0.0.2", running=True)
 FAILURE = Failure(reason="no-answer", detail="silent")
 
 
 def release(deployment: str, **more: Any) -> Release:
-    values = {"sequence": int(deployment[1:]), "port": 8000, "settle_seconds": 5.0, **more}
-    return Release(
-        deployment=deployment, swarm_service=f"s-{deployment}", specification_digest="x",
-        image=BuiltImage(reference="sha256:0"), **values,
-    )  # fmt: skip
+    main = {"port": 8000, "settle_seconds": 5.0, **more}
+    return releases.release(deployment, int(deployment[1:]), **main)
 
 
 def routed(deployment: str = OLD, *addresses: str, **more: Any) -> RouteState:
+    names = (f"s-{deployment}",)
     return RouteState(
-        environment="env", deployment=deployment, attempt=1, deployments=(deployment,),
+        environment="env", deployment=deployment, attempt=1, served=names, named=names,
         addresses=addresses or ("10.0.0.1",), bindings=(BINDING,), **more,
     )  # fmt: skip
 
@@ -113,11 +112,30 @@ def test_one_bad_answer_begins_settling_anew_and_two_fail_it():
 
 
 def test_every_task_has_to_answer():
-    other = TaskAddress("t3", NEW, "10.0.0.3", running=True)
+    other = TaskAddress("t3", f"s-{NEW}", "10.0.0.3", running=True)
     view = second(tasks=(T1, T2, other), asked=good(T2, 90.0), now=100.0)
     assert plan.routing(view).deployment == OLD
     view = replace(view, asked={**view.asked, **good(other, 95.0)})
     assert plan.routing(view).addresses == ("10.0.0.2", "10.0.0.3")
+
+
+def test_only_what_domains_lead_to_is_asked_and_routed():
+    """Whatever else the deployment runs, and whether that answers."""
+    own = release(NEW)
+    database = own.main.model_copy(update={"name": "db", "swarm_service": "s-db", "port": 5432})
+    both = own.model_copy(update={"workloads": (own.main, database)})
+    state = RolloutState(environment="env", serving=release(OLD), wanted=both, ready=True)
+    beside = TaskAddress("t3", "s-db", "10.0.0.3", running=True)
+    view = second(rollout=state, tasks=(T1, T2, beside), asked=good(T2, 90.0), now=94.0)
+    assert [probe.task for probe in plan.routing(view).probes] == ["t2"]
+    view = replace(view, now=95.0)
+    assert plan.routing(view).addresses == ("10.0.0.2",)
+    assert said(switched(view)) == plan.Activate(routed(NEW, "10.0.0.2"))
+    serving = RolloutState(environment="env", serving=both)
+    after = replace(view, rollout=serving, route=routed(NEW, "10.0.0.2"), asked={})
+    assert plan.routing(after).probes == ()
+    assert plan.routing(after).addresses == ("10.0.0.2",)
+    assert said(after) is None
 
 
 def test_nothing_fails_unasked_however_long_this_process_was_away():
@@ -175,7 +193,7 @@ def test_a_worker_without_a_port_settles_by_running():
 
 
 def test_a_new_task_enters_once_it_has_answered():
-    fresh = TaskAddress("t9", OLD, "10.0.0.9", running=True)
+    fresh = TaskAddress("t9", f"s-{OLD}", "10.0.0.9", running=True)
     view = steady(tasks=(T1, fresh))
     assert plan.routing(view).addresses == ("10.0.0.1",)
     assert [probe.task for probe in plan.routing(view).probes] == ["t9"]
@@ -236,6 +254,8 @@ def test_a_route_to_a_release_that_was_given_up_comes_back_to_the_serving_one():
         bound=(HOST,), tasks=(T1, T2), began=100.0,
     )  # fmt: skip
     assert plan.routing(view).deployment == NEW, "it serves until the other has answered"
+    assert plan.routing(view).addresses == ("10.0.0.2",)
+    assert plan.routing(view).served == ("s-d2",)
     assert [probe.task for probe in plan.routing(view).probes] == ["t1"]
     view = replace(view, asked=good(T1, 100.0))
     assert plan.routing(view).deployment == OLD
@@ -244,7 +264,7 @@ def test_a_route_to_a_release_that_was_given_up_comes_back_to_the_serving_one():
 
 
 def test_probes_stand_before_the_release_is_ready():
-    starting = TaskAddress("t2", NEW, "10.0.0.2", running=False)
+    starting = TaskAddress("t2", f"s-{NEW}", "10.0.0.2", running=False)
     state = RolloutState(environment="env", serving=release(OLD), wanted=release(NEW))
     view = second(rollout=state, tasks=(T1, starting))
     (probe,) = plan.routing(view).probes

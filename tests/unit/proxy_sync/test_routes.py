@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from slipway.contracts.deployment import Limits
 from slipway.contracts.project import EnvironmentDeletionRequested
-from slipway.contracts.rollout import Release, RolloutFailed, RolloutScaled, RolloutState
+from slipway.contracts.rollout import RolloutFailed, RolloutScaled, RolloutState
 from slipway.contracts.route import RouteState, RouteWithdrawn
-from slipway.contracts.values import BuiltImage, Runtime
+from slipway.contracts.values import Runtime
+from slipway.testing.releases import release
 
 from tests.simulation.platform import ENVIRONMENT, PROJECT, Site, deployer, end, fact, newer
 from tests.simulation.proxy import Traefik, add_domain, proxy_sync
-from tests.simulation.world import Life, Swarm, World, virtual
+from tests.simulation.world import Life, Swarm, World, made_for, virtual
 
 HOST = "app.example.org"
 
@@ -52,7 +53,7 @@ class Routed:
         """The deployments to which requests go."""
         servers = self.traefik.public_servers(HOST)
         return {
-            task["Spec"]["ContainerSpec"]["Labels"]["slipway.deployment"]
+            made_for(task["Spec"])
             for task in self.site.swarm.tasks.values()
             for entry in task["NetworksAttachments"]
             if entry["Addresses"][0].partition("/")[0] in servers
@@ -249,11 +250,8 @@ async def test_what_is_stopped_costs_nothing_at_start(count: int):
     for number in range(count):
         site = Site(world, swarm, f"service-{number}", f"web-{number}")
         await site.create()
-        release = Release(
-            deployment=f"d{number}", sequence=1, swarm_service=f"sim-{number}",
-            image=BuiltImage(reference="sha256:1"), specification_digest="x",
-        )  # fmt: skip
-        state = RolloutState(environment=ENVIRONMENT, serving=release, stopped=True, highest=1)
+        serving = release(f"d{number}")
+        state = RolloutState(environment=ENVIRONMENT, serving=serving, stopped=True, highest=1)
         await fact(world, "rollout", site.id, RolloutScaled(state=state, **site.told))
         withdrawn = RouteWithdrawn(state=RouteState(environment=ENVIRONMENT), **site.told)
         await fact(world, "route", site.id, withdrawn)

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slipway.contracts.build import BuildCancelled, BuildFailed, BuildSucceeded
+from slipway.contracts.build import BuildCancelled, BuildFailed, BuildSucceeded, WorkloadsObject
 from slipway.contracts.clipping import clipped, stored_size
 from slipway.contracts.deployment import (
     DeploymentExpired,
@@ -15,8 +15,9 @@ from slipway.contracts.deployment import (
 )
 from slipway.contracts.event import Event
 from slipway.contracts.logs import LogLine
-from slipway.contracts.rollout import Pending, Release, RolloutFailed, RolloutState, Task
+from slipway.contracts.rollout import Pending, Release, Released, RolloutFailed, RolloutState, Task
 from slipway.contracts.values import BuiltImage, Failure, GitCommit, Step
+from slipway.contracts.workload import MOST, Built
 from slipway.eventstore import codec
 from slipway.kernel.envelope import Actor, Head, Meta
 
@@ -60,6 +61,16 @@ def test_of_lines_and_steps_the_last_are_kept():
     assert [s.name for s in cancelled.steps] == [str(n) for n in range(600, 900)]
 
 
+def test_of_workloads_the_first_are_kept():
+    image = BuiltImage(reference="r")
+    workloads = tuple(Built(name=f"n{n}", digest="x", image=image) for n in range(MOST + 1))
+    built = BuildSucceeded(
+        service=ID, kind=KIND, environment=ID, workloads=workloads,
+        sealed=WorkloadsObject(name="d.1", hash=""),
+    )  # fmt: skip
+    assert built.workloads == workloads[:MOST]
+
+
 def test_the_step_of_a_log_line_is_cut():
     assert len(LogLine(at=AT, step="x" * 600_000, text="hello").step) < 600
 
@@ -73,21 +84,36 @@ IMAGE = BuiltImage(
     ports=tuple(range(1, 65536)),
 )  # fmt: skip
 STEPS = (Step(name=LONG, started=AT, ended=AT),) * 5000
+SEALED = WorkloadsObject(name=f"{ID}.1", hash="0" * 64)
+BUILT = tuple(Built(name=LONG, digest=LONG, image=IMAGE, port=65535) for _ in range(2 * MOST))
 RELEASE = Release(
-    deployment=ID, sequence=1 << 50, swarm_service="s" * 200, image=IMAGE,
-    specification_digest="0" * 32, health_path="/" * 500, commit=COMMIT,
+    deployment=ID, sequence=1 << 50, sealed=SEALED, commit=COMMIT,
+    workloads=(
+        Released(
+            name="n" * 100, swarm_service="s" * 63, image=IMAGE, digest="0" * 32, port=65535,
+            health_path="/" * 500,
+        ),
+    ) * MOST,
 )  # fmt: skip
 STATE = RolloutState(
     environment=ID, serving=RELEASE, wanted=RELEASE, deadline=AT,
     queue=(Pending(deployment=ID, sequence=1 << 50),) * 500,
-    tasks=(Task(id="t" * 25, address="fd00:1234:5678:9abc:def0:1234:5678:9abc"),) * 100,
+    tasks=(Task(id="t" * 25, workload="n" * 100, address="fd00:1234:5678:9abc:def0:1234:5678:9abc"),) * 100,
 )  # fmt: skip
 LARGEST: list[Event] = [
-    BuildSucceeded(service=ID, kind=KIND, environment=ID, image=IMAGE, commit=COMMIT, steps=STEPS),
+    BuildSucceeded(
+        service=ID,
+        kind=KIND,
+        environment=ID,
+        workloads=BUILT,
+        sealed=SEALED,
+        commit=COMMIT,
+        steps=STEPS,
+    ),
     BuildFailed(service=ID, kind=KIND, environment=ID, failure=FAILURE, commit=COMMIT, steps=STEPS),
     BuildCancelled(service=ID, kind=KIND, environment=ID, steps=STEPS),
     RolloutFailed(service=ID, kind=KIND, deployment=ID, state=STATE, failure=FAILURE),
-    DeploymentSucceeded(service=ID, kind=KIND, image=IMAGE, commit=COMMIT),
+    DeploymentSucceeded(service=ID, kind=KIND, commit=COMMIT),
     DeploymentFailed(service=ID, kind=KIND, failure=FAILURE),
     DeploymentExpired(service=ID, kind=KIND, failure=FAILURE),
 ]

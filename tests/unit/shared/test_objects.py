@@ -1,6 +1,7 @@
 """Large values: packing them must not hold the process up."""
 
 import gzip
+import random
 import threading
 from typing import Any
 
@@ -12,9 +13,11 @@ from slipway.eventstore.stream import Message
 class Stream:
     def __init__(self) -> None:
         self.messages: dict[str, bytes] = {}
+        self.headers: list[Any] = []
 
-    async def publish(self, subject: str, data: bytes, **_: Any) -> None:
+    async def publish(self, subject: str, data: bytes, *, headers: Any = None) -> None:
         self.messages[subject] = data
+        self.headers.append(headers)
 
     async def last(self, subject: str) -> Message | None:
         data = self.messages.get(subject)
@@ -36,3 +39,15 @@ async def test_packing_is_done_beside_the_loop(monkeypatch: pytest.MonkeyPatch):
     assert await objects.get("one") == b"line\n" * 1_000_000
     assert len(threads) == 2
     assert threading.current_thread() not in threads
+
+
+@pytest.mark.parametrize(("seconds", "headers"), [(60, {"Nats-TTL": "60s"}), (None, None)])
+async def test_every_part_is_kept_as_long_as_the_whole(seconds: int | None, headers: object):
+    """With None for ever."""
+    stream: Any = Stream()
+    objects = StreamObjects(stream, "workloads", seconds)
+    data = random.Random(1).randbytes(1_000_000)
+    await objects.put("one", data)
+    assert await objects.get("one") == data
+    assert set(stream.messages) == {f"obj.workloads.one.{part}" for part in (0, 1, 2, "end")}
+    assert stream.headers == [headers] * 4

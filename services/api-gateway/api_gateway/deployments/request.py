@@ -122,12 +122,13 @@ async def newest_images(documents: Documents, service: str) -> tuple[Repeats, Gi
 
 async def last_live(
     store: EventStore, documents: Documents, organization: str, service: str
-) -> Document:
-    """The deployment that serves, or served last. Raises NothingToRunAgain."""
+) -> tuple[Document, tuple[Repeats, GitCommit | None]]:
+    """The deployment that serves, or served last, and what it runs: it was built, whether or not
+    the read models know that yet. Raises NothingToRunAgain."""
     head = await store.head(Subject(organization, "rollout", service))
     last = head.events[-1] if head else None
     serving = last.state.serving if isinstance(last, RolloutEvent) else None
     document = await documents.get("deployment", serving.deployment) if serving else None
-    if document is None:
+    if serving is None or document is None:
         raise NothingToRunAgain("no deployment of it was ever live", hint="deploy it first")
-    return document
+    return document, (Repeats(deployment=serving.deployment), serving.commit)

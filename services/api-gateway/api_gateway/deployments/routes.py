@@ -140,8 +140,7 @@ async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigg
         return await _accepted(gateway, ctx, made)
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
-    document = await last_live(gateway.store, gateway.documents, ctx.organization, id_)
-    again = await repeated(gateway.documents, document, whole=True)
+    document, again = await last_live(gateway.store, gateway.documents, ctx.organization, id_)
     wanted = Specification.from_stored(document["state"]["specification"])
     return await _make(gateway, ctx, service, trigger, again, wanted)
 

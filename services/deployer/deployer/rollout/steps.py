@@ -141,9 +141,13 @@ class Steps:
         of = Of(service=owner[1], kind=view.kind)
         match step:
             case Start(pending):
-                release = await self._release(
-                    subject, _request_of_turn(memory), pending.sequence, _living(state)
-                )
+                try:
+                    asked = _request_of_turn(memory)
+                    release = await self._release(subject, asked, pending.sequence, _living(state))
+                except (CannotOpen, Missing) as error:
+                    failure = explain.workloads_unreadable(str(error))
+                    await self.give_up(subject, view.kind, pending.deployment, failure)
+                    return
                 limit = _deadline(memory, view, "rollout")
                 after = domain.started(state, pending, release, limit)
                 event = RolloutStarted(**of, deployment=pending.deployment, state=after)

@@ -1,0 +1,72 @@
+"""What a service of each kind runs."""
+
+from typing import Any, get_args
+
+import pytest
+from builder.kinds import workloads_of
+from slipway.contracts import values
+from slipway.contracts.values import (
+    ApplicationSettings,
+    BuiltImage,
+    HealthCheck,
+    ImageSource,
+    Runtime,
+    Specification,
+)
+from slipway.contracts.workload import Workload, Workloads
+
+IMAGE = BuiltImage(reference="sha256:1", node="node1")
+
+
+def test_there_are_no_other_kinds():
+    assert get_args(values.Kind.__value__) == ("application",)
+
+
+def program(runtime: Runtime, ports: tuple[int, ...] = (), **variables: str) -> Workload:
+    settings = ApplicationSettings(source=ImageSource(image="web:1"), runtime=runtime)
+    specification = Specification(name="web", settings=settings)
+    image = IMAGE.model_copy(update={"ports": ports})
+    made = workloads_of(specification, image, variables)
+    assert isinstance(made, Workloads)
+    (one,) = made.items
+    return one
+
+
+def test_an_application_is_one_workload_by_the_name_of_its_service():
+    found = program(Runtime(), MODE="live")
+    assert found == Workload(
+        name="main", image=IMAGE, aliases=("web",), environment={"MODE": "live"}
+    )
+
+
+def test_it_runs_as_its_owner_says():
+    said: dict[str, Any] = {
+        "command": ("serve", "--all"), "health_check": HealthCheck(path="/up"), "cpu_limit": 0.5,
+        "memory_limit": 1 << 28, "settle_seconds": 1.0, "drain_seconds": 0.0, "port": 3000,
+    }  # fmt: skip
+    assert said.keys() == Runtime.model_fields.keys()
+    found = program(Runtime(**said))
+    assert {name: getattr(found, name) for name in said} == said
+
+
+@pytest.mark.parametrize(
+    ("wanted", "exposed", "port"),
+    [
+        (None, (), None),
+        (None, (80,), 80),
+        (None, (80, 443), None),
+        (3000, (), 3000),
+        (3000, (80,), 3000),
+        (3000, (80, 443), 3000),
+    ],
+)
+def test_the_port_is_the_wanted_one_or_the_only_one(
+    wanted: int | None, exposed: tuple[int, ...], port: int | None
+):
+    found = program(Runtime(port=wanted), exposed)
+    assert found.port == port
+    assert found.environment == ({} if port is None else {"PORT": str(port)})
+
+
+def test_the_owners_own_port_variable_stays():
+    assert program(Runtime(port=3000), PORT="8080").environment == {"PORT": "8080"}
