@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from builder.kinds import workloads_of
+from builder.kinds import kind_of
 from deployer.adapters.engine import Engine
 from deployer.app import giving_up, key, reaction
 from deployer.networks.react import Networks
@@ -24,7 +24,7 @@ from slipway.contracts.deployment import (
     Trigger,
 )
 from slipway.contracts.event import Event
-from slipway.contracts.rollout import RolloutEvent
+from slipway.contracts.rollout import Release, RolloutEvent
 from slipway.contracts.route import (
     Refusal,
     RouteActivated,
@@ -33,6 +33,7 @@ from slipway.contracts.route import (
     RouteFailed,
     RouteState,
     RouteWithdrawn,
+    Served,
 )
 from slipway.contracts.service import (
     ServiceCreated,
@@ -133,33 +134,51 @@ async def edge(world: World, settle: float = 1.0, drain: float = 0.0) -> None:
     from; what is stopped or being deleted is withdrawn."""
     async for commit in world.follow(0):
         service = commit.subject.id
-        last = world.events(commit.subject.category, service)[-1]
-        now = routed(world, service)
-        match last.type:
-            case "rollout.ready" if isinstance(last, RolloutEvent):
-                await asyncio.sleep(settle)
-                if world.events("rollout", service)[-1] != last:
-                    continue
-                deployment = str(last.deployment)
-                former = (now.state.deployment or "",) if now and now.state.deployment else ()
-                both = route_event("route.activated", deployment, *former, service=service)
-                await fact(world, "route", service, both)
-                if former:
-                    await asyncio.sleep(drain)
-                    alone = route_event("route.changed", deployment, service=service)
-                    await fact(world, "route", service, alone)
-            case "service.stopped" | "service.deletion_requested":
-                if now is None or now.type != "route.withdrawn":
-                    await fact(
-                        world, "route", service, route_event("route.withdrawn", service=service)
-                    )
-            case _ if isinstance(last, RolloutEvent) and now and now.state.deployment:
-                serving = last.state.serving.deployment if last.state.serving else None
-                if now.state.deployment != serving:
-                    wire = "route.activated" if serving else "route.withdrawn"
-                    await fact(world, "route", service, route_event(wire, serving, service=service))
-            case _:
-                pass
+        last, now = world.events(commit.subject.category, service)[-1], routed(world, service)
+        stops = last.type in ("service.stopped", "service.deletion_requested")
+        if stops and (now is None or now.type != "route.withdrawn"):
+            await fact(world, "route", service, route_event("route.withdrawn", service=service))
+        if not isinstance(last, RolloutEvent):
+            continue
+        chosen, deployment = chosen_by(last), now.state.deployment if now else None
+        if (chosen.deployment if chosen else None) == deployment:
+            continue
+        if deployment is None and not last.state.ready:
+            continue  # it is stopped
+        if chosen is None:
+            await fact(world, "route", service, route_event("route.withdrawn", service=service))
+            continue
+        if last.state.ready:
+            await asyncio.sleep(settle)
+            if chosen_by(world.events("rollout", service)[-1]) != chosen:
+                continue
+        former = now.state.named if now else ()
+        await fact(world, "route", service, routed_to("activated", chosen, service, former))
+        if former and last.state.ready:
+            await asyncio.sleep(drain)
+            await fact(world, "route", service, routed_to("changed", chosen, service))
+
+
+def chosen_by(last: Event) -> Release | None:
+    """Which release is to be routed after this fact of its rollout."""
+    assert isinstance(last, RolloutEvent)
+    return last.state.wanted if last.state.ready else last.state.serving
+
+
+def routed_to(
+    wire: Literal["activated", "changed"], release: Release, service: str,
+    former: tuple[str, ...] = (),
+) -> RouteEvent:  # fmt: skip
+    served = tuple(
+        Served(workload=each.name, swarm_service=each.swarm_service) for each in release.programs
+    )
+    names = dict.fromkeys((*(each.swarm_service for each in served), *former))
+    state = RouteState(
+        environment=ENVIRONMENT, deployment=release.deployment, attempt=release.attempt,
+        served=served, named=tuple(names),
+    )  # fmt: skip
+    event = RouteActivated if wire == "activated" else RouteChanged
+    return event(service=service, kind="application", deployment=release.deployment, state=state)
 
 
 def routed(world: World, service: str) -> RouteEvent | None:
@@ -183,7 +202,7 @@ def route_event(
         environment=ENVIRONMENT,
         deployment=routed,
         attempt=1 if routed else 0,
-        served=tuple(named[:1]),
+        served=tuple(Served(workload=MAIN, swarm_service=name) for name in named[:1]),
         named=tuple(named),
     )
     about: Any = {"service": service, "kind": "application", "deployment": deployment}
@@ -265,14 +284,17 @@ class Site:
     def specification(self) -> Specification:
         return Specification(name=self.name, settings=self.settings)
 
-    async def request(self, deployment: str, *, limits: Limits | None = None) -> Commit:
+    async def request(
+        self, deployment: str, *, limits: Limits | None = None,
+        trigger: Literal["manual", "restart"] = "manual",
+    ) -> Commit:  # fmt: skip
         event = DeploymentRequested(
             kind="application",
             project=PROJECT,
             environment=ENVIRONMENT,
             service=self.id,
             specification=self.specification,
-            trigger=Trigger(kind="manual"),
+            trigger=Trigger(kind=trigger),
             limits=limits or Limits(),
         )
         return await fact(self.world, "deployment", deployment, event)
@@ -281,13 +303,17 @@ class Site:
         self, deployment: str, behaviour: Behaviour | None = None, **beside: Behaviour
     ) -> Commit:
         """`beside`: workloads next to its own, by name, and how their tasks behave."""
-        image = self._image(deployment, behaviour or Behaviour())
-        program = workloads_of(self.specification, image, {})
+        image = self.image(deployment, behaviour or Behaviour())
+        program = kind_of(self.specification).workloads({MAIN: image}, {})
         others = [
-            Workload(name=name, image=self._image(f"{deployment}/{name}", how), aliases=(name,))
+            Workload(name=name, image=self.image(f"{deployment}/{name}", how), aliases=(name,))
             for name, how in beside.items()
         ]
-        made = Workloads(items=(*program.items, *others))
+        return await self.made(deployment, *program.items, *others)
+
+    async def made(self, deployment: str, *workloads: Workload) -> Commit:
+        """What was built is a stack of these. One that is the same as before is carried over."""
+        made = Workloads(items=workloads)
         secret = KEY.secret_for("workload digest")
         event = BuildSucceeded(
             kind="application",
@@ -298,7 +324,8 @@ class Site:
         )
         return await fact(self.world, "build", deployment, event)
 
-    def _image(self, name: str, behaviour: Behaviour) -> BuiltImage:
+    def image(self, name: str, behaviour: Behaviour) -> BuiltImage:
+        """One whose tasks behave so."""
         image = BuiltImage(reference=f"sha256:{name}", node="node1", ports=(8080,))
         self.swarm.behaviours[image.reference] = behaviour
         return image
@@ -313,8 +340,9 @@ class Site:
         event = DeploymentStopRequested(kind="application", service=self.id, reason="cancelled")
         await fact(self.world, "deployment", deployment, event)
 
-    async def scale(self, replicas: int) -> None:
-        await fact(self.world, "service", self.id, ServiceScaled(replicas=replicas))
+    async def scale(self, replicas: int, workload: str = MAIN) -> None:
+        event = ServiceScaled(workload=workload, replicas=replicas)
+        await fact(self.world, "service", self.id, event)
 
     async def stop_service(self) -> None:
         await fact(self.world, "service", self.id, ServiceStopped())

@@ -77,16 +77,23 @@ class Traefik:
     async def public(self, host: str, path: str, seconds: float = 5) -> Answer:
         await asyncio.sleep(0.01)
         servers = self.public_servers(host)
-        return self._answer(servers[0]) if servers else Answer(404, False, "404 page not found")
+        if servers:
+            return self._answer(servers[0])
+        if self._routers(host):
+            return Answer(503, False, "no available server")
+        return Answer(404, False, "404 page not found")
 
     def public_servers(self, host: str) -> list[str]:
         """The addresses to which requests for it go."""
+        routers = self._routers(host)
+        return [server for router in routers for server in self._servers(router["service"])]
+
+    def _routers(self, host: str) -> list[dict[str, Any]]:
         return [
-            server
+            router
             for document in self.documents.values()
             for router in document["http"].get("routers", {}).values()
             if f"Host(`{host}`)" in router["rule"]
-            for server in self._servers(router["service"])
         ]
 
     def _servers(self, name: str) -> Iterator[str]:
@@ -151,10 +158,10 @@ async def proxy_sync(world: World, swarm: Swarm, traefik: Traefik, life: Life) -
         group.create_task(reactor.run())
 
 
-async def add_domain(world: World, service: str, host: str) -> None:
+async def add_domain(world: World, service: str, host: str, workload: str | None = None) -> None:
     event = HostRouteAdded(
         domain=f"domain-{service}", host=host, path="/", organization=ORGANIZATION,
-        service=service, environment=ENVIRONMENT,
+        service=service, environment=ENVIRONMENT, workload=workload,
     )  # fmt: skip
     meta = Meta(f"host-{host}", world.clock.now(), Actor("service", "test"), service)
     await world.append(Subject("_", "host", f"h-{service}"), NOTHING, [event], meta)

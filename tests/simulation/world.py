@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 import structlog
+from slipway.contracts import labels
 from slipway.contracts.event import Event
 from slipway.eventstore.memory import MemoryObjects, MemoryStore
 from slipway.eventstore.store import Commit, EventStore, OutcomeUnknown
@@ -269,13 +270,15 @@ class Refuses(Exception):
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """How the tasks of an image behave: seconds until they run (None: never), what they answer to
-    their health check meanwhile, and when and how they end by themselves. `missing`: the error of
-    a task that can't be started; `refused`: the engine takes no service of it."""
+    their health check meanwhile, and when and how they end by themselves. `stop`: seconds that they
+    take to end when they are told to. `missing`: the error of a task that can't be started;
+    `refused`: the engine takes no service of it."""
 
     boot: float | None = 0.5
     answers: str = ""
     ends_after: float | None = None
     exit_code: int = 1
+    stop: float = 2.0
     missing: str = ""
     refused: str = ""
 
@@ -291,12 +294,17 @@ class Swarm:
         self.tasks: dict[str, dict[str, Any]] = {}
         self.networks: dict[str, dict[str, Any]] = {}
         self.images: dict[str, dict[str, Any]] = {}
-        self.draining: dict[str, dict[str, Any]] = {}
-        """Specifications of containers that go on for a while after their service was removed."""
+        self.containers: dict[str, dict[str, Any]] = {}
+        """Task → specification of its container, from its start to its end; also while it goes on
+        after its service was removed."""
+        self.met: list[str] = []
+        """What two containers had at once: a volume, a port of the host."""
+        self.job_runs: Counter[str] = Counter()
+        """How many containers each job had, by its service's name."""
         self.behaviours: dict[str, Behaviour] = {}
         """By image."""
         self.on_remove: Callable[[str], None] = lambda _: None
-        """Called with what a process removes: see `made_for`."""
+        """Called with the name of a service that a process removes."""
         self._numbers = itertools.count(1)
         self._watching: set[asyncio.Queue[dict[str, str]]] = set()
         self.printed = ["the last words"]
@@ -317,13 +325,13 @@ class Swarm:
             "ID": f"task{number}",
             "ServiceID": service["ID"],
             "CreatedAt": f"{number:09}",
-            "DesiredState": "running",
+            "DesiredState": "complete" if "ReplicatedJob" in service["Spec"]["Mode"] else "running",
             "Spec": spec,
             "Status": {"State": "preparing"},
             "NetworksAttachments": [],
         }
         self.tasks[task["ID"]] = task
-        behaviour = self.behaviours.get(spec["ContainerSpec"]["Image"], Behaviour())
+        behaviour = self._behaviour(task)
         if behaviour.missing:
             self._later(0.1, self._end, task, "rejected", None, behaviour.missing)
             return
@@ -331,27 +339,56 @@ class Swarm:
             attached = {"ID": network["Id"], "Spec": {"Name": network["Name"]}}
             address = f"10.0.{number // 250}.{number % 250 + 2}/24"
             task["NetworksAttachments"] = [{"Network": attached, "Addresses": [address]}]
-        self._later(0.1, self._move, task, "starting")
+        self._later(0.1, self._place, service["Spec"], task)
+
+    def _place(self, service: dict[str, Any], task: dict[str, Any]) -> None:
+        """Its container starts, once the node has what it publishes."""
+        if task["ID"] not in self.tasks or not _wanted(task):
+            return
+        spec = task["Spec"]["ContainerSpec"]
+        others = [other for other in self.containers.values() if other is not spec]
+        taken = _ports(service)
+        if any(taken & spec_["Published"] for spec_ in others):
+            task["Status"]["Err"] = "no suitable node (host-mode port already in use on 1 node)"
+            self._later(0.5, self._place, service, task)
+            return
+        self.met += [
+            f"{volume}: {other['Labels'][labels.RELEASE]} and {spec['Labels'][labels.RELEASE]}"
+            for other in others
+            for volume in _volumes(other) & _volumes(spec)
+        ]
+        self.job_runs[service["Name"]] += "ReplicatedJob" in service["Mode"]
+        self.containers[task["ID"]] = spec | {"Published": taken}
+        self._move(task, "starting")
+        self._boot(task)
+
+    def _boot(self, task: dict[str, Any]) -> None:
+        behaviour = self._behaviour(task)
         if behaviour.boot is not None:
-            self._later(0.1 + behaviour.boot, self._move, task, "running")
+            self._later(behaviour.boot, self._move, task, "running")
         if behaviour.ends_after is not None:
-            error = f"task: non-zero exit ({behaviour.exit_code})"
-            after = 0.1 + (behaviour.boot or 0.0) + behaviour.ends_after
-            self._later(after, self._end, task, "failed", behaviour.exit_code, error)
+            code = behaviour.exit_code
+            state, error = ("failed", f"task: non-zero exit ({code})") if code else ("complete", "")
+            after = (behaviour.boot or 0.0) + behaviour.ends_after
+            self._later(after, self._end, task, state, code, error)
+
+    def _behaviour(self, task: Mapping[str, Any]) -> Behaviour:
+        return self.behaviours.get(task["Spec"]["ContainerSpec"]["Image"], Behaviour())
 
     def _later(self, seconds: float, then: Callable[..., None], *args: Any) -> None:
         asyncio.get_running_loop().call_later(seconds, then, *args)
 
     def _move(self, task: dict[str, Any], state: str) -> None:
-        if task["ID"] in self.tasks and task["DesiredState"] == "running":
+        if task["ID"] in self.containers and task["ID"] in self.tasks and _wanted(task):
             container = {"ContainerID": f"container-{task['ID']}"}
             task["Status"] = {"State": state, "ContainerStatus": container}
             self._tell(task)
 
     def _end(self, task: dict[str, Any], state: str, code: int | None, error: str) -> None:
         """Swarm leaves it there to be looked at, and starts another a second later."""
-        if task["ID"] not in self.tasks or task["DesiredState"] != "running":
+        if task["ID"] not in self.tasks or not _wanted(task):
             return
+        self.containers.pop(task["ID"], None)
         container = {"ContainerID": f"container-{task['ID']}", "ExitCode": code}
         task["Status"] = {"State": state, "Err": error, "ContainerStatus": container}
         task["DesiredState"] = "shutdown"
@@ -363,12 +400,14 @@ class Swarm:
         if service is None:
             return
         running = self._running(service_id)
+        if "ReplicatedJob" in service["Spec"]["Mode"]:
+            return  # one task, whatever becomes of it
         wanted = service["Spec"]["Mode"]["Replicated"]["Replicas"]
         for _ in range(wanted - len(running)):
             self._start(service)
         for task in running[wanted:]:
             task["DesiredState"] = "remove"
-            self._later(2.0, self._gone, task["ID"])
+            self._later(self._behaviour(task).stop, self._gone, task["ID"])
 
     def _running(self, service_id: str) -> list[dict[str, Any]]:
         return [
@@ -379,6 +418,7 @@ class Swarm:
 
     def _gone(self, task_id: str) -> None:
         task = self.tasks.pop(task_id, None)
+        self.containers.pop(task_id, None)
         if task is not None:
             self._tell(task)
 
@@ -402,14 +442,39 @@ class Swarm:
         """Somebody removes it by hand."""
         self._delete(next(id_ for id_, s in self.services.items() if s["Spec"]["Name"] == name))
 
+    def behaves(self, image: str, behaviour: Behaviour) -> None:
+        """From now on; tasks that hang go on by it."""
+        self.behaviours[image] = behaviour
+        for task in self.tasks.values():
+            of = task["Spec"]["ContainerSpec"]["Image"]
+            starting = task["Status"]["State"] == "starting"
+            if of == image and starting and task["ID"] in self.containers:
+                self._boot(task)
+
     def releases(self) -> dict[str, int]:
         """What each service there is was made for → its wanted replicas."""
         return {
-            made_for(service["Spec"]["TaskTemplate"]): service["Spec"]["Mode"]["Replicated"][
-                "Replicas"
-            ]
+            made_for(service["Spec"]["TaskTemplate"]): _replicas(service["Spec"]["Mode"])
             for service in self.services.values()
         }
+
+    def by_name(self) -> dict[str, int]:
+        """Each service there is → its wanted replicas."""
+        return {s["Spec"]["Name"]: _replicas(s["Spec"]["Mode"]) for s in self.services.values()}
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        """The tasks of the service which are to run."""
+        ids = {id_ for id_, found in self.services.items() if found["Spec"]["Name"] == name}
+        return [t for t in self.tasks.values() if t["ServiceID"] in ids and _wanted(t)]
+
+    def addresses(self, name: str) -> list[str]:
+        """Of the tasks of the service which run."""
+        return [
+            entry["Addresses"][0].partition("/")[0]
+            for task in self.of(name)
+            if task["Status"]["State"] == "running"
+            for entry in task["NetworksAttachments"]
+        ]
 
     # - the API
 
@@ -433,7 +498,7 @@ class Swarm:
             case ["POST", "services", id_, "update"]:
                 return self._update(id_, int(params["version"]), dict(data or {}))
             case ["DELETE", "services", id_]:
-                self.on_remove(made_for(self.services[id_]["Spec"]["TaskTemplate"]))
+                self.on_remove(self.services[id_]["Spec"]["Name"])
                 return self._delete(id_)
             case ["GET", "tasks"]:
                 filters = json.loads(params["filters"])
@@ -463,11 +528,11 @@ class Swarm:
                 return self.images.get("/".join(reference), {"Config": {}})
             case ["DELETE", "images", *reference]:
                 name = "/".join(reference)
-                if any(spec["Image"] == name for spec in self.draining.values()):
+                if any(spec["Image"] == name for spec in self.containers.values()):
                     raise Refuses("conflict: the image is used by a running container")
                 return self.images.pop(name)
             case ["GET", "containers", "json"]:
-                return [spec for spec in self.draining.values() if _fits(spec["Labels"], params)]
+                return [spec for spec in self.containers.values() if _fits(spec["Labels"], params)]
             case ["GET", "containers", container, "json"]:
                 return self._container(container)
             case asked:
@@ -481,14 +546,20 @@ class Swarm:
             name = spec["Name"]
             raise Refuses(f"rpc error: name conflicts with an existing object: service {name}")
         assert spec["TaskTemplate"]["Networks"][0]["Target"] in self.networks
+        assert spec["EndpointSpec"]["Mode"] == "dnsrr"
         service = {"ID": self._new("service"), "Version": {"Index": 1}, "Spec": spec}
         self.services[service["ID"]] = service
+        if "ReplicatedJob" in spec["Mode"]:
+            assert spec["TaskTemplate"]["RestartPolicy"]["Condition"] == "none"
+            self._start(service)
         self._reconcile(service["ID"])
 
     def _update(self, id_: str, version: int, spec: dict[str, Any]) -> None:
         service = self.services[id_]
         if service["Version"]["Index"] != version:
             raise Refuses("rpc error: update out of sequence")
+        if spec["Mode"].keys() != service["Spec"]["Mode"].keys():
+            raise Refuses("rpc error: service mode change is not allowed")
         service["Spec"] = spec
         service["Version"] = {"Index": version + 1}
         self._reconcile(id_)
@@ -496,10 +567,11 @@ class Swarm:
     def _delete(self, id_: str) -> None:
         del self.services[id_]
         for task in [task for task in self.tasks.values() if task["ServiceID"] == id_]:
-            if task["Status"]["State"] == "running":
-                self.draining[task["ID"]] = task["Spec"]["ContainerSpec"]
-                self._later(3.0, self.draining.__delitem__, task["ID"])
+            container = self.containers.get(task["ID"])
             self._gone(task["ID"])
+            if container is not None:
+                self.containers[task["ID"]] = container
+                self._later(self._behaviour(task).stop + 1.0, self._gone, task["ID"])
 
     def _delete_network(self, name: str) -> None:
         used = [s["Spec"]["TaskTemplate"]["Networks"][0]["Target"] for s in self.services.values()]
@@ -534,6 +606,28 @@ def made_for(template: Mapping[str, Any]) -> str:
     """Of a task's specification: the deployment that it is of, or `<deployment>/<workload>` for a
     workload which is not the main one. Each has an image of its own, called so."""
     return template["ContainerSpec"]["Image"].removeprefix("sha256:")
+
+
+def _replicas(mode: Mapping[str, Any]) -> int:
+    return 1 if "ReplicatedJob" in mode else mode["Replicated"]["Replicas"]
+
+
+def _wanted(task: Mapping[str, Any]) -> bool:
+    return task["DesiredState"] in ("running", "complete")
+
+
+def _volumes(container: Mapping[str, Any]) -> set[str]:
+    """Those that it may write."""
+    return {
+        mount["Source"]
+        for mount in container["Mounts"]
+        if mount["Type"] == "volume" and not mount.get("ReadOnly")
+    }
+
+
+def _ports(service: Mapping[str, Any]) -> set[tuple[int, str]]:
+    ports = service["EndpointSpec"].get("Ports") or ()
+    return {(port["PublishedPort"], port["Protocol"]) for port in ports}
 
 
 def _fits(marks: Mapping[str, str], params: Mapping[str, str]) -> bool:

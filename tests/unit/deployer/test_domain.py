@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from deployer.rollout import domain
 from slipway.contracts.deployment import Limits
-from slipway.contracts.rollout import Pending, RolloutState, Task
+from slipway.contracts.rollout import Job, Pending, Reverting, RolloutState, Task
 from slipway.testing.releases import release
 
 ONE, TWO = Pending(deployment="d1", sequence=10), Pending(deployment="d2", sequence=20)
@@ -33,15 +33,16 @@ def test_what_runs_or_was_removed_is_not_queued():
 
 
 def test_a_rollout_from_queue_to_serving():
-    state = RolloutState(queue=(ONE, TWO), replicas=3, stopped=True)
+    state = RolloutState(queue=(ONE, TWO), replicas={"main": 3}, stopped=True)
     state = domain.started(state, ONE, FIRST, "soon")
     assert state.queue == (TWO,)
     assert (state.wanted, state.highest, state.deadline) == (FIRST, 10, "soon")
     state = domain.ready(state, (TASK,), "now", "later")
     assert (state.ready, state.ready_at, state.deadline) == (True, "now", "later")
     assert [task.id for task in state.tasks] == ["t"]
-    state = domain.succeeded(state, 3)
+    state = domain.succeeded(state, {"main": 3})
     assert (state.serving, state.wanted, state.stopped) == (FIRST, None, False)
+    assert state.replicas == {"main": 3}
     assert (state.ready, state.deadline, state.queue) == (False, None, (TWO,))
 
 
@@ -52,6 +53,25 @@ def test_one_that_is_given_up_leaves_what_serves():
     )  # fmt: skip
     after = domain.given_up(state)
     assert after == RolloutState(serving=FIRST, highest=20, queue=state.queue)
+
+
+def test_what_is_undone_is_still_wanted_until_that_is_over():
+    state = RolloutState(serving=FIRST, wanted=SECOND, ready=True, ready_at="then", deadline="soon")
+    reverting = Reverting(outcome="cancelled", paused=("s-d1",), deadline="later")
+    after = domain.undone(state, reverting)
+    assert (after.reverting, after.wanted, after.serving) == (reverting, SECOND, FIRST)
+    assert (after.ready, after.ready_at, after.deadline) == (False, None, "later")
+    assert domain.given_up(after) == RolloutState(serving=FIRST)
+
+
+def test_a_job_has_begun_and_then_its_end():
+    state = RolloutState(wanted=SECOND)
+    begun = domain.job_started(domain.job_started(state, "a"), "b")
+    assert begun.jobs == (Job(workload="a"), Job(workload="b"))
+    ended = domain.job_ended(begun, "a", 3)
+    assert sorted((job.workload, job.exit) for job in ended.jobs) == [("a", 3), ("b", None)]
+    assert domain.started(ended, TWO, SECOND, "soon").jobs == ()
+    assert domain.succeeded(ended, {}).jobs == ()
 
 
 def test_the_next_start_forgets_the_former_tasks():

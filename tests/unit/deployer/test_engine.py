@@ -84,12 +84,36 @@ def test_a_swarm_service_of_a_release_is_known_by_its_labels():
     assert found == SwarmServiceView("s1", "slipway-db-0123", "db", 2, 7)
 
 
+def test_what_two_cannot_have_at_once_is_on_its_label():
+    made = swarm_service()
+    made["Spec"]["Labels"][labels.HOLDS] = "volume:data,port:5432/tcp"
+    assert release_view(made).holds == {"volume:data", "port:5432/tcp"}
+
+
+def test_a_job_is_one_that_runs_until_it_is_removed():
+    found = release_view(swarm_service(Mode={"ReplicatedJob": {"TotalCompletions": 1}}))
+    assert (found.job, found.replicas) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "over"),
+    [
+        ("new", False), ("preparing", False), ("starting", False), ("running", False),
+        ("complete", True), ("failed", True), ("shutdown", True), ("rejected", True),
+        ("orphaned", True), ("remove", False),
+    ],
+)  # fmt: skip
+def test_whether_anything_of_it_runs(state: str, over: bool):
+    assert task_view(task(state, "remove"), "net").over is over
+
+
 @pytest.mark.parametrize(
     "other",
     [
         {"Labels": {labels.WORKLOAD: "db"}},
         {"Labels": {labels.RELEASE: "slipway-db-0123"}},
-        {"Mode": {"ReplicatedJob": {}}},
+        {"Mode": {"Global": {}}},
+        {"Mode": {"GlobalJob": {}}},
     ],
 )
 def test_a_swarm_service_that_is_no_release(other: dict[str, Any]):

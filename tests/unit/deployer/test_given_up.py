@@ -161,19 +161,19 @@ async def test_a_log_that_is_away_for_long_fails_nothing():
     await end(*running)
 
 
-JOB = {"ReplicatedJob": {"TotalCompletions": 1}}
+GLOBAL = {"Global": {}}
 
 
 @virtual
 async def test_a_swarm_service_that_is_no_release_is_left_out():
-    """A job of ours, and one that lacks our labels."""
+    """One of ours on every node, and one that lacks our labels."""
     async with platform() as site:
         await site.deploy("d1")
         await site.ended("d1")
         (release,) = site.swarm.services.values()
         marks = release["Spec"]["Labels"]
         few = {name: marks[name] for name in (labels.INSTANCE, labels.SERVICE)}
-        for name, spec in (("job", release["Spec"] | {"Mode": JOB}), ("few", {"Labels": few})):
+        for name, spec in (("all", release["Spec"] | {"Mode": GLOBAL}), ("few", {"Labels": few})):
             odd = {"ID": name, "Version": {"Index": 1}, "Spec": spec | {"Name": name}}
             site.swarm.services[name] = odd
         another = asyncio.create_task(deployer(site.world, site.swarm, Life()))
@@ -182,7 +182,7 @@ async def test_a_swarm_service_that_is_no_release_is_left_out():
         assert await site.ended("d2") == "rollout.succeeded"
         assert not another.done()
         await end(another)
-        assert {"job", "few"} < site.swarm.services.keys()
+        assert {"all", "few"} < site.swarm.services.keys()
 
 
 @virtual

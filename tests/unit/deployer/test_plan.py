@@ -1,36 +1,38 @@
 """The next step, for every state that a rollout can be in."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from deployer.rollout import explain
 from deployer.rollout.domain import Phase, SwarmServiceView, TaskView, View
-from deployer.rollout.plan import (
-    IDLE,
+from deployer.rollout.plan import IDLE, UNDOING, next_step
+from deployer.rollout.step import (
     SOON,
-    Cancel,
     Create,
     Drop,
-    Fail,
+    End,
     Finish,
+    NoteJobEnded,
     NoteScaled,
     NoteStopped,
     Ready,
     Remove,
     Rest,
+    Revert,
     RolloutStep,
     Scale,
     Start,
+    StartJob,
     Succeed,
     Wait,
     about,
-    next_step,
 )
-from slipway.contracts.rollout import Pending, Release, RolloutState, Task
-from slipway.contracts.route import Refusal, RouteState
-from slipway.contracts.values import Failure
+from slipway.contracts.rollout import Job, Pending, Release, Released, Reverting, RolloutState, Task
+from slipway.contracts.route import Refusal, RouteState, Served
+from slipway.contracts.values import After, Failure
+from slipway.runtime.clock import iso
 from slipway.testing.releases import release
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -58,20 +60,34 @@ def by_name(*views: SwarmServiceView) -> dict[str, SwarmServiceView]:
 
 def beside(main: Release) -> Release:
     """The same with a second workload, `db`."""
-    db = main.main.model_copy(update={"name": "db", "swarm_service": f"s-{main.deployment}-db"})
-    return main.model_copy(update={"workloads": (main.main, db)})
+    (first,) = main.workloads
+    db = first.model_copy(update={"name": "db", "swarm_service": f"s-{main.deployment}-db"})
+    return main.model_copy(update={"workloads": (first, db)})
 
 
 OLD, NEW = release("d1", 10), release("d2", 20)
+OLD_MAIN, NEW_MAIN = OLD.workloads[0], NEW.workloads[0]
 ON_OLD, ON_NEW = on_engine("d1", task()), on_engine("d2", task("t2"))
 STARTING = on_engine("d2", task("t2", "starting"))
 FAILED = Failure(reason="probe-failed", detail="it answered 502")
+DEADLINE = iso(NOW + timedelta(seconds=UNDOING))
+
+
+def failed(failure: Failure, *paused: str) -> Revert:
+    return Revert(Reverting(outcome="failed", failure=failure, paused=paused, deadline=DEADLINE))
+
+
+def cancelled(*paused: str) -> Revert:
+    return Revert(Reverting(outcome="cancelled", paused=paused, deadline=DEADLINE))
+
+
 IMPOSSIBLE = Failure(reason="engine-refused", detail="no such limit")
 
 
 def route(event: str, of: str | None, *releases: str, attempt: int = 1) -> dict[str, Any]:
     named = tuple(f"s-{name}" for name in releases)
-    state = RouteState(deployment=of, attempt=attempt, served=named[:1], named=named)
+    served = tuple(Served(workload="main", swarm_service=name) for name in named[:1])
+    state = RouteState(deployment=of, attempt=attempt, served=served, named=named)
     return {"route": state, "route_event": event}
 
 
@@ -91,7 +107,7 @@ MANY = tuple(Pending(deployment=f"e{number}", sequence=number) for number in ran
 
 def idle(**more: Any) -> View:
     """d1 serves; nothing else is going on."""
-    state = RolloutState(serving=OLD, highest=10)
+    state = RolloutState(serving=OLD, highest=10, replicas={"main": 1})
     return replace(View(NOW, state, there=by_name(ON_OLD), **OLD_ROUTE), **more)
 
 
@@ -119,7 +135,9 @@ DB_STARTING = on_engine("d2-db", task("t3", "starting"), workload="db")
 
 def idle_2(*there: SwarmServiceView, **more: Any) -> View:
     """d1 serves, with two workloads."""
-    return state_of(idle(there=by_name(*there), **more), serving=OLD_2)
+    return state_of(
+        idle(there=by_name(*there), **more), serving=OLD_2, replicas={"main": 1, "db": 1}
+    )
 
 
 def rolling_2(*there: SwarmServiceView, **more: Any) -> View:
@@ -127,6 +145,60 @@ def rolling_2(*there: SwarmServiceView, **more: Any) -> View:
     return state_of(rolling(*there, **more), wanted=NEW_2)
 
 
+def ended_db(times: int) -> SwarmServiceView:
+    ended = [task(str(number), "ended", exit_code=3) for number in range(times)]
+    return on_engine("d2-db", *ended, workload="db")
+
+
+def changed(release: Release, **more: Any) -> Release:
+    """Its last workload."""
+    last = release.workloads[-1].model_copy(update=more)
+    return release.model_copy(update={"workloads": (*release.workloads[:-1], last)})
+
+
+WITH_JOB = changed(NEW_2, job=True)
+THE_JOB: Released = WITH_JOB.workloads[-1]
+ON_JOB = replace(ON_NEW_DB, job=True, tasks=(task("t3", "starting"),))
+JOB_ENDED = replace(ON_JOB, tasks=(task("t3", "ended", exit_code=4, over=True),))
+
+
+def with_job(*there: SwarmServiceView, **more: Any) -> View:
+    """d1 serves, d2 has a job beside its main workload."""
+    return state_of(rolling(*there), **{"wanted": WITH_JOB, **more})
+
+
+DATA = ("volume:data",)
+OLD_D, NEW_D = changed(OLD, holds=DATA), changed(NEW, holds=DATA)
+AFTER_DB = NEW_2.model_copy(
+    update={
+        "workloads": (
+            NEW_MAIN.model_copy(update={"after": (After(workload="db", condition="healthy"),)}),
+            NEW_DB,
+        )
+    }
+)
+
+
+def writer(name: str, *tasks: TaskView, replicas: int = 1) -> SwarmServiceView:
+    there = on_engine(name, *tasks, replicas=replicas)
+    return replace(there, holds=frozenset(DATA), looked=True)
+
+
+OLD_WRITES, OLD_ENDS = writer("d1", task()), writer("d1", task("t1", "stopping"), replicas=0)
+OLD_STANDS, NEW_STANDS = writer("d1", replicas=0), writer("d2", replicas=0)
+NEW_WRITES, NEW_ENDS = writer("d2", task("t2")), writer("d2", task("t2", "stopping"), replicas=0)
+
+
+def writing(*there: SwarmServiceView, lingering: bool = False, **more: Any) -> View:
+    """d1 serves and d2 is being rolled out; both write one volume."""
+    view = rolling(lingering=frozenset(DATA if lingering else ()), there=by_name(*there))
+    return state_of(view, **{"serving": OLD_D, "wanted": NEW_D, **more})
+
+
+REVERTING = Reverting(outcome="failed", failure=FAILED, paused=("s-d1",), deadline=DEADLINE)
+LATE = REVERTING.model_copy(update={"deadline": PAST})
+BOTH = {"main": 2, "db": 2}
+HOLDING = replace(on_engine("d1-volume", task()), holds=frozenset({"volume:data"}))
 D2, D3 = Pending(deployment="d2", sequence=20), Pending(deployment="d3", sequence=30)
 TWO = (task("a"), task("b"))
 
@@ -152,28 +224,34 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         Wait(SOON),
     ),
     # a rollout: the release
-    "its service is made": (rolling(), Create(NEW, NEW.main, 1)),
-    "with its replicas": (rolling(replicas=3), Create(NEW, NEW.main, 3)),
-    "of a stopped service with one": (rolling(replicas=3, stopped=True), Create(NEW, NEW.main, 1)),
-    "of a service scaled to none with one": (rolling(replicas=0), Create(NEW, NEW.main, 1)),
+    "its service is made": (rolling(), Create(NEW, NEW_MAIN, 1)),
+    "with its replicas": (rolling(replicas={"main": 3}), Create(NEW, NEW_MAIN, 3)),
+    "of a stopped service with one": (
+        rolling(replicas={"main": 3}, stopped=True),
+        Create(NEW, NEW_MAIN, 1),
+    ),
+    "of a service scaled to none with one": (
+        rolling(replicas={"main": 0}),
+        Create(NEW, NEW_MAIN, 1),
+    ),
     "its time may be over before it was made": (
         state_of(rolling(), deadline=PAST),
-        Fail(explain.too_late()),
+        failed(explain.too_late()),
     ),
     "an engine that is away is waited for": (rolling(away="no answer"), Wait(SOON)),
     "until its time is over": (
         state_of(rolling(away="no answer"), deadline=PAST),
-        Fail(explain.engine_away("no answer")),
+        failed(explain.engine_away("no answer")),
     ),
     "a route needs no engine": (rolling(away="no answer", **NEW_ROUTE), Succeed()),
     "nor does a wish to stop": (
         rolling(away="no answer", stops=frozenset({"d2"})),
-        Cancel(),
+        cancelled(),
     ),
     "what serves is left alone meanwhile": (idle(away="no answer", there={}), Wait(SOON)),
-    "what can't be made fails": (rolling(impossible=IMPOSSIBLE), Fail(IMPOSSIBLE)),
+    "what can't be made fails": (rolling(impossible=IMPOSSIBLE), failed(IMPOSSIBLE)),
     "a change of replicas is followed": (
-        rolling(STARTING, replicas=2),
+        rolling(STARTING, replicas={"main": 2}),
         Scale(STARTING, 2),
     ),
     "its tasks are waited for": (rolling(STARTING), Wait(SOON)),
@@ -182,14 +260,16 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
             rolling(
                 on_engine("d1", *TWO, replicas=2),
                 on_engine("d2", task("a"), task("b", "starting"), replicas=2),
-                replicas=2,
+                replicas={"main": 2},
             ),
-            replicas=2,
+            replicas={"main": 2},
         ),
         Wait(SOON),
     ),
     "what serves is scaled beside it": (
-        rolling(on_engine("d2", task("a"), task("b", "starting"), replicas=2), replicas=2),
+        rolling(
+            on_engine("d2", task("a"), task("b", "starting"), replicas=2), replicas={"main": 2}
+        ),
         Scale(ON_OLD, 2),
     ),
     "tasks without an address don't count": (
@@ -198,7 +278,7 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     ),
     "all run": (rolling(ON_NEW), ready(("t2", "main"))),
     "both run": (
-        rolling(on_engine("d2", *TWO, replicas=2), replicas=2),
+        rolling(on_engine("d2", *TWO, replicas=2), replicas={"main": 2}),
         ready(("a", "main"), ("b", "main")),
     ),
     "the proxy is waited for": (rolling(ON_NEW, ready=True), Wait(SOON)),
@@ -217,18 +297,18 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         Wait(SOON),
     ),
     "the former's route is not ours": (rolling(ON_NEW, ready=True, **OLD_ROUTE), Wait(SOON)),
-    "asked to stop before its service": (rolling(stops=frozenset({"d2"})), Cancel()),
-    "asked to stop while it starts": (rolling(STARTING, stops=frozenset({"d2"})), Cancel()),
+    "asked to stop before its service": (rolling(stops=frozenset({"d2"})), cancelled()),
+    "asked to stop while it starts": (rolling(STARTING, stops=frozenset({"d2"})), cancelled()),
     "asked to stop while probed": (
         rolling(ON_NEW, ready=True, stops=frozenset({"d2"})),
-        Cancel(),
+        cancelled(),
     ),
     "another's stop is not ours": (rolling(STARTING, stops=frozenset({"d3"})), Wait(SOON)),
     "the proxy switched and then changed addresses": (
         rolling(ON_NEW, ready=True, **route("route.changed", "d2", "d2")),
         Succeed(),
     ),
-    "the proxy refused": (rolling(ON_NEW, ready=True, **refused("d2")), Fail(FAILED)),
+    "the proxy refused": (rolling(ON_NEW, ready=True, **refused("d2")), failed(FAILED)),
     "another attempt's refusal is not ours": (
         rolling(ON_NEW, ready=True, **refused("d2", attempt=2)),
         Wait(SOON),
@@ -238,16 +318,16 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         Wait(SOON),
     ),
     # what serves
-    "the serving release is missing": (idle(there={}), Create(OLD, OLD.main, 1, repair=True)),
-    "it has other replicas": (idle(replicas=2), Scale(ON_OLD, 2)),
-    "scaled to none": (idle(replicas=0), Scale(ON_OLD, 0)),
+    "the serving release is missing": (idle(there={}), Create(OLD, OLD_MAIN, 1, repair=True)),
+    "it has other replicas": (idle(replicas={"main": 2}), Scale(ON_OLD, 2)),
+    "scaled to none": (idle(replicas={"main": 0}), Scale(ON_OLD, 0)),
     "the scaling is told": (
-        idle(replicas=2, there=by_name(on_engine("d1", *TWO, replicas=2))),
-        NoteScaled(2),
+        idle(replicas={"main": 2}, there=by_name(on_engine("d1", *TWO, replicas=2))),
+        NoteScaled({"main": 2}),
     ),
     "it is repaired during a rollout": (
         replace(rolling(ON_NEW, ready=True), there=by_name(ON_NEW)),
-        Create(OLD, OLD.main, 1, repair=True),
+        Create(OLD, OLD_MAIN, 1, repair=True),
     ),
     # what is left over
     "a release nobody wants goes": (
@@ -268,7 +348,7 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     "the former goes behind the new": (
         View(
             NOW,
-            RolloutState(serving=NEW, highest=20),
+            RolloutState(serving=NEW, highest=20, replicas={"main": 1}),
             there=by_name(ON_OLD, ON_NEW),
             **NEW_ROUTE,
         ),
@@ -314,16 +394,16 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         Rest(),
     ),
     # several workloads
-    "of two the first is made first": (rolling_2(), Create(NEW_2, NEW_2.main, 1)),
+    "of two the first is made first": (rolling_2(), Create(NEW_2, NEW_MAIN, 1)),
     "the other does not wait until it runs": (rolling_2(STARTING), Create(NEW_2, NEW_DB, 1)),
     "the time may be over before the last was made": (
         state_of(rolling_2(ON_NEW), deadline=PAST),
-        Fail(explain.too_late()),
+        failed(explain.too_late()),
     ),
     "all have to run": (rolling_2(ON_NEW, DB_STARTING), Wait(SOON)),
     "all of them run": (rolling_2(ON_NEW, ON_NEW_DB), ready(("t2", "main"), ("t3", "db"))),
     "each gets its replicas": (
-        rolling_2(on_engine("d2", *TWO, replicas=2), ON_NEW_DB, replicas=2),
+        rolling_2(on_engine("d2", *TWO, replicas=2), ON_NEW_DB, replicas=BOTH),
         Scale(ON_NEW_DB, 2),
     ),
     "the refusals of several don't add up": (
@@ -338,14 +418,16 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         Create(OLD_2, OLD_DB, 1, repair=True),
     ),
     "each that serves is scaled": (
-        idle_2(on_engine("d1", *TWO, replicas=2), ON_OLD_DB, replicas=2),
+        idle_2(on_engine("d1", *TWO, replicas=2), ON_OLD_DB, replicas=BOTH),
         Scale(ON_OLD_DB, 2),
     ),
     "scaling is told when all are": (
         idle_2(
-            on_engine("d1", replicas=2), on_engine("d1-db", replicas=2, workload="db"), replicas=2
+            on_engine("d1", replicas=2),
+            on_engine("d1-db", replicas=2, workload="db"),
+            replicas=BOTH,
         ),
-        NoteScaled(2),
+        NoteScaled(BOTH),
     ),
     "all are stopped": (
         idle_2(
@@ -371,8 +453,89 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         state_of(rolling_2(ON_NEW, DB_STARTING, ON_OLD_DB), serving=OLD_2),
         Wait(SOON),
     ),
+    "two ends of one of several are waited out": (rolling_2(ON_NEW, ended_db(2)), Wait(SOON)),
+    "who starts after another waits for it": (
+        state_of(rolling(DB_STARTING), wanted=AFTER_DB),
+        Wait(SOON),
+    ),
+    "until that runs": (
+        state_of(rolling(ON_NEW_DB), wanted=AFTER_DB),
+        Create(AFTER_DB, AFTER_DB.workloads[0], 1),
+    ),
+    "what is carried over is neither made nor waited for": (
+        state_of(rolling_2(ON_NEW), wanted=changed(NEW_2, carried=True, swarm_service="s-d0")),
+        ready(("t2", "main")),
+    ),
+    # jobs
+    "a job begins": (with_job(ON_NEW), StartJob(WITH_JOB, THE_JOB)),
+    "a job runs": (with_job(ON_NEW, ON_JOB, jobs=(Job(workload="db"),)), Wait(SOON)),
+    "how it ended is said": (
+        with_job(ON_NEW, JOB_ENDED, jobs=(Job(workload="db"),)),
+        NoteJobEnded(THE_JOB, 4),
+    ),
+    "then it goes": (
+        with_job(ON_NEW, JOB_ENDED, jobs=(Job(workload="db", exit=0),)),
+        Remove(JOB_ENDED),
+    ),
+    "it has no part in what is ready": (
+        with_job(ON_NEW, jobs=(Job(workload="db", exit=0),)),
+        ready(("t2", "main")),
+    ),
+    # two that write one volume
+    "the new one is made, and stands": (writing(OLD_WRITES), Create(NEW_D, NEW_D.workloads[0], 0)),
+    "the former is stopped": (writing(OLD_WRITES, NEW_STANDS), Scale(OLD_WRITES, 0)),
+    "and has to end": (writing(OLD_ENDS, NEW_STANDS), Wait(SOON)),
+    "so have containers that nothing is known of": (
+        writing(OLD_STANDS, NEW_STANDS, lingering=True),
+        Wait(SOON),
+    ),
+    "what was not looked at may still run": (
+        writing(replace(OLD_STANDS, looked=False), NEW_STANDS),
+        Wait(SOON),
+    ),
+    "then the new one runs": (writing(OLD_STANDS, NEW_STANDS), Scale(NEW_STANDS, 1)),
+    "the former stands still meanwhile": (writing(OLD_STANDS, NEW_WRITES, ready=True), Wait(SOON)),
+    "one that fails then is undone": (
+        writing(OLD_STANDS, writer("d2", task("t", "refused", error="No such image"))),
+        failed(explain.task(task("t", "refused", error="No such image"), ready=False), "s-d1"),
+    ),
+    "undone, it is stopped": (
+        writing(OLD_STANDS, NEW_WRITES, reverting=REVERTING),
+        Scale(NEW_WRITES, 0),
+    ),
+    "undone, it has to end": (writing(OLD_STANDS, NEW_ENDS, reverting=REVERTING), Wait(SOON)),
+    "undone, it goes": (
+        writing(OLD_STANDS, NEW_STANDS, reverting=REVERTING),
+        Remove(NEW_STANDS),
+    ),
+    "then the former runs again": (
+        writing(OLD_STANDS, reverting=REVERTING),
+        Scale(OLD_STANDS, 1),
+    ),
+    "or is made again where hands have removed it": (
+        writing(reverting=REVERTING),
+        Create(OLD_D, OLD_D.workloads[0], 1, repair=True),
+    ),
+    "when its containers have ended": (
+        writing(reverting=REVERTING, lingering=True),
+        Wait(SOON),
+    ),
+    "but not for ever": (writing(reverting=LATE), End(LATE, "not_running")),
+    "which is waited for": (
+        writing(writer("d1", task("t", "starting")), reverting=REVERTING),
+        Wait(SOON),
+    ),
+    "and said": (writing(OLD_WRITES, reverting=REVERTING), End(REVERTING, "running")),
+    "or that it does not": (
+        writing(writer("d1", task("t", "starting")), reverting=LATE),
+        End(LATE, "not_running"),
+    ),
+    "a service that is being deleted undoes first": (
+        replace(writing(OLD_STANDS, NEW_ENDS, reverting=REVERTING), deleting=True),
+        Wait(SOON),
+    ),
     # being deleted
-    "deleting cancels the rollout": (rolling(STARTING, deleting=True), Cancel()),
+    "deleting cancels the rollout": (rolling(STARTING, deleting=True), cancelled()),
     "of too many that wait the oldest goes": (
         state_of(rolling(STARTING), queue=MANY),
         Drop(MANY[0], superseded=True),
@@ -411,10 +574,20 @@ FAILS: dict[str, tuple[View, str, str]] = {
         "exited",
         "after it had been healthy",
     ),
-    "a task of another workload ended": (
-        rolling_2(ON_NEW, on_engine("d2-db", task("t", "ended", exit_code=3), workload="db")),
+    "tasks of another workload ended": (
+        rolling_2(ON_NEW, ended_db(3)),
         "exited",
-        "at its start with exit code 3",
+        "db: the container ended at its start with exit code 3",
+    ),
+    "a job ended badly": (
+        with_job(ON_NEW, jobs=(Job(workload="db", exit=3),)),
+        "job-failed",
+        "db: the job ended with exit code 3",
+    ),
+    "a job that was begun is nowhere": (
+        with_job(ON_NEW, jobs=(Job(workload="db"),)),
+        "job-lost",
+        "its Swarm service is gone",
     ),
     "another workload can't be started": (
         rolling_2(
@@ -449,9 +622,11 @@ FAILS: dict[str, tuple[View, str, str]] = {
 def test_failures_say_why(what: str):
     view, reason, words = FAILS[what]
     step = next_step(view)
-    assert isinstance(step, Fail)
-    assert step.failure.reason == reason
-    assert words in step.failure.detail
+    assert isinstance(step, Revert)
+    assert step.reverting.outcome == "failed"
+    assert step.reverting.failure is not None
+    assert step.reverting.failure.reason == reason
+    assert words in step.reverting.failure.detail
 
 
 @pytest.mark.parametrize(
@@ -460,23 +635,29 @@ def test_failures_say_why(what: str):
         (Create(NEW_2, NEW_DB, 1), True),
         (Scale(ON_NEW_DB, 2), True),
         (Scale(ON_OLD_DB, 2), False),
-        (Create(NEW, NEW.main, 1), True),
-        (Create(OLD, OLD.main, 1, repair=True), False),
+        (Create(NEW, NEW_MAIN, 1), True),
+        (Create(OLD, OLD_MAIN, 1, repair=True), False),
         (Scale(ON_NEW, 2), True),
         (Scale(ON_OLD, 2), False),
+        (Scale(ON_OLD, 0), False),
+        (Scale(HOLDING, 0), True),
         (Remove(ON_OLD), False),
         (Ready(()), True),
-        (NoteScaled(2), False),
+        (StartJob(NEW_2, NEW_DB), True),
+        (NoteJobEnded(NEW_DB, 0), True),
+        (cancelled(), True),
+        (End(Reverting(outcome="cancelled", deadline=DEADLINE), "none"), True),
+        (NoteScaled({"main": 2}), False),
     ],
 )
 def test_only_what_a_rollout_can_t_go_on_without_is_about_it(step: RolloutStep, own: bool):
-    assert about(step, NEW_2) is own
+    assert about(step, NEW_2, frozenset({HOLDING.name})) is own
 
 
 def test_where_nothing_is_rolled_out_only_the_next_one_waits_for_a_step():
-    assert about(Start(D2), None)
-    assert not about(Create(OLD, OLD.main, 1, repair=True), None)
-    assert not about(Scale(ON_OLD, 2), None)
+    assert about(Start(D2), None, frozenset())
+    assert not about(Create(OLD, OLD_MAIN, 1, repair=True), None, frozenset())
+    assert not about(Scale(ON_OLD, 2), None, frozenset())
 
 
 def test_a_route_that_is_late_may_still_come_before_the_end_is_told():

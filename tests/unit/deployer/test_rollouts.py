@@ -127,7 +127,7 @@ async def test_a_release_is_ready_when_each_of_its_workloads_is():
 
 @virtual
 async def test_one_workload_that_fails_takes_all_new_ones_away():
-    async with platform() as site:
+    async with platform(settle=10) as site:
         await site.request("d1")
         await site.built("d1", db=Behaviour())
         await site.ended("d1")
@@ -181,7 +181,8 @@ async def test_what_is_made_is_what_was_sealed():
         assert serving is not None
         built = site.world.events("build", "d1")[-1]
         assert isinstance(built, BuildSucceeded)
-        assert (serving.main.digest, serving.main.port) == (built.workloads[0].digest, 8080)
+        (main,) = serving.workloads
+        assert (main.digest, main.port) == (built.workloads[0].digest, 8080)
         assert serving.sealed == built.sealed
 
 
@@ -206,6 +207,7 @@ async def test_one_that_fails_leaves_the_former_serving(how: str):
         await site.deploy("d2", behaviour, Limits(rollout=30))
         assert await site.ended("d2") == "rollout.failed"
         assert failure(site) == reason
+        assert site.rollout()[-2:] == ["reverting d2", "failed d2"]
         await site.world.until(lambda: site.swarm.releases() == {"d1": 1})
         await asyncio.sleep(100)
         assert site.ends("d2") == ["rollout.failed"]
@@ -240,8 +242,10 @@ async def test_a_proxy_that_is_away_is_waited_for_so_long_and_no_longer():
         await site.deploy("d1", limits=Limits(route=60))
         assert await site.ended("d1") == "rollout.failed"
         assert failure(site) == "route-timeout"
-        ready, failed = site.world._log[-2], site.world._log[-1]
-        assert 60 <= (failed.meta.at - ready.meta.at).total_seconds() < 62
+        ready, reverting, failed = site.world._log[-3:]
+        assert site.rollout()[-3:] == ["ready d1", "reverting d1", "failed d1"]
+        assert 60 <= (reverting.meta.at - ready.meta.at).total_seconds() < 62
+        assert (failed.meta.at - reverting.meta.at).total_seconds() < 1
 
 
 @pytest.mark.parametrize("what", ["gone", "another", "sealed to another key"])
@@ -374,7 +378,7 @@ async def test_a_deleted_service_leaves_nothing(reached: str):
         await site.delete()
         await site.world.until(lambda: site.rollout()[-1] == "removed")
         assert site.swarm.releases() == {}
-        assert site.swarm.draining == {}
+        assert site.swarm.containers == {}
         assert len(site.ends("d1")) == 1
         await site.deploy("d9")
         await asyncio.sleep(10)

@@ -101,7 +101,14 @@ class Swarm:
         return any(not task.over for task in self.tasks[name])
 
     def held(self) -> frozenset[str]:
-        return frozenset().union(*(held for held, tasks in self.lingering if tasks))
+        """By what is gone, or is to have no tasks."""
+        gone = [held for held, tasks in self.lingering if tasks]
+        stopped = [
+            frozenset(workload.holds)
+            for name, workload in self.workloads.items()
+            if self.replicas[name] == 0 and self.alive(name)
+        ]
+        return frozenset[str]().union(*gone, *stopped)
 
     def tick(self) -> None:
         for _, tasks in self.lingering:
@@ -245,8 +252,8 @@ class Game:
         for things, tasks in self.swarm.lingering:
             held.update(things if tasks else ())
         for name, workload in self.swarm.workloads.items():
-            if self.swarm.alive(name):
-                held.update(workload.holds)
+            for task in self.swarm.tasks[name]:
+                held.update(() if task.over else workload.holds)
         assert all(count == 1 for count in held.values()), "two have one thing"
         assert all(count <= 1 for count in self.swarm.job_tasks.values()), "a job ran twice"
 
@@ -397,6 +404,32 @@ def test_a_cancel_at_any_moment_is_undone_in_two_steps(after: int):
     assert isinstance(step, Revert | Start | Drop | Succeed)
     playing.play(80)
     assert playing.ends[1:] in ([("d2", "cancelled")], [("d2", "dropped")], [("d2", "succeeded")])
+    assert playing.serves()
+
+
+def test_a_former_that_still_ends_is_not_started_beside_itself():
+    """It was stopped for the sake of a release that is cancelled before the former has ended."""
+    playing = deployed(stack("d1"), stack("d2", db="other"))
+    playing.queue(stack("d2", db="other"))
+    while playing.swarm.replicas["db-d1"] > 0:
+        playing.perform(next_step(playing.view()))
+    playing.stops.add("d2")
+    playing.play(60)
+    assert playing.ends[1:] == [("d2", "cancelled")]
+    assert playing.formers == ["running"]
+    assert playing.serves()
+
+
+def test_a_former_that_hands_remove_while_it_stands_still_is_made_again():
+    playing = deployed(stack("d1"), stack("d2", db="other"))
+    playing.swarm.faults["db-d2"] = "never"
+    playing.queue(stack("d2", db="other"))
+    while playing.swarm.replicas["db-d1"] > 0 or playing.swarm.alive("db-d1"):
+        playing.play(1)
+    playing.swarm.remove("db-d1")
+    playing.play(200)
+    assert playing.ends[1:] == [("d2", "failed")]
+    assert playing.formers == ["running"]
     assert playing.serves()
 
 

@@ -20,16 +20,23 @@ CREATED = ServiceCreated(
 NEW = evolve(DesiredService(), [CREATED])
 
 
-def test_a_new_service_runs_once():
-    assert DesiredService("e", "application", 1, stopped=False, deleting=False) == NEW
+def test_a_new_service_runs_as_its_workloads_say():
+    assert DesiredService("e", "application", {}, stopped=False, deleting=False) == NEW
 
 
 def test_only_what_acts_at_once_changes_it():
     assert evolve(NEW, [ServiceRenamed(name="site")]) == NEW
-    assert evolve(NEW, [ServiceScaled(replicas=3)]).replicas == 3
+    assert evolve(NEW, [ServiceScaled(replicas=3)]).replicas == {"main": 3}
     stopped = evolve(NEW, [ServiceStopped()])
     assert stopped.stopped
     assert evolve(stopped, [ServiceStarted()]) == NEW
+
+
+def test_each_workload_is_scaled_by_itself():
+    events = [
+        ServiceScaled(workload=name, replicas=n) for name, n in (("a", 2), ("b", 0), ("a", 4))
+    ]
+    assert evolve(NEW, events).replicas == {"a": 4, "b": 0}
 
 
 def test_folded_in_two_parts_it_is_the_same():

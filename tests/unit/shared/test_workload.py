@@ -4,7 +4,14 @@ from typing import Any
 
 import orjson
 import pytest
-from slipway.contracts.values import BuiltImage, HealthCheck
+from slipway.contracts.values import (
+    After,
+    BuiltImage,
+    HealthCheck,
+    PublishedPort,
+    TmpfsMount,
+    VolumeMount,
+)
 from slipway.contracts.workload import MAIN, Workload, Workloads, from_json, shown, to_json
 
 KEY = b"k" * 32
@@ -41,8 +48,19 @@ OTHERS = {
     "health_check": changed(health_check=HealthCheck(path="/health", retries=4)),
     "cpu_limit": changed(cpu_limit=1.0),
     "memory_limit": changed(memory_limit=1 << 29),
+    "mounts": changed(mounts=(VolumeMount(name="data", path="/data"),)),
+    "ports": changed(ports=(PublishedPort(port=80, published=8080),)),
+    "labels": changed(labels={"team": "blue"}),
+    "user": changed(user="app"),
+    "stop_signal": changed(stop_signal="SIGINT"),
+    "stop_grace_seconds": changed(stop_grace_seconds=5.0),
+    "cpu_reservation": changed(cpu_reservation=0.5),
+    "memory_reservation": changed(memory_reservation=1 << 27),
+    "job": changed(job=True),
 }
 SAME = {
+    "after": changed(after=(After(workload="db"),)),
+    "replicas": changed(replicas=3),
     "settle_seconds": changed(settle_seconds=9.0),
     "drain_seconds": changed(drain_seconds=9.0),
 }
@@ -66,6 +84,9 @@ def test_the_digest_is_of_what_its_tasks_would_notice(field: str):
         changed(health_check=None),
         changed(health_check=HealthCheck()),
         changed(port=None),
+        changed(mounts=(TmpfsMount(path="/data"),)),
+        changed(mounts=(VolumeMount(name="data", path="/other"),)),
+        changed(ports=(PublishedPort(port=80, published=8080, protocol="udp"),)),
     ],
 )
 def test_what_is_taken_away_or_put_elsewhere_is_another(other: Workload):
@@ -97,8 +118,8 @@ class LaterCheck(HealthCheck):
 
 
 class LaterWorkload(Workload):
-    user: str | None = None
-    mounts: tuple[str, ...] = ()
+    platform: str | None = None
+    devices: tuple[str, ...] = ()
 
 
 def later(check: LaterCheck | None = None, **more: Any) -> LaterWorkload:
@@ -112,8 +133,8 @@ def test_a_field_that_comes_later_changes_no_digest_by_its_default():
 
 def test_it_does_by_another_value():
     found = {
-        later(user="app").digest(KEY),
-        later(mounts=("data",)).digest(KEY),
+        later(platform="arm64").digest(KEY),
+        later(devices=("gpu",)).digest(KEY),
         later(LaterCheck(path="/health", start_interval=1.0)).digest(KEY),
     }
     assert len(found | {WEB.digest(KEY)}) == 4
@@ -127,6 +148,21 @@ def test_it_never_changes():
     """What runs would be taken for something else, and started anew everywhere."""
     assert WEB.digest(KEY) == "f50224f322521cdf57ad8565d15151df"
     assert Workload(name=MAIN, image=IMAGE).digest(KEY) == "982bd754e9e69076a352caad85ec2467"
+
+
+# -- what two cannot have at once -----------------------------------------------------------------
+
+
+def test_it_holds_the_volumes_that_it_writes_and_the_ports_of_the_host():
+    held = changed(
+        mounts=(VolumeMount(name="data", path="/d"), TmpfsMount(path="/t")),
+        ports=(
+            PublishedPort(port=80, published=8080),
+            PublishedPort(port=53, published=53, protocol="udp"),
+        ),
+    )
+    assert held.holds == ("volume:data", "port:8080/tcp", "port:53/udp")
+    assert WEB.holds == ()
 
 
 # -- what events say of it ------------------------------------------------------------------------

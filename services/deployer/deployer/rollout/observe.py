@@ -106,7 +106,7 @@ class Observer:
 
     async def _away(self, owner: Owner, state: RolloutState) -> str:
         """Why its releases can't be looked at; no error, as its deadline is to be judged."""
-        if turn(state) is None:
+        if turn(state) is None and not self._leaves_holders(owner, state):
             self._releases.close(owner)
         elif not self._releases.away:
             try:
@@ -115,15 +115,23 @@ class Observer:
                 return str(error) or type(error).__name__
         return self._releases.away
 
+    def _leaves_holders(self, owner: Owner, state: RolloutState) -> bool:
+        """What holds something is left over, and has to be seen to end."""
+        kept = state.serving.names if state.serving else frozenset[str]()
+        there = self._releases.of(owner)
+        return any(found.holds for name, found in there.items() if name not in kept)
+
     async def _lingering(self, owner: Owner, state: RolloutState) -> frozenset[str]:
-        """What is still held by containers whose Swarm service is gone. Nobody asks where nothing
-        is to be begun that holds something."""
+        """What is still held by containers whose Swarm service is gone, or is to have none. Nobody
+        asks where nothing is to be begun that holds something."""
         wanted = [*(state.wanted.workloads if state.wanted else ())]
         wanted += state.serving.workloads if state.serving and not state.stopped else ()
         if not any(workload.holds for workload in wanted):
             return frozenset()
         there, holding = self._releases.of(owner), await self._engine.holding(owner[1])
-        return frozenset().union(*(held for name, held in holding.items() if name not in there))
+        wanted_of = {name: found.replicas for name, found in there.items()}
+        ending = (held for name, held in holding.items() if not wanted_of.get(name))
+        return frozenset().union(*ending)
 
     async def _follow_desired(self, owner: Owner, memory: Memory) -> None:
         organization, service = owner

@@ -7,7 +7,7 @@ from slipway.contracts.rollout import Release, Reverting
 
 from deployer.rollout.bringing import ended, freed, replicas_of, running
 from deployer.rollout.domain import View
-from deployer.rollout.step import SOON, End, Remove, RolloutStep, Scale, Wait
+from deployer.rollout.step import SOON, Create, End, Remove, RolloutStep, Scale, Wait
 
 
 def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
@@ -26,8 +26,8 @@ def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
 
 
 def _or_end(step: RolloutStep | None, reverting: Reverting, *, late: bool) -> RolloutStep | None:
-    """What is waited for too long is left to whoever keeps what serves running."""
-    return End(reverting, "not_running") if late and isinstance(step, Wait) else step
+    """What takes too long is left to whoever keeps what serves running."""
+    return End(reverting, "not_running") if late and isinstance(step, Wait | Create) else step
 
 
 def _again(view: View, reverting: Reverting) -> RolloutStep | None:
@@ -36,10 +36,12 @@ def _again(view: View, reverting: Reverting) -> RolloutStep | None:
     if serving is None:
         return None
     for workload in serving.workloads:
-        there = view.there.get(workload.swarm_service)
-        if there is None or workload.swarm_service not in reverting.paused:
+        if workload.swarm_service not in reverting.paused:
             continue
-        replicas = replicas_of(view, workload)
+        there, replicas = view.there.get(workload.swarm_service), replicas_of(view, workload)
+        if there is None:
+            again = Create(serving, workload, replicas, repair=True)
+            return freed(view, serving, workload) or again
         if there.replicas != replicas:
             return freed(view, serving, workload) or Scale(there, replicas)
         if len(running(there)) < replicas:

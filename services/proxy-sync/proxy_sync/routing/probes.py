@@ -93,8 +93,10 @@ def after(before: Answers, now: float, good: bool, said: str) -> Answers:
 
 
 async def confirm(proxy: Proxy, clock: Clock, loaded: Routing) -> Failure | None:
-    """Every public address once more, as anybody would ask; a bad answer is asked twice."""
-    for binding in loaded.bindings:
+    """Every public address once more, as anybody would ask; a bad answer is asked twice. One that
+    leads to a workload which is not there answers 503, and is left out."""
+    there = {each.workload for each in loaded.served}
+    for binding in [each for each in loaded.bindings if each.workload in there]:
         for pause in _PAUSES:
             answer = await proxy.public(binding.host, binding.path, seconds=_PATIENCE)
             if answer.good(strict=False):

@@ -1,0 +1,322 @@
+"""Releases of several workloads over the log and a Swarm in memory: what is carried over, who is
+stopped before another begins, jobs, and what is undone. In virtual time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from slipway.contracts.rollout import RolloutCancelled, RolloutFailed
+from slipway.contracts.values import After, VolumeMount
+from slipway.contracts.workload import Workload
+
+from tests.simulation.platform import Site, deployer, edge, end, platform, swarm_service
+from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
+
+DATA = (VolumeMount(name="data", path="/data"),)
+SLOW = Behaviour(stop=6.0)
+DONE = Behaviour(ends_after=0.5, exit_code=0)
+HUNG = Behaviour(boot=None)
+
+
+def web(site: Site, version: str, how: Behaviour = Behaviour()) -> Workload:
+    after = (After(workload="migrate", condition="completed"),)
+    image = site.image(f"web-{version}", how)
+    return Workload(name="web", aliases=("web",), port=8080, image=image, after=after)
+
+
+def db(site: Site, version: str, how: Behaviour = SLOW) -> Workload:
+    image = site.image(f"db-{version}", how)
+    return Workload(name="db", aliases=("db",), mounts=DATA, image=image)
+
+
+def migrate(site: Site, version: str, how: Behaviour = DONE) -> Workload:
+    after = (After(workload="db", condition="healthy"),)
+    image = site.image(f"migrate-{version}", how)
+    return Workload(name="migrate", job=True, image=image, after=after)
+
+
+async def ask(site: Site, deployment: str, *workloads: Workload) -> None:
+    await site.request(deployment)
+    await site.made(deployment, *workloads)
+
+
+async def first(site: Site) -> None:
+    await ask(site, "d1", web(site, "1"), db(site, "1"), migrate(site, "1"))
+    assert await site.ended("d1") == "rollout.succeeded"
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Site]:
+    async with platform() as site:
+        await first(site)
+        yield site
+        assert site.swarm.met == []
+        assert all(runs == 1 for runs in site.swarm.job_runs.values() if runs)
+
+
+def tasks(site: Site, workload: str, deployment: str = "d1") -> list[str]:
+    return [task["ID"] for task in site.swarm.of(swarm_service(deployment, workload))]
+
+
+def replicas(site: Site, workload: str, deployment: str) -> int | None:
+    return site.swarm.by_name().get(swarm_service(deployment, workload))
+
+
+def former(site: Site) -> str:
+    event = site.last()
+    assert isinstance(event, RolloutFailed | RolloutCancelled)
+    return event.former
+
+
+@virtual
+async def test_each_begins_when_what_it_waits_for_has_come_so_far():
+    async with platform() as site:
+        await ask(site, "d1", web(site, "1"), db(site, "1"), migrate(site, "1"))
+        seen: dict[str, str] = {}
+        while not site.ends("d1"):
+            for name in site.swarm.by_name():
+                seen.setdefault(name.split("-")[1], site.rollout()[-1])
+            await asyncio.sleep(0.01)
+        assert list(seen) == ["db", "migrate", "web"]
+        assert list(seen.values()) == ["started d1", "job_started d1", "job_ended d1"]
+        names = {swarm_service("d1", "db"), swarm_service("d1", "web")}
+        assert site.swarm.by_name().keys() == names, "a job goes when its end is known"
+        told = [what for what in site.rollout() if what.endswith("d1")]
+        assert told == [
+            "queued d1", "started d1", "job_started d1", "job_ended d1", "ready d1",
+            "succeeded d1",
+        ]  # fmt: skip
+
+
+@virtual
+async def test_a_change_of_one_leaves_the_tasks_of_the_others():
+    async with serving() as site:
+        before = tasks(site, "db")
+        await ask(site, "d2", web(site, "2"), db(site, "1"), migrate(site, "2"))
+        assert await site.ended("d2") == "rollout.succeeded"
+        assert tasks(site, "db") == before
+        names = {swarm_service("d2", "web"), swarm_service("d1", "db")}
+        await site.world.until(lambda: site.swarm.by_name().keys() == names)
+
+
+@virtual
+async def test_a_restart_carries_nothing_and_runs_no_job():
+    async with serving() as site:
+        await site.request("d2", trigger="restart")
+        await site.made("d2", web(site, "1"), db(site, "1"), migrate(site, "1"))
+        assert await site.ended("d2") == "rollout.succeeded"
+        names = {swarm_service("d2", "web"), swarm_service("d2", "db")}
+        await site.world.until(lambda: site.swarm.by_name().keys() == names)
+        assert swarm_service("d2", "migrate") not in +site.swarm.job_runs
+
+
+@virtual
+async def test_who_writes_a_volume_has_ended_before_another_begins():
+    async with serving() as site:
+        await ask(site, "d2", web(site, "1"), db(site, "2"))
+        made = False
+        while replicas(site, "db", "d1") == 1:
+            made = replicas(site, "db", "d2") == 0
+            await asyncio.sleep(0.0005)
+        assert made, "the new one is made before the old one stops"
+        stopped = site.world.clock.monotonic()
+        await site.world.until(lambda: replicas(site, "db", "d2") == 1)
+        assert 6.0 <= site.world.clock.monotonic() - stopped < 7.0
+        assert await site.ended("d2") == "rollout.succeeded"
+        await site.world.until(lambda: replicas(site, "db", "d1") is None)
+
+
+@pytest.mark.parametrize(
+    "how", [HUNG, Behaviour(boot=None, ends_after=0.3), Behaviour(missing="No such image")]
+)
+@virtual
+async def test_a_database_that_fails_gives_way_to_the_former(how: Behaviour):
+    async with serving() as site:
+        await ask(site, "d2", web(site, "2"), db(site, "2", how))
+        assert await site.ended("d2", 700) == "rollout.failed"
+        assert former(site) == "running"
+        assert len(site.swarm.addresses(swarm_service("d1", "db"))) == 1
+        names = {swarm_service("d1", "web"), swarm_service("d1", "db")}
+        await site.world.until(lambda: site.swarm.by_name().keys() == names)
+
+
+@virtual
+async def test_a_former_that_does_not_come_back_is_said_and_comes_back_later():
+    async with serving() as site:
+        image = db(site, "1").image.reference
+        await ask(site, "d2", db(site, "2", Behaviour(missing="No such image")))
+        await site.world.until(lambda: replicas(site, "db", "d1") == 0)
+        site.swarm.behaves(image, HUNG)
+        began = site.world.clock.monotonic()
+        assert await site.ended("d2", 200) == "rollout.failed"
+        assert former(site) == "not_running"
+        assert site.world.clock.monotonic() - began < 170
+        site.swarm.behaves(image, SLOW)
+        await site.world.until(lambda: site.swarm.addresses(swarm_service("d1", "db")))
+        await site.world.until(lambda: replicas(site, "db", "d2") is None)
+
+
+@virtual
+async def test_a_cancel_is_said_within_two_seconds_and_over_when_the_former_runs():
+    async with serving() as site:
+        await ask(site, "d2", db(site, "2", HUNG))
+        await site.world.until(lambda: replicas(site, "db", "d2") == 1)
+        await site.stop("d2")
+        await site.world.until(lambda: "reverting d2" in site.rollout(), 2)
+        assert await site.ended("d2") == "rollout.cancelled"
+        assert former(site) == "running"
+        assert len(site.swarm.addresses(swarm_service("d1", "db"))) == 1
+
+
+@virtual
+async def test_a_cancel_while_the_former_still_ends_starts_it_after_that():
+    async with serving() as site:
+        await ask(site, "d2", db(site, "2"))
+        await site.world.until(lambda: replicas(site, "db", "d1") == 0)
+        await site.stop("d2")
+        assert await site.ended("d2") == "rollout.cancelled"
+        assert former(site) == "running"
+        assert len(site.swarm.addresses(swarm_service("d1", "db"))) == 1
+
+
+@virtual
+async def test_one_that_was_scaled_to_none_and_at_once_to_one_is_not_started_beside_itself():
+    async with serving() as site:
+        await site.scale(0, "db")
+        await site.world.until(lambda: replicas(site, "db", "d1") == 0)
+        await site.scale(1, "db")
+        await site.world.until(lambda: site.swarm.addresses(swarm_service("d1", "db")))
+
+
+@virtual
+async def test_containers_of_what_hands_have_removed_are_waited_for():
+    async with serving() as site:
+        site.swarm.delete_service(swarm_service("d1", "db"))
+        await site.world.until(lambda: site.swarm.addresses(swarm_service("d1", "db")))
+
+
+@virtual
+async def test_what_holds_something_goes_also_when_nothing_comes_after():
+    """It has to be seen to end, though nothing is being rolled out any more."""
+    async with serving() as site:
+        await ask(site, "d2", web(site, "2", Behaviour(boot=600)), db(site, "1", SLOW))
+        await ask(site, "d3", web(site, "3"))
+        await site.stop("d2")
+        assert await site.ended("d3") == "rollout.succeeded"
+        names = {swarm_service("d3", "web")}
+        await site.world.until(lambda: site.swarm.by_name().keys() == names, 30)
+        asked = site.swarm.asked["GET tasks"]
+        await asyncio.sleep(60)
+        assert site.swarm.asked["GET tasks"] == asked, "then nobody looks any more"
+
+
+@virtual
+async def test_a_job_that_somebody_removed_is_not_run_again():
+    async with serving() as site:
+        job = swarm_service("d2", "migrate")
+        await ask(site, "d2", db(site, "1"), migrate(site, "2", Behaviour(ends_after=60)))
+        await site.world.until(lambda: site.swarm.job_runs[job] == 1)
+        site.swarm.delete_service(job)
+        assert await site.ended("d2") == "rollout.failed"
+        event = site.last()
+        assert isinstance(event, RolloutFailed)
+        assert event.failure.reason == "job-lost"
+        await asyncio.sleep(60)
+        assert site.swarm.job_runs[job] == 1
+
+
+@virtual
+async def test_of_two_one_is_scaled_while_another_is_rolled_out():
+    async with serving() as site:
+        await ask(site, "d2", web(site, "2", Behaviour(boot=20)), db(site, "1"))
+        await site.world.until(lambda: replicas(site, "web", "d2") == 1)
+        await site.scale(3, "web")
+        await site.world.until(lambda: replicas(site, "web", "d2") == 3, 5)
+        await site.world.until(lambda: replicas(site, "web", "d1") == 3, 5)
+        assert await site.ended("d2") == "rollout.succeeded"
+        assert site.last().state.replicas == {"web": 3, "db": 1}
+
+
+@virtual
+async def test_a_former_that_hands_remove_while_it_stands_still_is_made_again():
+    async with serving() as site:
+        await ask(site, "d2", db(site, "2", HUNG))
+        await site.world.until(lambda: replicas(site, "db", "d2") == 1)
+        site.swarm.delete_service(swarm_service("d1", "db"))
+        await site.stop("d2")
+        assert await site.ended("d2") == "rollout.cancelled"
+        assert former(site) == "running"
+        assert len(site.swarm.addresses(swarm_service("d1", "db"))) == 1
+
+
+# -- death ----------------------------------------------------------------------------------------
+
+STORIES = {
+    "succeeds": (SLOW, DONE),
+    "a database that fails": (Behaviour(boot=None, ends_after=0.1), DONE),
+    "a job that fails": (SLOW, Behaviour(ends_after=0.5, exit_code=3)),
+    "is stopped": (SLOW, DONE),
+}
+
+
+async def story(how: str, dies_at: int | None) -> tuple[Life, Site]:
+    """d1 serves; then d2 comes, with another database, and the deployer dies once on the way."""
+    world, swarm, life = World(), Swarm(), Life(dies_at)
+    site = Site(world, swarm)
+    await site.create()
+    proxy = asyncio.create_task(edge(world))
+    living = asyncio.create_task(deployer(world, swarm, Life()))
+    await first(site)
+    await end(living)
+    dying = asyncio.create_task(life.run(deployer(world, swarm, life)))
+
+    async def again() -> None:
+        await life.died.wait()
+        await dying
+        await asyncio.sleep(3)
+        await deployer(world, swarm, Life())
+
+    second = asyncio.create_task(again())
+    of_db, of_job = STORIES[how]
+    await ask(site, "d2", web(site, "2"), db(site, "2", of_db), migrate(site, "2", of_job))
+    if how == "is stopped":
+        await world.until(lambda: replicas(site, "db", "d1") == 0)
+        await site.stop("d2")
+    await site.ended("d2", 300)
+    await asyncio.sleep(30)
+    await end(dying, second, proxy)
+    return life, site
+
+
+@virtual
+async def count(how: str, found: list[str]) -> None:
+    life, _ = await story(how, None)
+    found += life.points
+
+
+@pytest.mark.parametrize("how", STORIES)
+def test_whatever_point_it_dies_at_one_release_serves_and_each_ends_once(how: str):
+    names: list[str] = []
+    count(how, names)
+    assert len(names) >= 16
+
+    @virtual
+    async def die(number: int) -> None:
+        _, site = await story(how, number)
+        told = f"died {names[number - 1]}: {site.rollout()}"
+        assert len(site.ends("d2")) == 1, told
+        state = site.last().state
+        assert (state.wanted, state.reverting, state.queue) == (None, None, ()), told
+        serves = "d2" if site.ends("d2") == ["rollout.succeeded"] else "d1"
+        assert state.serving is not None, told
+        assert state.serving.deployment == serves, told
+        programs = {swarm_service(serves, each): 1 for each in ("web", "db")}
+        assert site.swarm.by_name() == programs, told
+        assert all(len(site.swarm.addresses(each)) == 1 for each in programs), told
+        assert len(site.swarm.containers) == 2, told
+        assert site.swarm.met == [], told
+        assert max(site.swarm.job_runs.values()) == 1, told
+
+    for number in range(1, len(names) + 1):
+        die(number)
