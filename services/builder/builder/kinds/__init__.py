@@ -12,4 +12,4 @@ def workloads_of(
     """`image`: what its source was made into. `variables` are resolved."""
     match specification.settings:
         case ApplicationSettings() as settings:
-            return application.workloads(specification.name, settings, image, variables)
+            return application.workloads(specification.name, settings.runtime, image, variables)

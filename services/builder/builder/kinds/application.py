@@ -1,13 +1,12 @@
 """An application is one workload: its program, reached by the name of the service. Pure."""
 
-from slipway.contracts.values import ApplicationSettings, BuiltImage
+from slipway.contracts.values import BuiltImage, Runtime
 from slipway.contracts.workload import MAIN, Workload, Workloads
 
 
 def workloads(
-    name: str, settings: ApplicationSettings, image: BuiltImage, variables: dict[str, str]
+    name: str, runtime: Runtime, image: BuiltImage, variables: dict[str, str]
 ) -> Workloads:
-    runtime = settings.runtime
     port = runtime.port
     if port is None and len(image.ports) == 1:
         port = image.ports[0]
