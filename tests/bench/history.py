@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from slipway.contracts.build import BuildStarted, BuildSucceeded
+from slipway.contracts import labels
+from slipway.contracts.build import BuildStarted, BuildSucceeded, WorkloadsObject
 from slipway.contracts.deployment import DeploymentRequested, DeploymentSucceeded, Trigger
 from slipway.contracts.event import Event
 from slipway.contracts.organization import SessionClosed, SessionOpened
@@ -14,6 +15,7 @@ from slipway.contracts.project import EnvironmentCreated, NameClaimed, ProjectCr
 from slipway.contracts.rollout import (
     Pending,
     Release,
+    Released,
     RolloutQueued,
     RolloutReady,
     RolloutStarted,
@@ -35,6 +37,7 @@ from slipway.contracts.values import (
     Step,
     Variable,
 )
+from slipway.contracts.workload import MAIN, Built
 from slipway.eventstore import codec
 from slipway.kernel.envelope import INSTALLATION, NOTHING, Actor, Head, Meta, Subject, digest
 from slipway.kernel.ids import derived, value_id
@@ -169,7 +172,6 @@ class Site:
             ),
         )
         self._specification = Specification(name=name, settings=self._settings, variables=set_)
-        self._digest = self._specification.digest()
 
     def _commit(self, category: str, id_: str, *events: Event, actor: Actor = SERVICE) -> Message:
         return self._history.commit(
@@ -204,6 +206,8 @@ class Site:
         began = iso(BEGAN + timedelta(seconds=self._history.sequence))
         image = BuiltImage(reference=f"sha256:{number:064x}", node="node1", ports=(8080,))
         commit = GitCommit(hash=f"{number:040x}", message="Mend the basket", author="Ada")
+        hash_ = digest(service.encode())
+        sealed = WorkloadsObject(name=f"{id_}.1", hash=hash_)
         steps = tuple(
             Step(name=f"[{step}/4] RUN step {step}", started=began, ended=began)
             for step in range(1, 5)
@@ -229,15 +233,18 @@ class Site:
         yield self._commit("build", id_, started)
         built = BuildSucceeded(
             kind="application", service=service, environment=self._environment,
-            image=image, commit=commit,
-            steps=steps,
+            workloads=(Built(name=MAIN, digest=hash_[:32], image=image, port=8080),),
+            sealed=sealed, commit=commit, steps=steps,
         )  # fmt: skip
         yield self._commit("build", id_, built)
+        swarm_service = labels.release("slipway", service, MAIN, id_)
+        main = Released(
+            name=MAIN, swarm_service=swarm_service, image=image, digest=hash_[:32], port=8080
+        )
         release = Release(
-            deployment=id_, sequence=sequence, swarm_service=f"slipway-{self._name}-{id_[-12:]}",
-            image=image, specification_digest=self._digest, port=8080, commit=commit,
-        )  # fmt: skip
-        task = Task(id=f"task{number}", address="10.0.5.7")
+            deployment=id_, sequence=sequence, workloads=(main,), sealed=sealed, commit=commit
+        )
+        task = Task(id=f"task{number}", workload=MAIN, address="10.0.5.7")
         state = self._state.model_copy(
             update={"queue": (Pending(deployment=id_, sequence=sequence),)}
         )
@@ -251,8 +258,8 @@ class Site:
         host = f"{self._name}.example"
         binding = Binding(domain=derived("domain", service), host=host, path="/", port=8080)
         route = RouteState(
-            environment=self._environment, deployment=id_, attempt=1, deployments=(id_,),
-            addresses=("10.0.5.7:8080",), bindings=(binding,),
+            environment=self._environment, deployment=id_, attempt=1, served=(swarm_service,),
+            named=(swarm_service,), addresses=("10.0.5.7:8080",), bindings=(binding,),
         )  # fmt: skip
         yield self._commit("route", service, RouteActivated(**about, deployment=id_, state=route))
         self._state = state.model_copy(
@@ -260,5 +267,5 @@ class Site:
         )
         succeeded = RolloutSucceeded(**about, deployment=id_, state=self._state)
         yield self._commit("rollout", service, succeeded)
-        ended = DeploymentSucceeded(kind="application", service=service, image=image, commit=commit)
+        ended = DeploymentSucceeded(kind="application", service=service, commit=commit)
         yield self._commit("deployment", id_, ended, actor=Actor("service", "api-gateway"))

@@ -318,8 +318,10 @@ async def test_an_object_is_kept_for_its_time_and_what_goes_is_counted(admin: Co
     stream, name = admin.stream(streams.OBJECTS), uuid.uuid4().hex
     data = secrets.token_bytes(900_000)
     shortly, long = (StreamObjects(stream, "buildlogs", seconds) for seconds in (1, 3600))
+    for_ever = StreamObjects(stream, "workloads")
     await shortly.put(name, data)
     await long.put(f"{name}-long", data)
+    await for_ever.put(name, data)
     assert await shortly.get(name) == data
     before = await stream.extent()
     async with asyncio.timeout(10):
@@ -327,6 +329,7 @@ async def test_an_object_is_kept_for_its_time_and_what_goes_is_counted(admin: Co
             await asyncio.sleep(0.2)
     assert await shortly.get(name) is None
     assert await long.get(f"{name}-long") == data
+    assert await for_ever.get(name) == data
     assert (await stream.extent()).messages == before.messages - 4
 
 

@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from slipway.contracts import labels
+from slipway.contracts.workload import MAIN
+
 from tests.e2e.api import Api
-from tests.e2e.instance import service
+from tests.e2e.instance import INSTANCE, service
 
 
 def docker(*argv: str, input_: str | None = None, check: bool = True, seconds: float = 120) -> str:
@@ -94,17 +97,29 @@ def running_programs(marker: str) -> list[str]:
     return found
 
 
-def half_made(deployment: str) -> dict[str, list[str]]:
-    """What a deployment that failed may not leave: kind → what is there."""
-    label = f"slipway.deployment={deployment}"
-    folders = docker("exec", container_of(service("builder")), "ls", "/var/lib/slipway/builder")
+def release_label(service_id: str, deployment: str, instance: str = INSTANCE) -> str:
+    """Of what runs a deployment's program, and of that alone."""
+    return f"{labels.RELEASE}={labels.release(instance, service_id, MAIN, deployment)}"
+
+
+def made_by(service_id: str, deployment: str, instance: str = INSTANCE) -> dict[str, list[str]]:
+    """What the engine has of a deployment: kind → what is there."""
+    label = release_label(service_id, deployment, instance)
+    image = f"{labels.image_repository(instance, service_id)}:{deployment}"
     found = {
         "services": services(label),
         "containers": containers(f"label={label}"),
-        "images": images(label),
-        "folders": [name for name in folders.split() if deployment in name],
+        "images": docker("image", "ls", "-q", "--no-trunc", image).split(),
     }
     return {kind: names for kind, names in found.items() if names}
+
+
+def half_made(service_id: str, deployment: str) -> dict[str, list[str]]:
+    """What a deployment that failed may not leave: kind → what is there."""
+    builder = container_of(service("builder"))
+    folders = docker("exec", builder, "ls", "/var/lib/slipway/builder").split()
+    left = [name for name in folders if deployment in name]
+    return made_by(service_id, deployment) | ({"folders": left} if left else {})
 
 
 # -- the control plane ------------------------------------------------------------------------

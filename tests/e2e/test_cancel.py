@@ -30,7 +30,7 @@ class Endless:
         """Within 2 s no step runs; then it is told so, and nothing is left of it."""
         eventually("no step runs", lambda: not running_programs(self.marker), 2, 0.05)
         self.app.api.until(self.deployment, "cancelled", seconds=5)
-        assert half_made(self.deployment) == {}
+        assert half_made(self.app.id, self.deployment) == {}
 
 
 def test_cancelling_stops_the_step_and_the_next_in_the_queue_begins(

@@ -31,7 +31,7 @@ def failed(
     assert [word for word in words if word not in error["detail"]] == [], error
     assert hint in error["hint"], error
     assert error["detail"] in app.api.logs(seen["id"]), "the log says it too"
-    assert half_made(seen["id"]) == {}
+    assert half_made(app.id, seen["id"]) == {}
     return error
 
 

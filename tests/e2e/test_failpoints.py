@@ -9,7 +9,14 @@ import pytest
 from slipway.runtime import failpoints as runtime
 
 from tests.e2e.api import ENDS, Api
-from tests.e2e.engine import container_of, eventually, inspect, releases, settled
+from tests.e2e.engine import (
+    container_of,
+    eventually,
+    release_label,
+    releases,
+    services,
+    settled,
+)
 from tests.e2e.instance import service
 from tests.e2e.services import QUICK, Image, Service
 
@@ -64,8 +71,7 @@ def test_a_process_that_dies_there_changes_nothing_of_the_outcome(
     app.api.until(deployment, "live", seconds=120, patient=True)
     app.api.ready()
     settled(app.id)
-    labels = inspect("service", releases(app.id)[0])["Spec"]["Labels"]
-    assert labels["slipway.deployment"] == deployment
+    assert services(release_label(app.id, deployment)) == releases(app.id)
     types = app.api.types(deployment)
     assert [type_ for type_ in types if type_ in ENDS] == ["deployment.succeeded"], types
     for once in ("build.succeeded", "route.activated", "rollout.succeeded"):

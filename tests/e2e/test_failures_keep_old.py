@@ -66,5 +66,5 @@ def test_the_former_version_serves_on_and_the_reason_is_told(
     assert len(json.dumps(error)) < 100_000
     assert version_of(app.host) == "good"
     assert app.shown()["live_deployment"] == before
-    left = half_made(failed["id"])
+    left = half_made(app.id, failed["id"])
     assert left.keys() <= {"images"}, f"left of the failed deployment: {left}"

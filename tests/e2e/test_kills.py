@@ -14,6 +14,7 @@ from tests.e2e.engine import (
     eventually,
     inspect,
     kill,
+    release_label,
     releases,
     running_programs,
     services,
@@ -91,7 +92,7 @@ def test_a_deployer_that_is_killed_after_it_created_creates_once(
     former = container_of(service("deployer"))
     failpoints("deployer", "deployer.create.after=kill")
     deployment = app.deploy()
-    label = f"slipway.deployment={deployment}"
+    label = release_label(app.id, deployment)
     eventually("it was created", lambda: services(label))
     created = inspect("service", services(label)[0])["ID"]
     eventually("it died", lambda: container_of(service("deployer")) != former)

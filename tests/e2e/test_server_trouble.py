@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.engine import container_of, containers, docker, images, services
+from tests.e2e.engine import container_of, docker, made_by
 from tests.e2e.gate import Gate
 from tests.e2e.instance import ROOT
 from tests.e2e.loads import load_from_outside, unharmed
@@ -98,8 +98,7 @@ def test_a_build_fails_with_the_reason_and_what_serves_goes_on(
         platform.gate.open()
         assert failed["error"]["reason"] == "engine-away", failed["error"]
         assert "engine" in failed["error"]["hint"], failed["error"]
-        label = f"slipway.deployment={failed['id']}"
-        assert (services(label), containers(f"label={label}"), images(label)) == ([], [], [])
+        assert made_by(app.id, failed["id"], NAME) == {}
         app.live()
     unharmed(load)
     assert {"one", "two"} <= load.report["versions"].keys(), load.report["versions"]

@@ -98,7 +98,11 @@ RELEASE = Release(
 STATE = RolloutState(
     environment=ID, serving=RELEASE, wanted=RELEASE, deadline=AT,
     queue=(Pending(deployment=ID, sequence=1 << 50),) * 500,
-    tasks=(Task(id="t" * 25, workload="n" * 100, address="fd00:1234:5678:9abc:def0:1234:5678:9abc"),) * 100,
+    tasks=(
+        Task(
+            id="t" * 25, workload="n" * 100, address="fd00:1234:5678:9abc:def0:1234:5678:9abc"
+        ),
+    ) * 100,
 )  # fmt: skip
 LARGEST: list[Event] = [
     BuildSucceeded(
