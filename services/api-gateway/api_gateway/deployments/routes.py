@@ -7,7 +7,6 @@ from fastapi.responses import Response
 from slipway.contracts.deployment import Trigger
 from slipway.contracts.values import BuiltImage, GitCommit, Specification
 from slipway.kernel import ids
-from slipway.kernel.envelope import Subject
 from slipway.readmodel.model import Document
 
 from api_gateway.deployments import domain, read
@@ -48,7 +47,7 @@ async def _accepted(gateway: Gateway, ctx: RequestContext, document: Document) -
 async def _repeat(gateway: Gateway, ctx: RequestContext) -> Document | None:
     """The deployment that this very request made before."""
     made = ids.derived(ctx.id, "deployment")
-    if await gateway.commands.replayed(ctx, Subject(ctx.organization, "deployment", made)):
+    if await gateway.commands.replayed(ctx, domain.DEPLOYMENT, made):
         return await owned(gateway.documents, ctx, "deployment", made, "deployment")
     return None
 

@@ -12,6 +12,7 @@ from slipway.kernel.errors import Invalid, NotFound
 from slipway.readmodel import cursor as cursors
 
 from api_gateway import names
+from api_gateway.commands import gone
 from api_gateway.domains import domain
 from api_gateway.domains.read import Domain, domain_of, domains_of
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
@@ -51,12 +52,6 @@ class NewDomain(Body):
 @router.post("/v1/services/{id}/domains", status_code=201, response_model=Domain)
 async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Response:
     state, head = await gateway.commands.load(SERVICE, ctx.organization, checked_id(id_, "service"))
-    present(state)
-    if body.https:
-        raise CertificatesNotAvailable(
-            "this release can't get certificates yet; add the domain without https",
-            pointer="/https",
-        )
     made, host = ids.derived(ctx.id, "domain"), ids.value_id("host", body.host)
     command = domain.AddRoute(
         domain=made,
@@ -68,7 +63,17 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
         port=body.port,
         at=ctx.at,
     )
-    ctx.precondition(head.version)
+    repeated = ctx.keyed and await gateway.commands.repeated(
+        ctx, domain.HOST, host, step="add", organization=INSTALLATION
+    )
+    if not repeated:
+        present(state)
+        ctx.precondition(head.version)
+        if body.https:
+            raise CertificatesNotAvailable(
+                "this release can't get certificates yet; add the domain without https",
+                pointer="/https",
+            )
     if ctx.keyed:  # what another host was asked for by this key is not known beside this one
         claim = names.Claim(_REQUESTS, made, id_)
         of_key = names.name_id(_REQUESTS, made)
@@ -78,7 +83,7 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
     )
     route = next((route for route in outcome.state.routes if route.domain == made), None)
     if route is None:
-        raise NotFound("this domain was made by this request, and removed since")
+        raise gone("domain")
     return answer(ctx, domain_of(body.host, route.model_dump()), 201)
 
 

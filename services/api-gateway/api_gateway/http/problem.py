@@ -19,8 +19,9 @@ from api_gateway.http.schema import NO_NUL, UNKNOWN_KIND
 
 TITLES = {
     400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found",
-    405: "Method not allowed", 409: "Conflict", 412: "Precondition failed", 413: "Too large",
-    422: "Invalid", 429: "Too many requests", 500: "Internal error", 503: "Not available now",
+    405: "Method not allowed", 409: "Conflict", 410: "Gone", 412: "Precondition failed",
+    413: "Too large", 422: "Invalid", 429: "Too many requests", 500: "Internal error",
+    503: "Not available now",
 }  # fmt: skip
 _HEADERS = {
     401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "60"}, 503: {"Retry-After": "2"},

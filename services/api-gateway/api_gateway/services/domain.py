@@ -235,4 +235,4 @@ def evolve(state: ServiceState, event: Event) -> ServiceState:
             return state
 
 
-SERVICE = Decider("service", ServiceState(), decide, evolve)
+SERVICE = Decider("service", ServiceState(), decide, evolve, lambda state: state.phase == "deleted")

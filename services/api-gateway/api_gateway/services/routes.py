@@ -7,11 +7,11 @@ from fastapi import Query
 from fastapi.responses import Response
 from slipway.contracts.values import Kind, Settings
 from slipway.kernel import ids
-from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
 from api_gateway import names
+from api_gateway.commands import still_there
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate, hashed
@@ -42,7 +42,7 @@ async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: C
     parent, head = await gateway.commands.last_seen(
         ENVIRONMENT, ctx.organization, checked_id(id_, "environment")
     )
-    if await gateway.commands.replayed(ctx, Subject(ctx.organization, "service", service)):
+    if await gateway.commands.replayed(ctx, SERVICE, service):
         return await show(gateway, ctx, await _document(gateway, ctx, service), 201)
     alive("environment", parent.phase)
     ctx.precondition(head.version)
@@ -153,4 +153,5 @@ async def stop_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """Takes its domains off it, then ends what runs; it stays as it is until it is started."""
     command = domain.Stop()
     outcome = await gateway.commands.handle(ctx, SERVICE, checked_id(id_, "service"), command)
+    still_there(SERVICE, outcome.state)
     return await show(gateway, ctx, outcome.document)
