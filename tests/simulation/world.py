@@ -448,7 +448,7 @@ class Swarm:
             case ["GET", "images", "json"]:
                 return [i for i in self.images.values() if _fits(i["Config"]["Labels"], params)]
             case ["GET", "images", *reference, "json"]:
-                return self.images.get("/".join(reference), {"Config": {}})
+                return self.images.get("/".join(reference), {"Config": {"Cmd": ["serve"]}})
             case ["DELETE", "images", *reference]:
                 name = "/".join(reference)
                 if any(spec["Image"] == name for spec in self.draining.values()):

@@ -63,10 +63,12 @@ def test_every_reason_is_stable_and_has_a_next_step():
             explain.no_route(),
             explain.secrets_unreadable("KEY"),
             explain.refused("no"),
+            explain.no_command("nginx"),
             explain.never_ready([]),
         )
     }
     assert set(reasons) == {
         "unhealthy", "route-timeout", "secrets-unreadable", "engine-refused", "rollout-timeout",
+        "no-command",
     }  # fmt: skip
     assert all(reasons.values())

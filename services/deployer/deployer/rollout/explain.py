@@ -111,6 +111,15 @@ def secrets_unreadable(detail: str) -> Failure:
     )
 
 
+def no_command(image: str) -> Failure:
+    return Failure(
+        reason="no-command",
+        detail=f"there is nothing to run: the image {image} has no command, and neither has the"
+        " service",
+        hint="set `command` of the service, or CMD in the Dockerfile, then deploy again",
+    )
+
+
 def refused(detail: str) -> Failure:
     return Failure(
         reason="engine-refused",

@@ -18,6 +18,14 @@ def port_of(specification: Specification, exposed: Sequence[int]) -> int | None:
     return exposed[0] if len(exposed) == 1 else None
 
 
+def program_of(specification: Specification, image_config: Mapping[str, Any]) -> list[str]:
+    """The words of what a container runs: the image's entry point, then the command, the service's
+    own or the image's. Empty where none of them says anything."""
+    wanted = specification.settings.runtime.command
+    words = wanted if wanted is not None else image_config.get("Cmd") or ()
+    return [*(image_config.get("Entrypoint") or ()), *words]
+
+
 def swarm_service(
     *,
     instance: str,
@@ -49,8 +57,7 @@ def swarm_service(
     env = dict(variables)
     if release.port is not None:
         env.setdefault("PORT", str(release.port))
-    program = [*(image_config.get("Entrypoint") or [])]
-    program += runtime.command if runtime.command is not None else image_config.get("Cmd") or []
+    program = program_of(specification, image_config)
     drain = runtime.drain_seconds if release.port is not None else 0.0
     container: dict[str, Any] = {
         "Image": release.image.reference,

@@ -250,6 +250,9 @@ class Steps:
             memory.impossible = explain.secrets_unreadable(str(error))
             return
         config = await self._engine.image_config(release.image.reference)
+        if wanted and config is not None and not render.program_of(asked.specification, config):
+            memory.impossible = explain.no_command(release.image.source or release.image.reference)
+            return
         body = render.swarm_service(
             instance=self._instance,
             organization=organization,
