@@ -90,7 +90,7 @@ async def test_an_engine_that_refuses_a_step_again_and_again_is_quoted():
 
 @virtual
 async def test_last_lines_of_any_length_are_clipped():
-    """Six bytes in the log for each of theirs: 20 lines of them are more than a commit holds."""
+    """Five bytes in the log for each of theirs: 20 lines of them are more than a commit holds."""
     async with platform() as site:
         site.swarm.printed = ["\x01" * 16000] * 20
         await site.deploy("d1", Behaviour(ends_after=0.2))
@@ -98,7 +98,7 @@ async def test_last_lines_of_any_length_are_clipped():
         said = failure(site, "d1")
         assert said.reason == "exited"
         assert len(said.lines) == 20
-        assert all(line.startswith("\x01" * 100) and len(line) < 2000 for line in said.lines)
+        assert all(line.startswith("\\x01" * 100) and len(line) < 2000 for line in said.lines)
         meta = Meta("c", site.world.clock.now(), Actor("service", "deployer"), "d1")
         assert len(to_bytes(NOTHING, [site.last()], meta)) < 128 * 1024
 
