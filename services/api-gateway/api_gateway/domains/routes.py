@@ -17,6 +17,7 @@ from api_gateway.domains import domain
 from api_gateway.domains.read import Domain, domain_of, domains_of
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate
+from api_gateway.http.patterns import ROUTED_PATH
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
 from api_gateway.services.domain import SERVICE, present
@@ -34,9 +35,7 @@ class CertificatesNotAvailable(Invalid):
 
 class NewDomain(Body):
     host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254)]
-    path: Annotated[
-        str, StringConstraints(max_length=400, pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$")
-    ] = "/"
+    path: Annotated[str, StringConstraints(max_length=400, pattern=ROUTED_PATH)] = "/"
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
     https: bool = False
 
