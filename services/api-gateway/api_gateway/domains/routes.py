@@ -1,8 +1,10 @@
 """Domains over HTTP."""
 
+import asyncio
 import re
 from bisect import bisect_right
 from typing import Annotated
+from weakref import WeakValueDictionary
 
 from fastapi.responses import Response
 from pydantic import Field, StringConstraints, field_validator
@@ -23,6 +25,8 @@ from api_gateway.http.schema import Body, Listed
 from api_gateway.services.domain import SERVICE, present
 
 router = feature("domains")
+_adding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+"""By service: of two at once the second one counts the first."""
 _REQUESTS = "domains"
 """The scope of the names by which a repeated request is known."""
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
@@ -65,21 +69,24 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
     repeated = ctx.keyed and await gateway.commands.repeated(
         ctx, domain.HOST, host, step="add", organization=INSTALLATION
     )
-    if not repeated:
-        present(state)
-        ctx.precondition(head.version)
-        if body.https:
-            raise CertificatesNotAvailable(
-                "this release can't get certificates yet; add the domain without https",
-                pointer="/https",
-            )
-    if ctx.keyed:  # what another host was asked for by this key is not known beside this one
-        claim = names.Claim(_REQUESTS, made, id_)
-        of_key = names.name_id(_REQUESTS, made)
-        await gateway.commands.handle(ctx, names.NAME, of_key, claim, step="key", new=True)
-    outcome = await gateway.commands.handle(
-        ctx, domain.HOST, host, command, step="add", organization=INSTALLATION
-    )
+    lock = _adding.setdefault(id_, asyncio.Lock())
+    async with lock:
+        if not repeated:
+            present(state)
+            ctx.precondition(head.version)
+            if body.https:
+                raise CertificatesNotAvailable(
+                    "this release can't get certificates yet; add the domain without https",
+                    pointer="/https",
+                )
+            domain.room(len((await domains_of(gateway.documents, [id_]))[id_]))
+        if ctx.keyed:  # what another host was asked for by this key is not known beside this one
+            claim = names.Claim(_REQUESTS, made, id_)
+            of_key = names.name_id(_REQUESTS, made)
+            await gateway.commands.handle(ctx, names.NAME, of_key, claim, step="key", new=True)
+        outcome = await gateway.commands.handle(
+            ctx, domain.HOST, host, command, step="add", organization=INSTALLATION
+        )
     route = next((route for route in outcome.state.routes if route.domain == made), None)
     if route is None:
         raise gone("domain")
