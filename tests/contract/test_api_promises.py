@@ -12,11 +12,11 @@ from api_gateway.deployments.logs import _of_deployment
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT, CreateEnvironment, Rename
 from api_gateway.request_context import service_context
 from slipway.contracts import build as builds
-from slipway.contracts.build import BuildStarted, BuildSucceeded
+from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.contracts.rollout import Release, RolloutState, RolloutStopped, RolloutSucceeded
 from slipway.contracts.service import ServiceDeletionRequested
-from slipway.contracts.values import BuiltImage, Failure, GitCommit
+from slipway.contracts.values import BuiltImage, Failure, GitCommit, Step
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 from slipway.kernel.envelope import Subject
 
@@ -377,6 +377,26 @@ async def pages(platform: Platform, path: str, limit: int) -> list[dict[str, Any
         if page["next"] is None:
             return seen
         cursor = f"&cursor={page['next']}"
+
+
+async def test_a_list_of_deployments_is_without_their_output(
+    platform: Platform, service: dict[str, Any]
+):
+    path = f"/v1/services/{service['id']}/deployments"
+    made = await platform.ok("POST", path, {})
+    here = {"service": service["id"], "environment": service["environment"], "kind": "application"}
+    of = Subject(platform.organization, "build", made["id"])
+    failure = Failure(reason="exited", detail="it broke", hint="mend it", lines=("x" * 2000,) * 40)
+    steps = (Step(name="RUN make", started="2026-01-01T00:00:00Z"),) * 300
+    await platform.append(of, BuildStarted(**here, attempt=1, deadline="2126-01-01T00:00:00Z"))
+    await platform.append(of, BuildFailed(**here, failure=failure, steps=steps))
+    await until(lambda: _has(platform, made["id"], "failed"))
+    whole = await platform.ok("GET", f"/v1/deployments/{made['id']}")
+    assert whole["error"] == failure.model_dump(mode="json")
+    assert len(whole["steps"]) > 300
+    (item,) = (await platform.ok("GET", path))["items"]
+    assert item["error"] == {"reason": "exited", "detail": "it broke", "hint": "mend it"}
+    assert {**item, "error": 0} == {k: v for k, v in whole.items() if k != "steps"} | {"error": 0}
 
 
 async def test_every_list_comes_in_pages(platform: Platform):

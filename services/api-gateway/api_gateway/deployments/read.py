@@ -26,16 +26,21 @@ class Actor(Shown):
     id: str
 
 
-class Failed(Shown):
-    """`reason` is stable; `lines` are the last ones of the output."""
+class Reason(Shown):
+    """`reason` is stable."""
 
     reason: str
     detail: str
     hint: str
+
+
+class Failed(Reason):
+    """`lines` are the last ones of the output."""
+
     lines: list[str]
 
 
-class Deployment(Shown):
+class _Facts(Shown):
     id: str
     service: str
     environment: str
@@ -49,11 +54,21 @@ class Deployment(Shown):
     actor: Actor
     commit: GitCommit | None
     image: str | None
-    steps: list[Step]
-    error: Failed | None
     created_at: str
     ended_at: str | None
     sequence: int
+
+
+class Deployment(_Facts):
+    steps: list[Step]
+    error: Failed | None
+
+
+class ListedDeployment(_Facts):
+    """Without its steps, and without the output that its error shows: these are at its own
+    address."""
+
+    error: Reason | None
 
 
 def status(document: Document, marks: dict[str, str], serving: int | None) -> str:
@@ -139,6 +154,15 @@ def deployment(
         "created_at": document["created_at"],
         "ended_at": ended_at(document),
         "sequence": document["first"],
+    }
+
+
+def listed(shown: dict[str, Any]) -> dict[str, Any]:
+    """Of a deployment as it is shown at its own address: what a list has of it."""
+    error = shown["error"]
+    return {
+        **{name: value for name, value in shown.items() if name != "steps"},
+        "error": error and {name: error[name] for name in Reason.model_fields},
     }
 
 

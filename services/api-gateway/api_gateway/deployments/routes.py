@@ -85,17 +85,18 @@ async def deploy(
     return await _make(gateway, ctx, service, Trigger(kind="manual"), image)
 
 
-@router.get("/v1/services/{id}/deployments", response_model=Listed[read.Deployment])
+@router.get("/v1/services/{id}/deployments", response_model=Listed[read.ListedDeployment])
 async def list_deployments(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    """Newest first."""
+    """Newest first, each without its steps and without the lines of its error."""
     await owned(gateway.documents, ctx, "service", id_, "service")
     found = await page(
         gateway.documents, "deployment", {"state.service": id_}, cursor, limit,
         sort="first", descending=True,
     )  # fmt: skip
-    return answer(ctx, listed(await read.deployments(gateway.documents, found.items), found.next))
+    items = map(read.listed, await read.deployments(gateway.documents, found.items))
+    return answer(ctx, listed(list(items), found.next))
 
 
 @router.get("/v1/deployments/{id}", response_model=read.Deployment)
