@@ -122,7 +122,7 @@ async def bare() -> AsyncIterator[Platform]:
             setup_token=SecretStr("once"),
         ),
         projections=FEATURES.projections,
-        views=FEATURES.views,
+        memories=FEATURES.memories,
         ready=lambda: projector.caught_up,
     )
 

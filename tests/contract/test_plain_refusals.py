@@ -24,6 +24,8 @@ def _patterns(node: Any) -> Iterator[str]:
         case list():
             for each in node:
                 yield from _patterns(each)
+        case _:
+            pass
 
 
 def test_each_pattern_of_the_api_has_a_sentence_and_no_other():

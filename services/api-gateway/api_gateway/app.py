@@ -90,7 +90,7 @@ async def main(stopping: asyncio.Event) -> None:
         clock=clock,
         settings=settings,
         projections=FEATURES.projections,
-        views=FEATURES.views,
+        memories=FEATURES.memories,
         ready=lambda: connection.connected and projector.caught_up,
     )
     drain = asyncio.Event()

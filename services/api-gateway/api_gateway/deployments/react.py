@@ -120,7 +120,7 @@ async def _supersede_earlier(
 ) -> None:
     """A push takes the place of those that wait; a rollback, start or restart of all earlier."""
     ctx = service_context(gateway.clock, commit)
-    for earlier in await gateway.view(OpenDeployments).of(requested.service):
+    for earlier in await gateway.memory(OpenDeployments).of(requested.service):
         if earlier.sequence >= commit.sequence:
             continue
         begun = await _begun(gateway, earlier.organization, earlier.id)
@@ -133,7 +133,7 @@ async def _supersede_earlier(
 async def _stop_all(gateway: Gateway, cause: Commit, service: str) -> None:
     """Every open deployment of a service is asked to stop."""
     ctx = service_context(gateway.clock, cause, "stop")
-    for found in await gateway.view(OpenDeployments).of(service):
+    for found in await gateway.memory(OpenDeployments).of(service):
         stop = RequestStop("cancelled")
         await _handle(gateway, ctx, found.organization, found.id, stop, "stop")
 
@@ -213,7 +213,7 @@ async def watch_deadlines(gateway: Gateway) -> None:
 
 async def _all_open(gateway: Gateway) -> list[Open]:
     try:
-        return await gateway.view(OpenDeployments).everywhere()
+        return await gateway.memory(OpenDeployments).everywhere()
     except Exception:
         logger().exception("deadlines could not be judged; trying again")
         return []

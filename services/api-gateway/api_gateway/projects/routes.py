@@ -26,7 +26,7 @@ async def list_projects(
 ) -> Response:
     """With their environments and services, oldest first."""
     after = decoded(cursor)
-    tree = await gateway.view(Trees).of(ctx.organization)
+    tree = await gateway.memory(Trees).of(ctx.organization)
     items, next_ = tree.page(after, limit)
     cursor_of_next = b"null" if next_ is None else b'"%s"' % next_.encode()
     return answer(ctx, b'{"items":[%s],"next":%s}' % (b",".join(items), cursor_of_next))
@@ -66,7 +66,7 @@ async def _environment(
 async def _project(
     gateway: Gateway, ctx: RequestContext, id_: str, version: int | None = None
 ) -> Response:
-    tree = await gateway.view(Trees).of(ctx.organization)
+    tree = await gateway.memory(Trees).of(ctx.organization)
     shown = tree.project(id_)
     if shown is None:
         raise NotFound("there is no such project")
@@ -114,7 +114,7 @@ async def create_environment(
 async def _one(
     gateway: Gateway, ctx: RequestContext, id_: str, version: int | None = None
 ) -> Response:
-    tree = await gateway.view(Trees).of(ctx.organization)
+    tree = await gateway.memory(Trees).of(ctx.organization)
     shown = tree.environment(id_)
     if shown is None:
         raise NotFound("there is no such environment")

@@ -74,7 +74,7 @@ async def _document(gateway: Gateway, ctx: RequestContext, id_: str) -> Document
 async def _page(
     gateway: Gateway, ctx: RequestContext, wanted: Wanted, limit: int, cursor: str | None
 ) -> Response:
-    tree = await gateway.view(Trees).of(ctx.organization)
+    tree = await gateway.memory(Trees).of(ctx.organization)
     places, next_ = tree.services(wanted, decoded(cursor), limit)
     documents = await gateway.documents.get_many("service", places)
     found = [documents[id_] for id_ in places if id_ in documents]
@@ -87,7 +87,7 @@ async def list_environment_services(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """Oldest first."""
-    tree = await gateway.view(Trees).of(ctx.organization)
+    tree = await gateway.memory(Trees).of(ctx.organization)
     if tree.environment(id_) is None:
         raise NotFound("there is no such environment")
     return await _page(gateway, ctx, Wanted(environment=id_), limit, cursor)
