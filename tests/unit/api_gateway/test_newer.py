@@ -1,15 +1,19 @@
 """What a newer release has written is left out, and hides nothing of what is known."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from api_gateway.deployments.request import image_of
+from api_gateway.commands import Commands
+from api_gateway.deployments.history import former
 from api_gateway.projections import Heads
 from api_gateway.projects.tree import Runs, Tree, Wanted, service_status
+from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.event import Event, Unknown
 from slipway.contracts.rollout import RolloutStarted, RolloutState
 from slipway.eventstore import codec
+from slipway.eventstore.memory import MemoryStore
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 
@@ -82,14 +86,18 @@ def test_only_what_runs_is_running(rollout: dict[str, Any], said: str):
 
 
 async def test_an_image_that_a_newer_release_says_more_of_is_run_again():
-    image = {"reference": "sha256:1", "signed_by": "somebody"}
-
-    class Documents:
-        async def get(self, *_: str) -> dict[str, Any]:
-            return {"image": image, "commit": {"hash": "a" * 40, "signed_by": "somebody"}}
-
-    found = {"_id": "d1", "state": {"image": None, "commit": None}}
-    built, source = await image_of(Documents(), found)  # pyright: ignore[reportArgumentType]
-    assert built is not None
-    assert source is not None
-    assert (built.reference, source.hash) == ("sha256:1", "a" * 40)
+    said = {"signed_by": "somebody"}
+    built = BuildSucceeded.from_stored(
+        {
+            "service": "s1", "kind": "application", "environment": "e1",
+            "image": {"reference": "sha256:1", **said}, "commit": {"hash": "a" * 40, **said},
+        }
+    )  # fmt: skip
+    store = MemoryStore()
+    meta = Meta("c", datetime(2026, 1, 1, tzinfo=UTC), Actor("service", "builder"), "c")
+    await store.append(Subject("o1", "build", "d1"), NOTHING, [built], meta)
+    gateway = SimpleNamespace(store=store, commands=Commands(store, []))
+    found = await former(gateway, "o1", "d1")  # pyright: ignore[reportArgumentType]
+    assert found.image is not None
+    assert found.commit is not None
+    assert (found.image.reference, found.commit.hash) == ("sha256:1", "a" * 40)

@@ -4,13 +4,10 @@ import asyncio
 from dataclasses import dataclass
 
 from slipway.contracts.deployment import Trigger
-from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.values import BuiltImage, GitCommit, ScopedVariables, Specification
-from slipway.eventstore.store import EventStore
 from slipway.kernel import ids
-from slipway.kernel.envelope import Head, Subject
+from slipway.kernel.envelope import Head
 from slipway.kernel.errors import Invalid, NotFound, Refused
-from slipway.readmodel.model import Document, Documents
 
 from api_gateway.commands import Commands, Outcome
 from api_gateway.deployments.domain import DEPLOYMENT, DeploymentState, Request
@@ -89,46 +86,3 @@ async def request(
     )
     id_ = ids.derived(ctx.id, "deployment")
     return await commands.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)
-
-
-async def image_of(
-    documents: Documents, document: Document
-) -> tuple[BuiltImage | None, GitCommit | None]:
-    """What a deployment ran, or would have run had its rollout not failed."""
-    timeline = await documents.get("timeline", document["_id"]) or {}
-    state = document["state"]
-    image = state["image"] or timeline.get("image")
-    commit = state["commit"] or timeline.get("commit")
-    return (
-        BuiltImage.from_stored(image) if image else None,
-        GitCommit.from_stored(commit) if commit else None,
-    )
-
-
-async def newest_image(documents: Documents, service: str) -> tuple[BuiltImage, GitCommit | None]:
-    """Of the newest deployment that has one. Raises NothingToRunAgain."""
-    cursor = None
-    while True:
-        part = await documents.find(
-            "deployment", {"state.service": service},
-            sort="first", descending=True, cursor=cursor, limit=20,
-        )  # fmt: skip
-        for document in part.items:
-            image, commit = await image_of(documents, document)
-            if image is not None:
-                return image, commit
-        if (cursor := part.next) is None:
-            raise NothingToRunAgain("nothing was built yet", hint="deploy with a build first")
-
-
-async def last_live(
-    store: EventStore, documents: Documents, organization: str, service: str
-) -> Document:
-    """The deployment that serves, or served last. Raises NothingToRunAgain."""
-    head = await store.head(Subject(organization, "rollout", service))
-    last = head.events[-1] if head else None
-    serving = last.state.serving if isinstance(last, RolloutEvent) else None
-    document = await documents.get("deployment", serving.deployment) if serving else None
-    if document is None:
-        raise NothingToRunAgain("no deployment of it was ever live", hint="deploy it first")
-    return document

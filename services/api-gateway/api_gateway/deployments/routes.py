@@ -7,18 +7,12 @@ from fastapi.responses import Response
 from slipway.contracts.deployment import Trigger
 from slipway.contracts.values import BuiltImage, GitCommit, Specification
 from slipway.kernel import ids
+from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
 from api_gateway.deployments import domain, read
-from api_gateway.deployments.request import (
-    Living,
-    NothingToRunAgain,
-    image_of,
-    last_live,
-    living,
-    newest_image,
-    request,
-)
+from api_gateway.deployments.history import Former, former, last_live, newest_image
+from api_gateway.deployments.request import Living, NothingToRunAgain, living, request
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, listed, owned, page
 from api_gateway.http.context import Ctx, Gate
@@ -29,8 +23,8 @@ from api_gateway.services.domain import SERVICE, Start
 
 router = feature("deployments")
 _ENDED = {
-    "open": "not built yet", "succeeded": "live", "failed": "failed", "cancelled": "cancelled",
-    "superseded": "superseded", "expired": "expired",
+    "none": "not known to this release", "open": "not built yet", "succeeded": "live",
+    "failed": "failed", "cancelled": "cancelled", "superseded": "superseded", "expired": "expired",
 }  # fmt: skip
 
 
@@ -81,7 +75,7 @@ async def deploy(
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
     built = body is None or body.build
-    image = (None, None) if built else await newest_image(gateway.documents, id_)
+    image = (None, None) if built else await newest_image(gateway, ctx.organization, id_)
     return await _make(gateway, ctx, service, Trigger(kind="manual"), image)
 
 
@@ -121,18 +115,25 @@ async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     """That whole specification again (variables, limits, image), without a build."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
-    document = await owned(gateway.documents, ctx, "deployment", id_, "deployment")
-    former, head = await gateway.commands.load(domain.DEPLOYMENT, ctx.organization, id_)
-    ctx.precondition(head.version)
-    image = await image_of(gateway.documents, document)
-    if image[0] is None or former.specification is None:
+    found = await former(gateway, ctx.organization, checked_id(id_, "deployment"))
+    if found.state.phase == "none":
+        raise NotFound("there is no such deployment")
+    ctx.precondition(found.version)
+    service = await living(gateway.commands, ctx.organization, found.state.service)
+    return await _repeat_of(gateway, ctx, service, Trigger(kind="rollback", of=id_), found)
+
+
+async def _repeat_of(
+    gateway: Gateway, ctx: RequestContext, service: Living, trigger: Trigger, found: Former
+) -> Response:
+    """Raises NothingToRunAgain."""
+    wanted = found.state.specification
+    if found.image is None or wanted is None:
         raise NothingToRunAgain(
-            f"this deployment never had an image (it is {_ENDED[document['state']['phase']]})",
+            f"this deployment never had an image (it is {_ENDED[found.state.phase]})",
             hint="roll back to one that was live",
         )
-    service = await living(gateway.commands, ctx.organization, former.service)
-    trigger = Trigger(kind="rollback", of=id_)
-    return await _make(gateway, ctx, service, trigger, image, former.specification)
+    return await _make(gateway, ctx, service, trigger, (found.image, found.commit), wanted)
 
 
 async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigger) -> Response:
@@ -140,10 +141,8 @@ async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigg
         return await _accepted(gateway, ctx, made)
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
-    document = await last_live(gateway.store, gateway.documents, ctx.organization, id_)
-    image = await image_of(gateway.documents, document)
-    wanted = Specification.from_stored(document["state"]["specification"])
-    return await _make(gateway, ctx, service, trigger, image, wanted)
+    found = await last_live(gateway, ctx.organization, id_)
+    return await _repeat_of(gateway, ctx, service, trigger, found)
 
 
 @router.post("/v1/services/{id}/restart", status_code=202, response_model=read.Deployment)

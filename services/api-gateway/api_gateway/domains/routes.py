@@ -1,10 +1,8 @@
 """Domains over HTTP."""
 
-import asyncio
 import re
 from bisect import bisect_right
 from typing import Annotated
-from weakref import WeakValueDictionary
 
 from fastapi.responses import Response
 from pydantic import Field, StringConstraints, field_validator
@@ -22,10 +20,11 @@ from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.patterns import ROUTED_PATH
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
+from api_gateway.locks import Locks
 from api_gateway.services.domain import SERVICE, present
 
 router = feature("domains")
-_adding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+_adding = Locks()
 """By service: of two at once the second one counts the first."""
 _REQUESTS = "domains"
 """The scope of the names by which a repeated request is known."""
@@ -69,8 +68,7 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
     repeated = ctx.keyed and await gateway.commands.repeated(
         ctx, domain.HOST, host, step="add", organization=INSTALLATION
     )
-    lock = _adding.setdefault(id_, asyncio.Lock())
-    async with lock:
+    async with _adding.of(id_):
         if not repeated:
             present(state)
             ctx.precondition(head.version)

@@ -10,20 +10,25 @@ from slipway.contracts.values import GitSource, Sealed
 from slipway.kernel import ids
 from slipway.kernel.envelope import Actor, Subject
 from slipway.kernel.errors import Forbidden, NotFound
-from slipway.readmodel.model import Document, Documents
+from slipway.readmodel.model import Document
 
+from api_gateway.deployments.history import newest_first
 from api_gateway.deployments.request import living, request
+from api_gateway.gateway import Gateway
 from api_gateway.http.answers import answer
 from api_gateway.http.context import Gate, address_of, hashed
 from api_gateway.http.problem import Malformed
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Shown
+from api_gateway.locks import Locks
 from api_gateway.own_key import OwnKey
 from api_gateway.request_context import RequestContext
 from api_gateway.webhooks.push import kind, parse, signed
 
 router = feature("webhooks")
-_NOT_FAILED = ["open", "succeeded", "cancelled"]
+_NOT_FAILED = ("open", "succeeded", "cancelled")
+_requesting = Locks()
+"""By service: of two deliveries of one commit at once the second one finds the first."""
 
 
 class Received(Shown):
@@ -76,10 +81,11 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     made = ids.derived(ctx.id, "deployment")
     if await gateway.store.head(Subject(organization, "deployment", made)) is not None:
         return _ignored("seen before", made)
-    if (same := await _newest_of(gateway.documents, id_, push.commit)) is not None:
-        return _ignored("the newest deployment has this commit", same)
-    trigger = Trigger(kind="webhook", delivery=push.delivery, commit=push.commit)
-    await request(gateway.commands, ctx, service, trigger)
+    async with _requesting.of(id_):
+        if (same := await _newest_of(gateway, organization, id_, push.commit)) is not None:
+            return _ignored("the newest deployment has this commit", same)
+        trigger = Trigger(kind="webhook", delivery=push.delivery, commit=push.commit)
+        await request(gateway.commands, ctx, service, trigger)
     return answer(ctx, {"status": "accepted", "reason": None, "deployment": made}, 202)
 
 
@@ -91,17 +97,11 @@ def _check(own_key: OwnKey, document: Document, incoming: Request, body: bytes) 
         raise Forbidden("the signature does not fit", hint="set the same secret on both sides")
 
 
-async def _newest_of(documents: Documents, service: str, commit: str) -> str | None:
+async def _newest_of(gateway: Gateway, organization: str, service: str, commit: str) -> str | None:
     """The newest deployment that has not failed, if that commit was announced for it or built."""
-    where = {"state.service": service, "state.phase": _NOT_FAILED}
-    newest = await documents.find("deployment", where, sort="first", descending=True, limit=1)
-    for last in newest.items:
-        timeline = await documents.get("timeline", last["_id"]) or {}
-        known = {
-            last["state"]["trigger"]["commit"],
-            (last["state"]["commit"] or {}).get("hash"),
-            (timeline.get("commit") or {}).get("hash"),
-        }
-        if commit in known:
-            return last["_id"]
+    async for found in newest_first(gateway, organization, service):
+        if found.state.phase in _NOT_FAILED:
+            announced = found.state.trigger.commit if found.state.trigger else None
+            built = found.commit.hash if found.commit else None
+            return found.id if commit in (announced, built) else None
     return None
