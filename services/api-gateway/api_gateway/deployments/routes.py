@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Body as Given
 from fastapi.responses import Response
 from slipway.contracts.deployment import Trigger
-from slipway.contracts.values import BuiltImage, GitCommit, Specification
+from slipway.contracts.values import BuiltImage, GitCommit, GitSource, Specification
 from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
 from slipway.readmodel.model import Document
@@ -76,7 +76,8 @@ async def _make(
 async def deploy(
     id_: Id, gateway: Gate, ctx: Ctx, body: Annotated[NewDeployment | None, Given()] = None
 ) -> Response:
-    """Of the service as it is configured now."""
+    """Of the service as it is configured now. One that is stopped is started by it, as it is by a
+    rollback and a restart."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
@@ -140,10 +141,25 @@ async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigg
         return await _accepted(gateway, ctx, made)
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
+    if trigger.kind == "start" and (push := await _kept_push(gateway, ctx, service)):
+        return await _make(gateway, ctx, service, Trigger(kind="start", commit=push))
     document = await last_live(gateway.store, gateway.documents, ctx.organization, id_)
     image = await image_of(gateway.documents, document)
     wanted = Specification.from_stored(document["state"]["specification"])
     return await _make(gateway, ctx, service, trigger, image, wanted)
+
+
+async def _kept_push(gateway: Gateway, ctx: RequestContext, service: Living) -> str | None:
+    """The commit of a push that came while it was stopped, unless what serves was requested since:
+    a start that was cut off behind its first fact is asked for again."""
+    push, settings = service.state.kept_push, service.specification.settings
+    if push is None or not isinstance(settings.source, GitSource):
+        return None
+    try:
+        live = await last_live(gateway.store, gateway.documents, ctx.organization, service.id)
+    except NothingToRunAgain:
+        return push
+    return push if live["first"] < service.head.sequence else None
 
 
 @router.post("/v1/services/{id}/restart", status_code=202, response_model=read.Deployment)
@@ -154,5 +170,6 @@ async def restart_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.post("/v1/services/{id}/start", status_code=202, response_model=read.Deployment)
 async def start_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """The specification and image that served last."""
+    """The specification and image that served last; after a push that came while it was stopped,
+    its branch as a new deployment."""
     return await _again(gateway, ctx, id_, Trigger(kind="start"))

@@ -150,7 +150,8 @@ async def delete_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.post("/v1/services/{id}/stop", response_model=read.Service)
 async def stop_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """Takes its domains off it, then ends what runs; it stays as it is until it is started."""
+    """Takes its domains off it, then ends what runs, and what is being deployed; it stays so until
+    it is started or deployed by hand. Pushes are kept for its start."""
     command = domain.Stop()
     outcome = await gateway.commands.handle(ctx, SERVICE, checked_id(id_, "service"), command)
     return await show(gateway, ctx, outcome.document)
