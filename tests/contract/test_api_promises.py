@@ -91,7 +91,7 @@ async def test_every_repeated_post_is_carried_out_once(platform: Platform):
                 f"/v1/environments/{service['environment']}/services",
                 {"kind": "application", "name": "b", "source": {"kind": "image", "image": "nginx"}},
             ),
-            (f"{path}/domains", {"host": "a.example.org"}),
+            (f"{path}/domains", {"host": "a.example.org", "port": 80}),
             (f"{path}/deployments", {"build": False}),
             (f"{path}/stop", None),
             (f"{path}/start", None),
