@@ -119,7 +119,8 @@ async def cancel_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.post("/v1/deployments/{id}/rollback", status_code=202, response_model=read.Deployment)
 async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """That whole specification again (variables, limits, image), without a build."""
+    """That whole specification again (variables, limits, image), without a build, under the name
+    that the service has now."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
     document = await owned(gateway.documents, ctx, "deployment", id_, "deployment")
