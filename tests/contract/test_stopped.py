@@ -117,4 +117,5 @@ async def test_a_stop_that_is_heard_of_late_ends_no_start(
     started = await platform.ok("POST", f"{path}/start")
     assert stopped is not None
     await react(platform.gateway, stopped)
-    assert not (await platform.ok("GET", f"/v1/deployments/{started['id']}"))["stopping"]
+    asked = await platform.gateway.commands.state(DEPLOYMENT, platform.organization, started["id"])
+    assert (asked.phase, asked.stop) == ("open", None)
