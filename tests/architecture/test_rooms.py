@@ -26,6 +26,7 @@ PARTS = {"adapters", "http", "sources", "builders", "engines", "compose", "strat
 
 EXCEPTIONS = {
     "api_gateway.admin.carried_out": "what operators asked for, remembered by its key",
+    "api_gateway.deployments.carried": "who still runs under a name, for whoever wants it",
     "api_gateway.deployments.dead": "the end of what could not be handled",
     "api_gateway.deployments.projections": "several projections, read by several modules",
     "api_gateway.deployments.history": "what a service's deployments ran, from the log",

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from api_gateway.deployments.logs import _of_deployment
+from api_gateway.deployments.logs import _of_deployment, position
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT, CreateEnvironment, Rename
 from api_gateway.request_context import service_context
 from slipway.contracts import build as builds
@@ -91,7 +91,7 @@ async def test_every_repeated_post_is_carried_out_once(platform: Platform):
                 f"/v1/environments/{service['environment']}/services",
                 {"kind": "application", "name": "b", "source": {"kind": "image", "image": "nginx"}},
             ),
-            (f"{path}/domains", {"host": "a.example.org"}),
+            (f"{path}/domains", {"host": "a.example.org", "port": 80}),
             (f"{path}/deployments", {"build": False}),
             (f"{path}/stop", None),
             (f"{path}/start", None),
@@ -151,9 +151,10 @@ async def _succeed(
         of, BuildStarted(kind="application", **here, attempt=1, deadline="2126-01-01T00:00:00Z")
     )
     await platform.append(of, BuildSucceeded(kind="application", **here, image=IMAGE, commit=built))
+    requested = await platform.store.load(Subject(platform.organization, "deployment", deployment))
     release = Release(
         deployment=deployment,
-        sequence=1,
+        sequence=requested[0].sequence,
         swarm_service="s",
         image=IMAGE,
         specification_digest="x",
@@ -550,9 +551,10 @@ async def test_lines_that_have_left_the_stream_come_from_the_archive(
     await until(lambda: _has(platform, made["id"], "cancelled"))
     path = f"/v1/deployments/{made['id']}/logs"
     seen = (await platform.call("GET", path)).text.splitlines()
-    assert [json.loads(row)["text"] for row in seen] == list("0123")
+    texts = [json.loads(row)["text"] for row in seen]
+    assert texts == [*"0123", "it was asked to stop", "cancelled"]
     rest = (await platform.call("GET", path, Last_Event_ID="0.1")).text.splitlines()
-    assert [json.loads(row)["text"] for row in rest] == list("23")
+    assert [json.loads(row)["text"] for row in rest] == texts[2:]
 
 
 async def test_a_deployment_s_lines_come_as_they_are_said(
@@ -560,14 +562,17 @@ async def test_a_deployment_s_lines_come_as_they_are_said(
 ):
     made = await platform.ok("POST", f"/v1/services/{service['id']}/deployments", {})
     subject = build_subject(platform.organization, made["id"])
-    lines = _of_deployment(platform.gateway, platform.organization, made["id"], (0, -1), True)
+    lines = _of_deployment(
+        platform.gateway, platform.organization, made["id"], position(None), True
+    )
     for text in ("one", "two"):
         await platform.gateway.logs.write(subject, [line(text)])
         async with asyncio.timeout(2):
             assert (await anext(lines))[1].text == text
     await platform.ok("POST", f"/v1/deployments/{made['id']}/cancel")
     async with asyncio.timeout(5):
-        assert [item async for item in lines] == []
+        texts = [item.text async for _, item in lines]
+    assert texts == ["it was asked to stop", "cancelled"]
 
 
 # -- what is large --------------------------------------------------------------------------------

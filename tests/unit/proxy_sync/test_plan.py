@@ -160,10 +160,13 @@ def test_a_change_keeps_the_refusal():
 
 
 def test_a_domain_without_any_port_is_explained():
-    state = RolloutState(environment="env", wanted=release(NEW, port=None), ready=True)
-    step = said(first(rollout=state))
+    image = BuiltImage(reference="sha256:1", ports=(80, 443))
+    wanted = release(NEW, port=None).model_copy(update={"image": image})
+    step = said(first(rollout=RolloutState(environment="env", wanted=wanted, ready=True)))
     assert isinstance(step, plan.Fail)
     assert step.failure.reason == "port-unknown"
+    assert HOST.host in step.failure.detail
+    assert "80 and 443" in step.failure.detail
 
 
 def test_a_worker_without_a_port_settles_by_running():

@@ -66,8 +66,11 @@ async def request(
     image: BuiltImage | None = None,
     commit: GitCommit | None = None,
 ) -> Outcome[DeploymentState]:
-    """Of the specification as it is now, or of `wanted`. Raises Invalid when it is too large."""
+    """Of the specification as it is now, or of `wanted` under the name that the service has now:
+    the former one may be another's. Raises Invalid when it is too large."""
     specification = wanted or service.specification
+    if wanted is not None:
+        specification = wanted.model_copy(update={"name": service.state.name})
     size = len(specification.model_dump_json().encode())
     if size > _LARGEST:
         raise Invalid(

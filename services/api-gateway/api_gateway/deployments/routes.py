@@ -5,8 +5,10 @@ from typing import Annotated
 from fastapi import Body as Given
 from fastapi.responses import Response
 from slipway.contracts.deployment import Trigger
-from slipway.contracts.values import BuiltImage, GitCommit, Specification
+from slipway.contracts.rollout import RolloutEvent
+from slipway.contracts.values import BuiltImage, GitCommit, GitSource, Specification
 from slipway.kernel import ids
+from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
@@ -69,7 +71,8 @@ async def _make(
 async def deploy(
     id_: Id, gateway: Gate, ctx: Ctx, body: Annotated[NewDeployment | None, Given()] = None
 ) -> Response:
-    """Of the service as it is configured now."""
+    """Of the service as it is configured now. One that is stopped is started by it, as it is by a
+    rollback and a restart."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
@@ -112,7 +115,8 @@ async def cancel_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.post("/v1/deployments/{id}/rollback", status_code=202, response_model=read.Deployment)
 async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """That whole specification again (variables, limits, image), without a build."""
+    """That whole specification again (variables, limits, image), without a build, under the name
+    that the service has now."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
     found = await former(gateway, ctx.organization, checked_id(id_, "deployment"))
@@ -141,8 +145,22 @@ async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigg
         return await _accepted(gateway, ctx, made)
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
+    if trigger.kind == "start" and (push := await _kept_push(gateway, ctx, service)):
+        return await _make(gateway, ctx, service, Trigger(kind="start", commit=push))
     found = await last_live(gateway, ctx.organization, id_)
     return await _repeat_of(gateway, ctx, service, trigger, found)
+
+
+async def _kept_push(gateway: Gateway, ctx: RequestContext, service: Living) -> str | None:
+    """The commit of a push that came while it was stopped, unless what serves was requested since:
+    a start that was cut off behind its first fact is asked for again."""
+    push, settings = service.state.kept_push, service.specification.settings
+    if push is None or not isinstance(settings.source, GitSource):
+        return None
+    head = await gateway.store.head(Subject(ctx.organization, "rollout", service.id))
+    last = head.events[-1] if head else None
+    serving = last.state.serving if isinstance(last, RolloutEvent) else None
+    return push if serving is None or serving.sequence < service.head.sequence else None
 
 
 @router.post("/v1/services/{id}/restart", status_code=202, response_model=read.Deployment)
@@ -153,5 +171,6 @@ async def restart_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.post("/v1/services/{id}/start", status_code=202, response_model=read.Deployment)
 async def start_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """The specification and image that served last."""
+    """The specification and image that served last; after a push that came while it was stopped,
+    its branch as a new deployment."""
     return await _again(gateway, ctx, id_, Trigger(kind="start"))

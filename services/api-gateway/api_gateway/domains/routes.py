@@ -1,27 +1,31 @@
 """Domains over HTTP."""
 
+import asyncio
 import re
 from bisect import bisect_right
 from typing import Annotated
 
 from fastapi.responses import Response
 from pydantic import Field, StringConstraints, field_validator
+from slipway.contracts.rollout import RolloutEvent
 from slipway.kernel import ids
-from slipway.kernel.envelope import INSTALLATION
+from slipway.kernel.envelope import INSTALLATION, Subject
 from slipway.kernel.errors import Invalid, NotFound
 from slipway.readmodel import cursor as cursors
 
 from api_gateway import names
 from api_gateway.commands import gone
 from api_gateway.domains import domain
-from api_gateway.domains.read import Domain, domain_of, domains_of
+from api_gateway.domains.read import Domain, Target, domain_of, domains_of, hosts_of, problem
+from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.patterns import ROUTED_PATH
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
 from api_gateway.locks import Locks
-from api_gateway.services.domain import SERVICE, present
+from api_gateway.request_context import RequestContext
+from api_gateway.services.domain import SERVICE, ServiceState, present
 
 router = feature("domains")
 _adding = Locks()
@@ -68,6 +72,7 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
     repeated = ctx.keyed and await gateway.commands.repeated(
         ctx, domain.HOST, host, step="add", organization=INSTALLATION
     )
+    target = await _target(gateway, ctx, id_, state)
     async with _adding.of(id_):
         if not repeated:
             present(state)
@@ -77,7 +82,10 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
                     "this release can't get certificates yet; add the domain without https",
                     pointer="/https",
                 )
-            domain.room(len((await domains_of(gateway.documents, [id_]))[id_]))
+            if target.port is None and (unknown := problem(body.port, target)):
+                raise Invalid(unknown, pointer="/port")
+            hosts = await hosts_of(gateway.documents, [id_])
+            domain.room(len(domains_of(hosts, {id_: target})[id_]))
         if ctx.keyed:  # what another host was asked for by this key is not known beside this one
             claim = names.Claim(_REQUESTS, made, id_)
             of_key = names.name_id(_REQUESTS, made)
@@ -88,7 +96,17 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
     route = next((route for route in outcome.state.routes if route.domain == made), None)
     if route is None:
         raise gone("domain")
-    return answer(ctx, domain_of(body.host, route.model_dump()), 201)
+    return answer(ctx, domain_of(body.host, route.model_dump(), target), 201)
+
+
+async def _target(
+    gateway: Gateway, ctx: RequestContext, service: str, state: ServiceState
+) -> Target:
+    """As the log has it."""
+    head = await gateway.store.head(Subject(ctx.organization, "rollout", service))
+    last = head.events[-1] if head else None
+    port = state.settings.runtime.port if state.settings else None
+    return Target(port, last.state.model_dump() if isinstance(last, RolloutEvent) else {})
 
 
 @router.get("/v1/services/{id}/domains", response_model=Listed[Domain])
@@ -96,10 +114,16 @@ async def list_domains(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """By host and path."""
-    await owned(gateway.documents, ctx, "service", id_, "service")
+    service = await owned(gateway.documents, ctx, "service", id_, "service")
+    rollout, route, hosts = await asyncio.gather(
+        gateway.documents.get("rollout", id_),
+        gateway.documents.get("route", id_),
+        hosts_of(gateway.documents, [id_]),
+    )
+    target = Target.of(service, rollout, route)
     found = {
         (f"{item['host']}{item['path']}", item["id"]): item
-        for item in (await domains_of(gateway.documents, [id_]))[id_]
+        for item in domains_of(hosts, {id_: target})[id_]
     }
     places = sorted(found)
     after = decoded(cursor)

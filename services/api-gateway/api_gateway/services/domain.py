@@ -11,6 +11,7 @@ from slipway.contracts.service import (
     ServiceCreated,
     ServiceDeleted,
     ServiceDeletionRequested,
+    ServicePushKept,
     ServiceRenamed,
     ServiceScaled,
     ServiceStarted,
@@ -44,6 +45,8 @@ class ServiceState(Value):
     webhook_secret: Sealed | None = None
     replicas: int = 1
     stopped: bool = False
+    kept_push: str | None = None
+    """The commit of the last push that came since it was stopped last."""
     variables: tuple[Variable, ...] = ()
 
 
@@ -99,6 +102,13 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepPush:
+    """For its start. Nothing is kept of one that is not stopped."""
+
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetVariables:
     items: tuple[Variable, ...]
 
@@ -113,7 +123,9 @@ class FinishDeletion:
     pass
 
 
-type Command = Create | Configure | Stop | Start | SetVariables | RequestDeletion | FinishDeletion
+type Command = (
+    Create | Configure | Stop | Start | KeepPush | SetVariables | RequestDeletion | FinishDeletion
+)
 
 
 def present(state: ServiceState) -> None:
@@ -156,6 +168,9 @@ def decide(command: Command, state: ServiceState) -> tuple[Event, ...]:
             return () if state.stopped else (ServiceStopped(),)
         case Start():
             return (ServiceStarted(),) if state.stopped else ()
+        case KeepPush(commit):
+            new = state.stopped and commit != state.kept_push
+            return (ServicePushKept(commit=commit),) if new else ()
         case SetVariables(items):
             return () if items == state.variables else (ServiceVariablesSet(items=items),)
 
@@ -222,9 +237,11 @@ def evolve(state: ServiceState, event: Event) -> ServiceState:
         case WebhookSecretSet():
             return state.model_copy(update={"webhook_secret": event.secret})
         case ServiceStopped():
-            return state.model_copy(update={"stopped": True})
+            return state.model_copy(update={"stopped": True, "kept_push": None})
         case ServiceStarted():
             return state.model_copy(update={"stopped": False})
+        case ServicePushKept():
+            return state.model_copy(update={"kept_push": event.commit})
         case ServiceVariablesSet():
             return state.model_copy(update={"variables": event.items})
         case ServiceDeletionRequested():

@@ -6,7 +6,7 @@ from typing import Any
 from slipway.contracts.values import Build, HealthCheck, Sealed, Source
 from slipway.readmodel.model import Document
 
-from api_gateway.domains.read import Domain, domains_of
+from api_gateway.domains.read import Domain, Target, domains_of, hosts_of
 from api_gateway.gateway import Gateway
 from api_gateway.http.schema import Shown
 from api_gateway.projects.tree import Runs, service_status
@@ -91,7 +91,7 @@ def service(
         "observed": {
             "source": "deployer",
             "at": rollout["updated_at"] if rollout else None,
-            "replicas": observed.get("replicas"),
+            "replicas": 0 if observed.get("stopped") else observed.get("replicas"),
             "addresses": len(route["state"].get("addresses", ())) if route else 0,
         },
         "webhook": {
@@ -108,12 +108,19 @@ async def services(
     gateway: Gateway, documents: list[Document], *, hook: bool
 ) -> list[dict[str, Any]]:
     ids = [document["_id"] for document in documents]
-    rollouts, routes, newest, domains = await asyncio.gather(
+    rollouts, routes, newest, hosts = await asyncio.gather(
         gateway.documents.get_many("rollout", ids),
         gateway.documents.get_many("route", ids),
         gateway.documents.get_many("newest", ids),
-        domains_of(gateway.documents, ids),
+        hosts_of(gateway.documents, ids),
     )
+    targets = {
+        document["_id"]: Target.of(
+            document, rollouts.get(document["_id"]), routes.get(document["_id"])
+        )
+        for document in documents
+    }
+    domains = domains_of(hosts, targets)
     return [
         service(
             gateway, document, hook=hook,

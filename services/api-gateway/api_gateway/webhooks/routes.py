@@ -23,6 +23,7 @@ from api_gateway.http.schema import Shown
 from api_gateway.locks import Locks
 from api_gateway.own_key import OwnKey
 from api_gateway.request_context import RequestContext
+from api_gateway.services.domain import SERVICE, KeepPush
 from api_gateway.webhooks.push import kind, parse, signed
 
 router = feature("webhooks")
@@ -32,7 +33,9 @@ _requesting = Locks()
 
 
 class Received(Shown):
-    status: Literal["accepted", "ignored"]
+    """`kept`: the service is stopped, and its start deploys what was pushed."""
+
+    status: Literal["accepted", "ignored", "kept"]
     reason: str | None = None
     deployment: str | None = None
 
@@ -45,11 +48,11 @@ def _ignored(reason: str, deployment: str | None = None) -> Response:
     "/v1/webhooks/git/{token}",
     status_code=202,
     response_model=Received,
-    responses={200: {"model": Received, "description": "It starts nothing"}},
+    responses={200: {"model": Received, "description": "It starts nothing now"}},
 )
 async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway: Gate) -> Response:
     """A push event of GitHub or Gitea. One on the service's branch requests a deployment, once
-    for each delivery and each commit."""
+    for each delivery and each commit; one of a stopped service is kept for its start."""
     found = await gateway.documents.find(
         "service", {"state.webhook_hash": hashed(token), "state.phase": "active"}, limit=1
     )
@@ -84,6 +87,12 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     async with _requesting.of(id_):
         if (same := await _newest_of(gateway, organization, id_, push.commit)) is not None:
             return _ignored("the newest deployment has this commit", same)
+        if service.state.stopped:
+            keep = KeepPush(push.commit)
+            stopped = await gateway.commands.handle(ctx, SERVICE, id_, keep, step="keep")
+            if stopped.state.stopped:
+                reason = f"the service is stopped; POST /v1/services/{id_}/start deploys its branch"
+                return answer(ctx, {"status": "kept", "reason": reason, "deployment": None})
         trigger = Trigger(kind="webhook", delivery=push.delivery, commit=push.commit)
         await request(gateway.commands, ctx, service, trigger)
     return answer(ctx, {"status": "accepted", "reason": None, "deployment": made}, 202)

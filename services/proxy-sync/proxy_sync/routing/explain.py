@@ -1,13 +1,17 @@
 """Why a release was not routed to. Pure."""
 
+from collections.abc import Sequence
+
+from slipway.contracts.route import PORT_UNKNOWN, exposed
 from slipway.contracts.values import Failure
 
 
-def no_port() -> Failure:
+def no_port(host: str, ports: Sequence[int]) -> Failure:
+    """`ports` are those that the image exposes."""
     return Failure(
-        reason="port-unknown",
-        detail="the service has a domain, but it is not known on which port it listens",
-        hint="set port on the service or on the domain, or let the image EXPOSE exactly one",
+        reason=PORT_UNKNOWN,
+        detail=f"it is not known to which port {host} leads: the image {exposed(ports)}",
+        hint="set port on the service, or add the domain again with a port; then deploy again",
     )
 
 

@@ -253,8 +253,10 @@ def _of_candidate(view: View, release: Release, loaded: Routing) -> RouteStep | 
 
 
 def _failure(view: View, release: Release) -> Failure | None:
-    if release.port is None and any(bound.port is None for bound in view.bound):
-        return explain.no_port()
+    if release.port is None:
+        for bound in view.bound:
+            if bound.port is None:
+                return explain.no_port(bound.host, release.image.ports)
     ports = ports_of(view, release)
     answers = [
         view.asked.get((task.id, port), Answers())
