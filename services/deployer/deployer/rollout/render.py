@@ -1,5 +1,6 @@
 """A release as Swarm's service specification. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,7 +56,7 @@ def swarm_service(
     container: dict[str, Any] = {
         "Image": release.image.reference,
         "Labels": marks,
-        "Env": [f"{name}={value}" for name, value in sorted(env.items())],
+        "Env": [f"{name}={_literal(value)}" for name, value in sorted(env.items())],
         "Command": [LIFELINE, "run", "--drain", f"{drain:g}", "--", *program],
         "StopGracePeriod": int((drain + 30) * _NANO),
         "Init": False,
@@ -94,6 +95,12 @@ def swarm_service(
         "Mode": {"Replicated": {"Replicas": replicas}},
         "EndpointSpec": {"Mode": "dnsrr"},
     }
+
+
+def _literal(value: str) -> str:
+    """Swarm expands the values of variables as Go templates; of all else that is given here only
+    mounts, whose names are ours. In a template `{{"{{"}}` is two braces, and the rest is text."""
+    return re.sub(r"\{{2,}", r'{{"\g<0>"}}', value)
 
 
 def _health(
