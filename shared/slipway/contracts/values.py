@@ -92,10 +92,11 @@ type Build = Annotated[DockerfileBuild | StaticBuild, Field(discriminator="kind"
 
 
 class HealthCheck(Value):
-    """Asked inside the container: `path` by HTTP GET on the port (2xx or 3xx is healthy), or
-    `command` (exit code 0). Times in seconds."""
+    """Asked inside the container: `path` by HTTP GET on the port (2xx or 3xx is healthy), with
+    `host` as its Host, or `command` (exit code 0). Times in seconds."""
 
     path: str | None = None
+    host: str | None = None
     command: tuple[str, ...] | None = None
     interval: float = 5.0
     timeout: float = 5.0

@@ -1,11 +1,10 @@
 """Domains over HTTP."""
 
-import re
 from bisect import bisect_right
 from typing import Annotated
 
 from fastapi.responses import Response
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints
 from slipway.kernel import ids
 from slipway.kernel.envelope import INSTALLATION
 from slipway.kernel.errors import Invalid, NotFound
@@ -17,14 +16,12 @@ from api_gateway.domains.read import Domain, domain_of, domains_of
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
-from api_gateway.http.schema import Body, Listed
+from api_gateway.http.schema import Body, HostName, Listed
 from api_gateway.services.domain import SERVICE, present
 
 router = feature("domains")
 _REQUESTS = "domains"
 """The scope of the names by which a repeated request is known."""
-_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
-_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 
 
 class CertificatesNotAvailable(Invalid):
@@ -32,20 +29,12 @@ class CertificatesNotAvailable(Invalid):
 
 
 class NewDomain(Body):
-    host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254)]
+    host: HostName
     path: Annotated[
         str, StringConstraints(max_length=400, pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$")
     ] = "/"
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
     https: bool = False
-
-    @field_validator("host")
-    @classmethod
-    def name(cls, value: str) -> str:
-        value = value.lower().removesuffix(".")
-        if not _HOST.fullmatch(value):
-            raise ValueError("is not a host name, such as app.example.org")
-        return value
 
 
 @router.post("/v1/services/{id}/domains", status_code=201, response_model=Domain)

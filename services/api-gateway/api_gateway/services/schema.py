@@ -21,7 +21,7 @@ from slipway.contracts.values import (
 )
 from slipway.kernel.errors import Invalid
 
-from api_gateway.http.schema import Body, Text, given, kinds_of, of_kind
+from api_gateway.http.schema import Body, HostName, Text, given, kinds_of, of_kind
 from api_gateway.services.domain import ApplicationChange
 
 _BRANCH = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
@@ -95,6 +95,7 @@ class Health(Body):
     path: Annotated[str | None, StringConstraints(max_length=500, pattern=r"^/[\x21-\x7e]*$")] = (
         None
     )
+    host: HostName | None = None
     command: Annotated[list[Word] | None, Field(min_length=1, max_length=50)] = None
     interval: Annotated[float, Field(ge=1, le=3600)] = 5.0
     timeout: Annotated[float, Field(ge=1, le=600)] = 5.0
@@ -105,6 +106,8 @@ class Health(Body):
     def one(self) -> Self:
         if self.path is not None and self.command is not None:
             raise ValueError("has a path or a command, not both")
+        if self.host is not None and self.path is None:
+            raise ValueError("has a host only with a path, which is asked for there")
         return self
 
 

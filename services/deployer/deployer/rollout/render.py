@@ -117,8 +117,7 @@ def _health(
     if wanted is not None and wanted.command:
         test = ["CMD", *wanted.command]
     elif port is not None:
-        path = [wanted.path] if wanted is not None and wanted.path else []
-        test = ["CMD", LIFELINE, "check", str(port), *path]
+        test = ["CMD", *_question(wanted or HealthCheck(), port)]
     else:
         return None
     check = wanted or HealthCheck()
@@ -133,3 +132,9 @@ def _health(
     if start_interval:
         found["StartInterval"] = _NANO // 4
     return found
+
+
+def _question(check: HealthCheck, port: int) -> list[str]:
+    host = ["--host", check.host] if check.host else []
+    path = [check.path] if check.path else []
+    return [LIFELINE, "check", "--timeout", f"{check.timeout:g}", *host, str(port), *path]
