@@ -7,7 +7,8 @@ def no_port() -> Failure:
     return Failure(
         reason="port-unknown",
         detail="the service has a domain, but it is not known on which port it listens",
-        hint="set port on the service or on the domain, or let the image EXPOSE exactly one",
+        hint="set port on the service or on the domain, or let the image EXPOSE exactly one;"
+        " what listens on nothing has no domain",
     )
 
 
@@ -16,7 +17,8 @@ def never_answered(seconds: float, last: str) -> Failure:
         reason="no-answer",
         detail=f"it gave no good answer through the proxy within {seconds:.0f} s"
         + (f"; the last one: {last}" if last else ""),
-        hint="look at the log of the service, at its port, and at the path of its health check",
+        hint="look at the log of the service and at its port; without a health check any answer"
+        " below 500 is good, the path of a health check has to answer 2xx or 3xx",
     )
 
 
