@@ -354,6 +354,16 @@ async def test_a_host_belongs_to_one(platform: Platform):
     assert (await platform.ok("GET", path))["items"] == []
 
 
+async def test_what_listens_on_nothing_has_no_domain(platform: Platform):
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}"
+    assert (await platform.ok("PATCH", path, {"port": "none"}))["port"] == "none"
+    refused = await platform.call("POST", f"{path}/domains", {"host": "shop.example.org"})
+    assert (refused.status_code, "listens on nothing" in refused.json()["detail"]) == (422, True)
+    await platform.ok("PATCH", path, {"port": 8000})
+    await platform.ok("POST", f"{path}/domains", {"host": "shop.example.org"})
+
+
 async def test_a_waiting_deployment_is_superseded_or_cancelled(platform: Platform):
     service = await platform.service()
     path = f"/v1/services/{service['id']}/deployments"

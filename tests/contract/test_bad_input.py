@@ -89,7 +89,7 @@ VALID: dict[str, list[Json]] = {
         },
         {"source": GIT, "build": STATIC, "webhook_secret": "a shared secret"},
         {"source": IMAGE, "command": ["a", "b"], "memory_limit": 1 << 28},
-        {"health_check": {"command": ["true"]}},
+        {"health_check": {"command": ["true"]}, "port": "none"},
     ],
     "set_organization_variables": [ITEMS],
     "set_project_variables": [ITEMS],

@@ -105,9 +105,10 @@ class HealthCheck(Value):
 
 
 class Runtime(Value):
-    """How a release runs. `cpu_limit` in cores, `memory_limit` in bytes, times in seconds."""
+    """How a release runs. `port` None is chosen from the image, "none" is none whatever the image
+    exposes. `cpu_limit` in cores, `memory_limit` in bytes, times in seconds."""
 
-    port: int | None = None
+    port: int | Literal["none"] | None = None
     command: tuple[str, ...] | None = None
     health_check: HealthCheck | None = None
     cpu_limit: float | None = None

@@ -10,7 +10,7 @@ from slipway.contracts.service import (
     ServiceStarted,
     ServiceStopped,
 )
-from slipway.contracts.values import ScopedVariables, Sealed, Variable
+from slipway.contracts.values import HealthCheck, Runtime, ScopedVariables, Sealed, Variable
 
 from tests.simulation.platform import (
     Site,
@@ -169,6 +169,16 @@ async def test_secrets_that_cant_be_opened_fail_it_and_nothing_is_made():
         await site.built("d1")
         assert await site.ended("d1") == "rollout.failed"
         assert failure(site) == "secrets-unreadable"
+        assert site.swarm.releases() == {}
+
+
+@virtual
+async def test_a_path_to_ask_at_no_known_port_fails_it_and_nothing_is_made():
+    async with platform() as site:
+        site.runtime = Runtime(port="none", health_check=HealthCheck(path="/up"))
+        await site.deploy("d1")
+        assert await site.ended("d1") == "rollout.failed"
+        assert failure(site) == "port-unknown"
         assert site.swarm.releases() == {}
 
 

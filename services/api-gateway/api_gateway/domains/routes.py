@@ -17,7 +17,7 @@ from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, deco
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, HostName, Listed
-from api_gateway.services.domain import SERVICE, present
+from api_gateway.services.domain import SERVICE, listens, present
 
 router = feature("domains")
 _REQUESTS = "domains"
@@ -41,6 +41,11 @@ class NewDomain(Body):
 async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Response:
     state, head = await gateway.commands.load(SERVICE, ctx.organization, checked_id(id_, "service"))
     present(state)
+    if not listens(state.settings):
+        raise Invalid(
+            'the service listens on nothing (its port is "none"), so no domain can lead to it',
+            hint="set its port first",
+        )
     if body.https:
         raise CertificatesNotAvailable(
             "this release can't get certificates yet; add the domain without https",

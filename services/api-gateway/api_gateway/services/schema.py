@@ -119,7 +119,7 @@ type Size = Annotated[int, Field(ge=_SMALLEST, le=_LARGEST)] | Annotated[str, Fi
 
 
 class RuntimeFields(Body):
-    port: Port | None = None
+    port: Port | Literal["none"] | None = None
     command: Word | Annotated[list[Word], Field(min_length=1, max_length=200)] | None = None
     health_check: Health | None = None
     cpu_limit: Annotated[float | None, Field(ge=0.01, le=512)] = None

@@ -111,6 +111,15 @@ def secrets_unreadable(detail: str) -> Failure:
     )
 
 
+def no_port(path: str) -> Failure:
+    return Failure(
+        reason="port-unknown",
+        detail=f"the health check asks {path}, but it is not known on which port the service"
+        " listens",
+        hint="set port, or let the image EXPOSE exactly one",
+    )
+
+
 def refused(detail: str) -> Failure:
     return Failure(
         reason="engine-refused",

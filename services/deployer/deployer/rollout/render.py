@@ -14,9 +14,10 @@ _NANO = 1_000_000_000
 
 def port_of(specification: Specification, exposed: Sequence[int]) -> int | None:
     """The wanted port, else the only one that the image exposes."""
-    if specification.settings.runtime.port is not None:
-        return specification.settings.runtime.port
-    return exposed[0] if len(exposed) == 1 else None
+    wanted = specification.settings.runtime.port
+    if wanted == "none":
+        return None
+    return wanted or (exposed[0] if len(exposed) == 1 else None)
 
 
 def swarm_service(
