@@ -1,5 +1,6 @@
 """A release as Swarm's service specification. Pure."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,9 @@ from slipway.contracts.values import HealthCheck, Specification
 
 LIFELINE = "/.slipway/lifeline"
 _NANO = 1_000_000_000
+_INTERVAL = 30 * _NANO
+"""The engine's, where a health check says none."""
+_OFTEN = _NANO // 2
 
 
 def port_of(specification: Specification, exposed: Sequence[int]) -> int | None:
@@ -111,10 +115,11 @@ def _health(
     start_interval: bool,
 ) -> dict[str, Any] | None:
     """The service's own; else the image's (None: it is left as it is); else, with a port,
-    one that asks the port, so that a name leads only to tasks that listen."""
+    one that asks the port, so that a name leads only to tasks that listen. An engine that knows no
+    start interval asks often all the time, and is as patient by counting more."""
     own = (image_config.get("Healthcheck") or {}).get("Test")
     if wanted is None and own and own != ["NONE"]:
-        return None
+        return _of_the_image(image_config["Healthcheck"]) if start_interval else None
     if wanted is not None and wanted.command:
         test = ["CMD", *wanted.command]
     elif port is not None:
@@ -127,12 +132,21 @@ def _health(
         "Test": test,
         "Interval": int(interval * _NANO),
         "Timeout": int(check.timeout * _NANO),
-        "Retries": check.retries,
-        "StartPeriod": int(check.start_period * _NANO),
+        "Retries": math.ceil(check.retries * check.interval / interval),
+        "StartPeriod": int((check.start_period or check.interval) * _NANO),
     }
     if start_interval:
         found["StartInterval"] = _NANO // 4
     return found
+
+
+def _of_the_image(check: Mapping[str, Any]) -> dict[str, Any]:
+    """Asked often while it starts, and judged when the engine would have judged it. Where the image
+    gives no start period, that is the first interval: the engine would have asked for the first
+    time at its end, and so the answers that count are the same."""
+    period = check.get("StartPeriod") or check.get("Interval") or _INTERVAL
+    often = min(check.get("StartInterval") or _OFTEN, _OFTEN)
+    return {**check, "StartPeriod": period, "StartInterval": often}
 
 
 def _question(check: HealthCheck, port: int) -> list[str]:
