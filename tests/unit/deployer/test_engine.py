@@ -95,7 +95,8 @@ def test_bad_answers_of_a_health_check():
     second = datetime(2026, 1, 1, 12, 0, 0, 123456, UTC)
     started = datetime(2026, 1, 1, 12, 0, 0, 500000, UTC)
     since = second.replace(second=3)
-    assert found == Health(("curl", "-f"), "22", 22, since, started, unhealthy=False)
+    times = (started, since, second.replace(second=4))
+    assert found == Health(("curl", "-f"), "22", 22, *times, unhealthy=False)
     found = health_of(container(1, 1, streak=2, Retries=2))
     assert found
     assert (found.since, found.unhealthy) == (second.replace(second=1), True)

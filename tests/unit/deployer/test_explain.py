@@ -42,8 +42,8 @@ NOWHERE = "nothing listens on port 3000 (tried 127.0.0.1); the program listens o
 def health(asked: str, answer: str, code: int = 1) -> Health:
     """Of a container that began 80 s ago and has answered badly for the last 12."""
     words = tuple(asked.split()) if asked.startswith(LIFELINE) else (asked,)
-    since, started = NOW - timedelta(seconds=12), NOW - timedelta(seconds=80)
-    return Health(words, answer, code, since, started, unhealthy=True)
+    times = (NOW - timedelta(seconds=80), NOW - timedelta(seconds=12), NOW)
+    return Health(words, answer, code, *times, unhealthy=True)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def health(asked: str, answer: str, code: int = 1) -> Health:
 def test_what_the_health_check_ended_says_what_was_asked_and_what_came(
     said: Health, ready: bool, reason: str, detail: str, to_set: str
 ):
-    failure = explain.unhealthy(said, NOW, ready=ready)
+    failure = explain.unhealthy(said, ready=ready)
     assert (failure.reason, failure.detail) == (reason, detail)
     assert to_set in failure.hint
     assert "start_period" in failure.hint
@@ -106,7 +106,7 @@ def test_every_reason_is_stable_and_has_a_next_step():
     reasons = {
         failure.reason: failure.hint
         for failure in (
-            explain.unhealthy(health("x", "GET / answered 500"), NOW, ready=False),
+            explain.unhealthy(health("x", "GET / answered 500"), ready=False),
             explain.no_route(),
             explain.secrets_unreadable("KEY"),
             explain.refused("no"),

@@ -74,9 +74,9 @@ def refused(deployment: str, attempt: int = 1) -> dict[str, Any]:
 
 
 def health(answer: str, *, unhealthy: bool = True) -> Health:
-    started = NOW - timedelta(seconds=75)
-    asked = ("/.slipway/lifeline", "check", "80")
-    return Health(asked, answer, 1, NOW - timedelta(seconds=12), started, unhealthy)
+    asked, last = ("/.slipway/lifeline", "check", "80"), NOW - timedelta(seconds=1)
+    times = (last - timedelta(seconds=75), last - timedelta(seconds=12), last)
+    return Health(asked, answer, 1, *times, unhealthy)
 
 
 OLD_ROUTE = route("route.activated", "d1", "d1")

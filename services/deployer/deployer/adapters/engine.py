@@ -77,8 +77,9 @@ def health_of(found: Mapping[str, Any]) -> Health | None:
         asked=tuple(check.get("Test") or ())[1:],
         answer=log[-1]["Output"].strip()[:500],
         exit_code=log[-1]["ExitCode"],
-        since=datetime.fromisoformat(first["Start"]),
         started=datetime.fromisoformat(found["State"]["StartedAt"]),
+        since=datetime.fromisoformat(first["Start"]),
+        last=datetime.fromisoformat(log[-1]["Start"]),
         unhealthy=health.get("FailingStreak", 0) >= (check.get("Retries") or _RETRIES),
     )
 

@@ -31,14 +31,16 @@ class TaskView:
 @dataclass(frozen=True, slots=True)
 class Health:
     """What the health check of a container said last, when that was bad. `asked`: its command, or
-    the line for a shell; `since`: the first bad answer of the last ones, as far as the engine keeps
-    them; `started`: the container; `unhealthy`: so often in a row that Swarm ends it."""
+    the line for a shell; `since`, `last`: when it was asked for the first and the last of its bad
+    answers, as far as the engine keeps them; `started`: the container; `unhealthy`: so often in a
+    row that Swarm ends it."""
 
     asked: tuple[str, ...]
     answer: str
     exit_code: int
-    since: datetime
     started: datetime
+    since: datetime
+    last: datetime
     unhealthy: bool
 
 

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from datetime import datetime
 
 from slipway.contracts.values import Failure
 
@@ -50,9 +49,9 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
     )
 
 
-def unhealthy(health: Health, now: datetime, *, ready: bool) -> Failure:
+def unhealthy(health: Health, *, ready: bool) -> Failure:
     """Of a release that its health check ended: what was asked, what came, and for how long."""
-    seconds = (now - (health.since if ready else health.started)).total_seconds()
+    seconds = (health.last - (health.since if ready else health.started)).total_seconds()
     own = health.asked[:1] == (LIFELINE,)
     if own and health.answer.startswith("nothing listens"):
         when = "after it had been healthy" if ready else f"{seconds:.0f} s after its start"

@@ -194,7 +194,7 @@ def _timeout(view: View, release: ReleaseView) -> Failure:
 
 
 def _unhealthy(view: View, health: Health) -> Failure:
-    return explain.unhealthy(health, view.now, ready=view.rollout.ready)
+    return explain.unhealthy(health, ready=view.rollout.ready)
 
 
 def _running(release: ReleaseView) -> list[TaskView]:
