@@ -257,11 +257,13 @@ class Refuses(Exception):
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """How the tasks of an image behave: seconds until they run (None: never), what they answer to
-    their health check meanwhile, and when and how they end by themselves. `missing`: the error of
-    a task that can't be started; `refused`: the engine takes no service of it."""
+    their health check meanwhile and after how many seconds the swarm ends them for it, and when and
+    how they end by themselves. `missing`: the error of a task that can't be started; `refused`: the
+    engine takes no service of it."""
 
     boot: float | None = 0.5
     answers: str = ""
+    unhealthy_after: float | None = None
     ends_after: float | None = None
     exit_code: int = 1
     missing: str = ""
@@ -309,6 +311,7 @@ class Swarm:
             "Spec": spec,
             "Status": {"State": "preparing"},
             "NetworksAttachments": [],
+            "StreakAt": None,
         }
         self.tasks[task["ID"]] = task
         behaviour = self.behaviours.get(spec["ContainerSpec"]["Image"], Behaviour())
@@ -322,6 +325,10 @@ class Swarm:
         self._later(0.1, self._move, task, "starting")
         if behaviour.boot is not None:
             self._later(0.1 + behaviour.boot, self._move, task, "running")
+        if (unhealthy := behaviour.unhealthy_after) is not None:
+            task["StreakAt"] = asyncio.get_running_loop().time() + unhealthy
+            error = "task: non-zero exit (143): dockerexec: unhealthy container"
+            self._later(unhealthy + 2.0, self._end, task, "failed", 143, error)
         if behaviour.ends_after is not None:
             error = f"task: non-zero exit ({behaviour.exit_code})"
             after = 0.1 + (behaviour.boot or 0.0) + behaviour.ends_after
@@ -498,8 +505,13 @@ class Swarm:
     def _container(self, container: str) -> dict[str, Any]:
         task = self.tasks[container.removeprefix("container-")]
         answers = self.behaviours.get(task["Spec"]["ContainerSpec"]["Image"], Behaviour()).answers
-        log = [{"ExitCode": 1, "Output": f"{answers}\n"}] if answers else []
-        return {"State": {"Health": {"FailingStreak": len(log), "Log": log}}}
+        at = EPOCH.isoformat()
+        log = [{"Start": at, "ExitCode": 1, "Output": f"{answers}\n"}] if answers else []
+        streak_at = task["StreakAt"]
+        over = streak_at is not None and asyncio.get_running_loop().time() >= streak_at
+        health = {"FailingStreak": 3 if over else 0, "Log": log}
+        check = {"Test": task["Spec"]["ContainerSpec"]["HealthCheck"]["Test"], "Retries": 3}
+        return {"State": {"StartedAt": at, "Health": health}, "Config": {"Healthcheck": check}}
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """Containers that did something; ends when the engine is away."""

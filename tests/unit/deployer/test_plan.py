@@ -1,12 +1,12 @@
 """The next step, for every state that a rollout can be in."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from deployer.rollout import explain
-from deployer.rollout.domain import Phase, ReleaseView, TaskView, View
+from deployer.rollout.domain import Health, Phase, ReleaseView, TaskView, View
 from deployer.rollout.plan import (
     IDLE,
     SOON,
@@ -73,6 +73,12 @@ def refused(deployment: str, attempt: int = 1) -> dict[str, Any]:
     return {"route": state, "route_event": "route.failed"}
 
 
+def health(answer: str, *, unhealthy: bool = True) -> Health:
+    asked, last = ("/.slipway/lifeline", "check", "80"), NOW - timedelta(seconds=1)
+    times = (last - timedelta(seconds=75), last - timedelta(seconds=12), last)
+    return Health(asked, answer, 1, *times, unhealthy)
+
+
 OLD_ROUTE = route("route.activated", "d1", "d1")
 NEW_ROUTE = route("route.activated", "d2", "d2")
 
@@ -106,6 +112,10 @@ D2, D3 = Pending(deployment="d2", sequence=20), Pending(deployment="d3", sequenc
 TWO = (task("a"), task("b"))
 
 TABLE: dict[str, tuple[View, RolloutStep]] = {
+    "bad answers are waited for": (
+        rolling(STARTING, health=health("GET /h answered 503", unhealthy=False)),
+        Wait(SOON),
+    ),
     # nothing goes on
     "nothing at all": (View(NOW, RolloutState()), Rest()),
     "all is as it should be": (idle(), Wait(IDLE)),
@@ -328,10 +338,32 @@ FAILS: dict[str, tuple[View, str, str]] = {
         "exited",
         "after it had been healthy",
     ),
-    "it answers its health check badly": (
-        rolling(STARTING, unhealthy="/h answered 500, 9 times in a row"),
+    "it answers its health check badly for too long": (
+        rolling(STARTING, health=health("GET /h answered 500")),
         "unhealthy",
-        "/h answered 500",
+        "for 75 s after its start: GET /h answered 500",
+    ),
+    "it was ended for that": (
+        rolling(
+            on_engine("d2", task("t", "ended", exit_code=143)),
+            health=health("nothing listens on port 80"),
+        ),
+        "not-listening",
+        "75 s after its start nothing listens on port 80",
+    ),
+    "it ended by itself while it answered badly": (
+        rolling(
+            on_engine("d2", task("t", "ended", exit_code=3)), health=health("x", unhealthy=False)
+        ),
+        "exited",
+        "exit code 3",
+    ),
+    "it is late and answers badly": (
+        state_of(
+            rolling(STARTING, health=health("GET /h answered 503", unhealthy=False)), deadline=PAST
+        ),
+        "unhealthy",
+        "GET /h answered 503",
     ),
     "it is late": (state_of(rolling(STARTING), deadline=PAST), "rollout-timeout", "ready in time"),
     "it is nowhere": (

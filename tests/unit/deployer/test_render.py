@@ -1,7 +1,7 @@
 """Releases as the engine gets them: one golden file each."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from deployer.rollout import render
@@ -59,13 +59,15 @@ def test_a_release_as_a_service(file: Path):
         (None, [], None),
         (None, [80], 80),
         (None, [80, 443], None),
+        ("none", [], None),
+        ("none", [80], None),
         (3000, [], 3000),
         (3000, [80], 3000),
         (3000, [80, 443], 3000),
     ],
 )
 def test_the_port_is_the_wanted_one_or_the_only_one(
-    wanted: int | None, exposed: list[int], port: int | None
+    wanted: int | Literal["none"] | None, exposed: list[int], port: int | None
 ):
     assert render.port_of(specification(Runtime(port=wanted)), exposed) == port
 

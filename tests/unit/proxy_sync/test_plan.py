@@ -177,6 +177,29 @@ def test_a_worker_without_a_port_settles_by_running():
     assert isinstance(said(replace(view, now=105.0)), plan.Activate)
 
 
+def test_without_a_domain_nothing_is_asked_by_http():
+    view = first(bound=(), now=104.0)
+    assert plan.routing(view).probes == ()
+    assert said(view) is None
+    assert said(replace(view, now=105.0)) == plan.Activate(
+        RouteState(environment="env", deployment=NEW, attempt=1, deployments=(NEW,))
+    )
+
+
+def test_a_domain_that_comes_later_leads_to_it_once_it_has_answered():
+    unrouted = RouteState(environment="env", deployment=OLD, attempt=1, deployments=(OLD,))
+    view = steady(route=unrouted)
+    routing = plan.routing(view)
+    assert (routing.addresses, routing.bindings) == ((), (BINDING,)), "503 until then"
+    assert routing.probes == (Probe("t1", "10.0.0.1", 8000, "d1.1"),)
+    assert said(replace(view, asked=good(T1, 100.0))) == plan.Change(routed())
+
+
+def test_only_the_port_of_a_domain_is_asked():
+    view = first(bound=(Bound("dom", "app.example.org", "/", 9000),))
+    assert [probe.port for probe in plan.routing(view).probes] == [9000]
+
+
 def test_a_new_task_enters_once_it_has_answered():
     fresh = TaskAddress("t9", OLD, "10.0.0.9", running=True)
     view = steady(tasks=(T1, fresh))

@@ -44,7 +44,8 @@ def test_the_marker_changes_with_the_document():
     [
         (200, True, False, True),
         (404, True, False, True),
-        (500, True, False, True),
+        (499, True, False, True),
+        (500, True, False, False),
         (502, True, False, False),
         (503, True, False, False),
         (504, True, False, False),

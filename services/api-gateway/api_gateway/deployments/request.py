@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from slipway.contracts.deployment import Trigger
+from slipway.contracts.deployment import Limits, Trigger
 from slipway.contracts.values import BuiltImage, GitCommit, ScopedVariables, Specification
 from slipway.kernel import ids
 from slipway.kernel.envelope import Head
@@ -17,6 +17,8 @@ from api_gateway.services.domain import SERVICE, ServiceState, present
 from api_gateway.variables.scopes import reachable
 
 _LARGEST = 256 * 1024
+_BESIDES = 120.0
+"""Seconds of a rollout besides its health check: containers are made, and begin."""
 
 
 class NothingToRunAgain(Refused):
@@ -39,6 +41,15 @@ class Living:
         return Specification(
             name=self.state.name, settings=self.state.settings, variables=self.variables
         )
+
+
+def limits_of(specification: Specification) -> Limits:
+    """A rollout lasts at least as long as its health check lets it: it's for that one to judge."""
+    check, limits = specification.settings.runtime.health_check, Limits()
+    if check is None:
+        return limits
+    allowed = check.start_period + check.retries * (check.interval + check.timeout) + _BESIDES
+    return limits.model_copy(update={"rollout": max(limits.rollout, allowed)})
 
 
 async def living(commands: Commands, organization: str, service: str) -> Living:
@@ -86,6 +97,7 @@ async def request(
         image=image,
         commit=commit,
         stops_earlier=trigger.kind in ("rollback", "restart", "start"),
+        limits=limits_of(specification),
     )
     id_ = ids.derived(ctx.id, "deployment")
     return await commands.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)

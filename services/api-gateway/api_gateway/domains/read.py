@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from slipway.contracts.route import PORT_UNKNOWN, exposed
 from slipway.readmodel.model import Document, Documents
@@ -29,7 +29,7 @@ class Target:
     """What a service's domains lead to: its own port as it is configured now, and the states of its
     rollout and its route, each empty where there is none."""
 
-    port: int | None = None
+    port: int | Literal["none"] | None = None
     rollout: Mapping[str, Any] = field(default_factory=dict[str, Any])
     route: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -45,6 +45,8 @@ class Target:
 
 def problem(port: int | None, target: Target) -> str | None:
     """Of a domain with this port: None where it leads somewhere, or nothing is known yet."""
+    if target.port == "none":
+        return 'the service listens on nothing (its port is "none"): set its port and deploy it'
     if port is not None:
         return None
     release = target.rollout.get("wanted") or target.rollout.get("serving")

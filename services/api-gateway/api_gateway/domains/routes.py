@@ -1,12 +1,11 @@
 """Domains over HTTP."""
 
 import asyncio
-import re
 from bisect import bisect_right
 from typing import Annotated
 
 from fastapi.responses import Response
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints
 from slipway.contracts.rollout import RolloutEvent
 from slipway.kernel import ids
 from slipway.kernel.envelope import INSTALLATION, Subject
@@ -22,18 +21,16 @@ from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, deco
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.patterns import ROUTED_PATH
 from api_gateway.http.routing import router as feature
-from api_gateway.http.schema import Body, Listed
+from api_gateway.http.schema import Body, HostName, Listed
 from api_gateway.locks import Locks
 from api_gateway.request_context import RequestContext
-from api_gateway.services.domain import SERVICE, ServiceState, present
+from api_gateway.services.domain import SERVICE, ServiceState, listens, present
 
 router = feature("domains")
 _adding = Locks()
 """By service: of two at once the second one counts the first."""
 _REQUESTS = "domains"
 """The scope of the names by which a repeated request is known."""
-_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
-_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 
 
 class CertificatesNotAvailable(Invalid):
@@ -41,18 +38,10 @@ class CertificatesNotAvailable(Invalid):
 
 
 class NewDomain(Body):
-    host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254)]
+    host: HostName
     path: Annotated[str, StringConstraints(max_length=400, pattern=ROUTED_PATH)] = "/"
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
     https: bool = False
-
-    @field_validator("host")
-    @classmethod
-    def name(cls, value: str) -> str:
-        value = value.lower().removesuffix(".")
-        if not _HOST.fullmatch(value):
-            raise ValueError("is not a host name, such as app.example.org")
-        return value
 
 
 @router.post("/v1/services/{id}/domains", status_code=201, response_model=Domain)
@@ -76,6 +65,11 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
     async with _adding.of(id_):
         if not repeated:
             present(state)
+            if not listens(state.settings):
+                raise Invalid(
+                    'the service listens on nothing (its port is "none"), so no domain leads to it',
+                    hint="set its port first",
+                )
             ctx.precondition(head.version)
             if body.https:
                 raise CertificatesNotAvailable(

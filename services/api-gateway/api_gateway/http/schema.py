@@ -1,5 +1,6 @@
 """Bases of what clients send and are shown."""
 
+import re
 import unicodedata
 from typing import Annotated, Any, TypeAliasType, get_args
 
@@ -55,6 +56,24 @@ Name = Annotated[
 ]
 Text = Annotated[str, StringConstraints(pattern=NO_NUL)]
 """Kept as it is: what a program reads may hold lines and spaces, but no NUL."""
+
+_DNS_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_DNS_LABEL}(\.{_DNS_LABEL})*")
+
+
+def _host(value: str) -> str:
+    value = value.lower().removesuffix(".")
+    if not _HOST.fullmatch(value):
+        raise ValueError("is not a host name, such as app.example.org")
+    return value
+
+
+HostName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=254),
+    AfterValidator(_host),
+]
+"""In lower case, without the dot at the end."""
 
 
 UNKNOWN_KIND = "unknown_kind"

@@ -178,11 +178,22 @@ def decide(command: Command, state: ServiceState) -> tuple[Event, ...]:
 def agree(settings: Settings) -> None:
     """What is said of a service must fit together. Raises Invalid."""
     match settings:
-        case ApplicationSettings(source=source, build=build):
+        case ApplicationSettings(source=source, build=build, runtime=runtime):
+            if runtime.health_check and runtime.health_check.path and runtime.port == "none":
+                raise Invalid(
+                    'what listens on nothing (port: "none") has no path to ask',
+                    pointer="/health_check/path",
+                    hint="set a port, or a command as the health check",
+                )
             if build is not None and isinstance(source, ImageSource):
                 raise Invalid("an image is not built; leave build away", pointer="/build")
         case _:
             assert_never(settings)
+
+
+def listens(settings: Settings | None) -> bool:
+    """Whether a domain can lead to it."""
+    return settings is not None and settings.runtime.port != "none"
 
 
 def changed(settings: Settings, change: SettingsChange) -> Settings:

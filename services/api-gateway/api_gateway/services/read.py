@@ -1,7 +1,7 @@
 """Services as they are shown: what is wanted, and what was observed of it."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from slipway.contracts.values import Build, HealthCheck, Sealed, Source
 from slipway.readmodel.model import Document
@@ -34,7 +34,7 @@ class Service(Shown):
     environment: str
     source: Source
     build: Build | None
-    port: int | None
+    port: int | Literal["none"] | None
     command: list[str] | None
     health_check: HealthCheck | None
     cpu_limit: float | None

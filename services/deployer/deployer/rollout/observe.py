@@ -1,7 +1,6 @@
 """Looks at one service: the log's heads, what came since the last look, and its releases."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from slipway.contracts.deployment import DeploymentRequested
@@ -15,18 +14,15 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 
-from deployer.rollout.domain import View, state_of, turn
+from deployer.rollout.domain import Health, View, state_of, turn
 from deployer.rollout.releases import Owner, Releases
-
-_UNHEALTHY = 10.0
-"""A release that listens and answers its health check badly for so many seconds has failed."""
 
 
 class Containers(Protocol):
     """What the engine is asked for here."""
 
-    async def health_answers(self, container: str) -> str:
-        """What the health check said, when it failed the last times it was asked; else empty."""
+    async def health(self, container: str) -> Health | None:
+        """None when the health check said nothing bad last, or the container is gone."""
         ...
 
     async def any_containers(self, service: str) -> bool:
@@ -46,7 +42,6 @@ class Memory:
     """The request of the deployment whose turn it is."""
     stopped: bool = False
     """Whether that one was asked to stop, or has ended."""
-    unhealthy_since: datetime | None = None
     impossible: Failure | None = None
     """Why its release can't be made."""
 
@@ -93,7 +88,7 @@ class Observer:
             stops=frozenset({turn(state) or ""} if memory.stopped else ()),
             route=last.state if last else RouteState(),
             route_event=last.type if last else "",
-            unhealthy="" if away else await self._answers(owner, state, memory),
+            health=None if away else await self._health(owner, state),
             containers=deleting and not away and await self._engine.any_containers(service),
             impossible=memory.impossible,
         )
@@ -122,27 +117,23 @@ class Observer:
             return
         if memory.requested is None or memory.requested.subject.id != deployment:
             memory.requested = await requested(self._store, organization, deployment)
-            memory.stopped, memory.unhealthy_since, memory.impossible = False, None, None
+            memory.stopped, memory.impossible = False, None
         if not memory.stopped:
             later = await self._store.load(memory.requested.subject, memory.requested.sequence)
             memory.stopped = bool(later)
 
-    async def _answers(self, owner: Owner, state: RolloutState, memory: Memory) -> str:
-        """What a wanted release that listens has answered badly for too long."""
+    async def _health(self, owner: Owner, state: RolloutState) -> Health | None:
         wanted = state.wanted
         release = self._releases.of(owner).get(wanted.deployment) if wanted else None
-        if release is None or state.ready:
-            return ""
-        for task in release.tasks:
-            if task.phase == "starting" and task.container:
-                try:
-                    output = await self._engine.health_answers(task.container)
-                except EngineAway:
-                    continue  # its deadline goes on
-                if "answered" in output:
-                    now = self._clock.now()
-                    memory.unhealthy_since = memory.unhealthy_since or now
-                    late = (now - memory.unhealthy_since).total_seconds() >= _UNHEALTHY
-                    return f"{output}, for {_UNHEALTHY:.0f} s" if late else ""
-        memory.unhealthy_since = None
-        return ""
+        found = None
+        for task in release.tasks if release else ():
+            if not task.container or task.phase not in ("starting", "ended"):
+                continue
+            try:
+                health = await self._engine.health(task.container)
+            except EngineAway:
+                continue  # its deadline goes on
+            if health is not None and health.unhealthy:
+                return health
+            found = found or health
+        return found

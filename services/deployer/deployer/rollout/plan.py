@@ -11,7 +11,7 @@ from slipway.contracts.rollout import Pending, Release, Task
 from slipway.contracts.values import Failure
 
 from deployer.rollout import explain
-from deployer.rollout.domain import ReleaseView, TaskView, View, first, resting
+from deployer.rollout.domain import Health, ReleaseView, TaskView, View, first, resting
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,8 @@ def _roll_out(view: View, wanted: Release) -> RolloutStep:
     replicas = 0 if view.stopped else view.replicas
     if release is None:
         return Fail(explain.too_late()) if _late(view) else Create(wanted, max(1, replicas))
+    if view.health is not None and view.health.unhealthy:
+        return Fail(_unhealthy(view, view.health))
     ended = next((task for task in release.tasks if task.phase == "ended"), None)
     if ended is not None:
         return Fail(explain.task(ended, ready=view.rollout.ready))
@@ -168,8 +170,6 @@ def _roll_out(view: View, wanted: Release) -> RolloutStep:
         wanted.deployment, wanted.attempt,
     ):  # fmt: skip
         return Fail(refused.failure)
-    if view.unhealthy:
-        return Fail(explain.unhealthy(view.unhealthy))
     if _late(view):
         return Fail(_timeout(view, release))
     if release.replicas != max(1, replicas):
@@ -188,7 +188,13 @@ def _late(view: View) -> bool:
 def _timeout(view: View, release: ReleaseView) -> Failure:
     if view.rollout.ready:
         return explain.no_route()
+    if view.health is not None:
+        return _unhealthy(view, view.health)
     return explain.never_ready(release.tasks)
+
+
+def _unhealthy(view: View, health: Health) -> Failure:
+    return explain.unhealthy(health, ready=view.rollout.ready)
 
 
 def _running(release: ReleaseView) -> list[TaskView]:

@@ -1,5 +1,7 @@
 """A release as Swarm's service specification. Pure."""
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,13 +11,17 @@ from slipway.contracts.values import HealthCheck, Specification
 
 LIFELINE = "/.slipway/lifeline"
 _NANO = 1_000_000_000
+_INTERVAL = 30 * _NANO
+"""The engine's, where a health check says none."""
+_OFTEN = _NANO // 2
 
 
 def port_of(specification: Specification, exposed: Sequence[int]) -> int | None:
     """The wanted port, else the only one that the image exposes."""
-    if specification.settings.runtime.port is not None:
-        return specification.settings.runtime.port
-    return exposed[0] if len(exposed) == 1 else None
+    wanted = specification.settings.runtime.port
+    if wanted == "none":
+        return None
+    return wanted or (exposed[0] if len(exposed) == 1 else None)
 
 
 def program_of(specification: Specification, image_config: Mapping[str, Any]) -> list[str]:
@@ -62,7 +68,7 @@ def swarm_service(
     container: dict[str, Any] = {
         "Image": release.image.reference,
         "Labels": marks,
-        "Env": [f"{name}={value}" for name, value in sorted(env.items())],
+        "Env": [f"{name}={_literal(value)}" for name, value in sorted(env.items())],
         "Command": [LIFELINE, "run", "--drain", f"{drain:g}", "--", *program],
         "StopGracePeriod": int((drain + 30) * _NANO),
         "Init": False,
@@ -103,6 +109,12 @@ def swarm_service(
     }
 
 
+def _literal(value: str) -> str:
+    """Swarm expands the values of variables as Go templates; of all else that is given here only
+    mounts, whose names are ours. In a template `{{"{{"}}` is two braces, and the rest is text."""
+    return re.sub(r"\{{2,}", r'{{"\g<0>"}}', value)
+
+
 def _health(
     wanted: HealthCheck | None,
     port: int | None,
@@ -110,15 +122,15 @@ def _health(
     start_interval: bool,
 ) -> dict[str, Any] | None:
     """The service's own; else the image's (None: it is left as it is); else, with a port,
-    one that asks the port, so that a name leads only to tasks that listen."""
+    one that asks the port, so that a name leads only to tasks that listen. An engine that knows no
+    start interval asks often all the time, and is as patient by counting more."""
     own = (image_config.get("Healthcheck") or {}).get("Test")
     if wanted is None and own and own != ["NONE"]:
-        return None
+        return _of_the_image(image_config["Healthcheck"]) if start_interval else None
     if wanted is not None and wanted.command:
         test = ["CMD", *wanted.command]
     elif port is not None:
-        path = [wanted.path] if wanted is not None and wanted.path else []
-        test = ["CMD", LIFELINE, "check", str(port), *path]
+        test = ["CMD", *_question(wanted or HealthCheck(), port)]
     else:
         return None
     check = wanted or HealthCheck()
@@ -127,9 +139,24 @@ def _health(
         "Test": test,
         "Interval": int(interval * _NANO),
         "Timeout": int(check.timeout * _NANO),
-        "Retries": check.retries,
-        "StartPeriod": int(check.start_period * _NANO),
+        "Retries": math.ceil(check.retries * check.interval / interval),
+        "StartPeriod": int((check.start_period or check.interval) * _NANO),
     }
     if start_interval:
         found["StartInterval"] = _NANO // 4
     return found
+
+
+def _of_the_image(check: Mapping[str, Any]) -> dict[str, Any]:
+    """Asked often while it starts, and judged when the engine would have judged it. Where the image
+    gives no start period, that is the first interval: the engine would have asked for the first
+    time at its end, and so the answers that count are the same."""
+    period = check.get("StartPeriod") or check.get("Interval") or _INTERVAL
+    often = min(check.get("StartInterval") or _OFTEN, _OFTEN)
+    return {**check, "StartPeriod": period, "StartInterval": often}
+
+
+def _question(check: HealthCheck, port: int) -> list[str]:
+    host = ["--host", check.host] if check.host else []
+    path = [check.path] if check.path else []
+    return [LIFELINE, "check", "--timeout", f"{check.timeout:g}", *host, str(port), *path]

@@ -249,6 +249,9 @@ class Steps:
                 raise
             memory.impossible = explain.secrets_unreadable(str(error))
             return
+        if wanted and release.port is None and release.health_path:
+            memory.impossible = explain.no_port(release.health_path)
+            return
         config = await self._engine.image_config(release.image.reference)
         if wanted and config is not None and not render.program_of(asked.specification, config):
             memory.impossible = explain.no_command(release.image.source or release.image.reference)

@@ -78,11 +78,10 @@ def _closed(view: View) -> bool:
 
 
 def ports_of(view: View, release: Release) -> tuple[int, ...]:
-    """The ports at which a task of the release has to answer."""
-    ports = {bound.port for bound in view.bound if bound.port is not None}
-    if release.port is not None:
-        ports.add(release.port)
-    return tuple(sorted(ports))
+    """The ports at which a task of the release has to answer by HTTP: those to which a domain
+    leads. Of all others the deployer knows that they accept."""
+    ports = {bound.port or release.port for bound in view.bound}
+    return tuple(sorted(port for port in ports if port is not None))
 
 
 def settle_of(view: View, release: Release) -> float:
@@ -168,7 +167,7 @@ def routing(view: View) -> Routing:
     addresses = tuple(
         sorted(
             task.address
-            for task in _tasks(view, deployment)
+            for task in (_tasks(view, deployment) if view.bound else ())
             if (task.running and chosen is not None and _good_since(view, task, ports) is not None)
             or task.address in trusted
         )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from slipway.contracts.rollout import Release
+from slipway.contracts.route import Binding
 from slipway.contracts.values import Failure
 from slipway.kernel.clock import Clock
 
@@ -86,14 +87,25 @@ def after(before: Answers, now: float, good: bool, said: str) -> Answers:
     return Answers(good_since=since, last=now)
 
 
-async def confirm(proxy: Proxy, clock: Clock, loaded: Routing) -> Failure | None:
+def _public_path(binding: Binding, release: Release | None) -> str:
+    """That of the health check, where it leads to the same port: the program's own `/` may answer
+    badly, and be healthy."""
+    checked = release.health_path if release and release.port == binding.port else None
+    beneath = checked and (checked + "/").startswith(binding.path.rstrip("/") + "/")
+    return checked if checked and beneath else binding.path
+
+
+async def confirm(
+    proxy: Proxy, clock: Clock, loaded: Routing, release: Release | None
+) -> Failure | None:
     """Every public address once more, as anybody would ask; a bad answer is asked twice."""
     for binding in loaded.bindings:
+        path = _public_path(binding, release)
         for pause in _PAUSES:
-            answer = await proxy.public(binding.host, binding.path, seconds=_PATIENCE)
+            answer = await proxy.public(binding.host, path, seconds=_PATIENCE)
             if answer.good(strict=False):
                 break
             if pause is None:
-                return explain.not_public(binding.host, answer.said(binding.path))
+                return explain.not_public(binding.host, answer.said(path))
             await clock.sleep(pause)
     return None
