@@ -4,14 +4,14 @@ touched for the longest leave for the database, and come back when something hap
 
 import asyncio
 import gc
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import orjson
 
 from slipway.eventstore.store import Commit, EventStore
+from slipway.readmodel.holding import Held, Holding, Place
 from slipway.readmodel.model import Document, Generations, Progress, Projection, next_document
 
 BUDGET = 24 << 20
@@ -24,9 +24,6 @@ _LARGEST = 512 << 10
 _TURN = 100
 """Commits between two turns of others."""
 _NOTED = 1.0
-
-type Place = tuple[int, str]
-"""Number of the projection, id of the document."""
 
 
 class Lost(Exception):
@@ -52,17 +49,6 @@ class Seen:
     def _places(self, place: Place) -> tuple[int, int]:
         hashed = hash(place)
         return hashed & self._MASK, (hashed >> 30) & self._MASK
-
-
-@dataclass(slots=True)
-class _Held:
-    document: Document
-    size: int
-    """In bytes; one that holds models has at most what it had when it was last measured, and all
-    that was folded into it since."""
-    measured: int
-    there: bool
-    """An older one of it is in the database."""
 
 
 def _bytes(stored: Document) -> int:
@@ -103,8 +89,7 @@ class Rebuild:
         for number, projection in enumerate(projections):
             for category in projection.categories:
                 self._interested[category].append((number, projection))
-        self._held: OrderedDict[Place, _Held] = OrderedDict()
-        self._size = 0
+        self._held = Holding()
         self._stored, self._large = Seen(), Seen()
         self._awaited: dict[Place, list[Commit]] = {}
         """What happened to documents that are to be read back first."""
@@ -115,23 +100,23 @@ class Rebuild:
     async def up_to(self, end: int) -> None:
         """Fold what is above `sequence` up to `end`."""
         self.progress.of = max(self.progress.of, end)
-        async for commit in self._store.read(self.sequence, end):
-            for number, projection in self._interested.get(commit.subject.category, ()):
-                for key in projection.keys(commit):
-                    self._take((number, key), projection, commit)
-            self.progress.folded = self.sequence = commit.sequence
-            if self._awaited_size > _AWAITED:
-                await self._read_back()
-            if self._size > self._budget:
-                await self._let_go(self._budget * 7 // 8)
-            if commit.sequence % _TURN == 0:
-                await self._turn()
+        async for batch in self._store.batches(self.sequence, end, self._interested):
+            for number, commit in enumerate(batch.commits, 1):
+                self._take(commit)
+                if self._awaited_size > _AWAITED:
+                    await self._read_back()
+                if self._held.size > self._budget:
+                    await self._let_go(self._budget * 7 // 8)
+                if number % _TURN == 0:
+                    await self._turn()
+            self.progress.folded = self.sequence = batch.end
+            await self._turn()
         await self._read_back()
 
     async def store(self) -> None:
         """All that is held goes to the database."""
         while self._held:
-            await self._let_go(max(0, self._size - self._budget // 8))
+            await self._let_go(max(0, self._held.size - self._budget // 8))
             await self._turn()
         await self._stored_so_far()
 
@@ -148,7 +133,12 @@ class Rebuild:
             await self._documents.note_rebuild(self.generation, self.progress)
         await asyncio.sleep(0)
 
-    def _take(self, place: Place, projection: Projection, commit: Commit) -> None:
+    def _take(self, commit: Commit) -> None:
+        for number, projection in self._interested[commit.subject.category]:
+            for key in projection.keys(commit):
+                self._change((number, key), projection, commit)
+
+    def _change(self, place: Place, projection: Projection, commit: Commit) -> None:
         held = self._held.get(place)
         if held is not None:
             self._fold(place, projection, held, commit)
@@ -158,33 +148,32 @@ class Rebuild:
         elif place not in self._stored:
             self._fold(place, projection, None, commit)
         elif projection.alone(commit):
-            self._fold(place, projection, None, commit)
-            self._held[place].there = True
+            self._fold(place, projection, None, commit, there=True)
         else:
             self._awaited[place] = [commit]
             self._awaited_size += len(commit.data)
             self._awaited_size += _LARGEST if place in self._large else _LARGE
 
     def _fold(
-        self, place: Place, projection: Projection, held: _Held | None, commit: Commit
+        self,
+        place: Place,
+        projection: Projection,
+        held: Held | None,
+        commit: Commit,
+        *,
+        there: bool = False,
     ) -> None:
         if held is None:
             document = next_document(projection, None, commit, place[1])
             size = len(commit.data) if projection.models else _bytes(document)
-            self._held[place] = _Held(document, size, size, there=False)
-            self._size += size
+            self._held.add(place, Held(document, size, size, there))
             return
         held.document = next_document(projection, held.document, commit, place[1])
-        former = held.size
-        if projection.models:
-            # What is folded often need not grow by what is folded: look at times.
-            held.size += len(commit.data)
-            if held.size > 2 * held.measured + _SMALL:
-                held.size = held.measured = _bytes(projection.stored(held.document))
-        else:
-            held.size = _bytes(held.document)
-        self._size += held.size - former
-        self._held.move_to_end(place)
+        size = held.size + len(commit.data)
+        # What is folded often need not grow by what is folded: look at times.
+        if not projection.models or size > 2 * held.measured + _SMALL:
+            size = held.measured = _bytes(projection.stored(held.document))
+        self._held.touch(place, held, size)
 
     async def _read_back(self) -> None:
         awaited, self._awaited, self._awaited_size = self._awaited, {}, 0
@@ -200,8 +189,7 @@ class Rebuild:
             for document, size in await self._documents.read(
                 self.generation, collection, ids[number]
             ):
-                self._held[number, document["_id"]] = _Held(document, size, size, there=True)
-                self._size += size
+                self._held.add((number, document["_id"]), Held(document, size, size, there=True))
 
         await asyncio.gather(*map(read, ids))
         for place, commits in awaited.items():
@@ -213,10 +201,9 @@ class Rebuild:
         await self._stored_so_far()
         new: list[list[Document]] = [[] for _ in self._projections]
         newer: list[list[Document]] = [[] for _ in self._projections]
-        while self._held and self._size > most:
-            place, held = self._held.popitem(last=False)
+        while self._held and self._held.size > most:
+            place, held = self._held.leave()
             number, _ = place
-            self._size -= held.size
             (newer if held.there else new)[number].append(
                 self._projections[number].stored(held.document)
             )
