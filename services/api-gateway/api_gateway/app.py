@@ -2,13 +2,17 @@
 
 import asyncio
 import socket
+import sys
 
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.eventstore.former import FormerFormat
 from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
+from slipway.readmodel.building import Turn
+from slipway.readmodel.model import Progress
 from slipway.readmodel.mongo import MongoDocuments
+from slipway.readmodel.processes import Processes
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.logging import logger
@@ -38,6 +42,13 @@ FEATURES = Features(
     WEBHOOKS, EVENTS, ADMIN, HEALTH,
 )  # fmt: skip
 
+PARTS = (
+    DEPLOYMENTS.projections,
+    tuple(item for item in FEATURES.projections if item not in DEPLOYMENTS.projections),
+)
+"""What is rebuilt by a process each. They take about as long: of a deployment nearly every event is
+folded, and its documents are by far the largest; of all else there is more."""
+
 
 def key(commit: Commit) -> str:
     """What is about one service is handled in order."""
@@ -48,6 +59,13 @@ def key(commit: Commit) -> str:
         ):
             return event.service
     return commit.subject.id
+
+
+def apart(generation: str, progress: Progress, turn: Turn) -> Processes:
+    commands = [
+        [sys.executable, "-m", "api_gateway.rebuilding", str(part)] for part in range(len(PARTS))
+    ]
+    return Processes(commands, generation, progress, turn)
 
 
 def reactor(gateway: Gateway, features: Features) -> Reactor:
@@ -77,7 +95,7 @@ async def main(stopping: asyncio.Event) -> None:
     clock = SystemClock()
     lease = connection.lease("projector", socket.gethostname(), clock)
     projector = Projector(
-        connection.store, documents, FEATURES.projections, FEATURES.version, lease
+        connection.store, documents, FEATURES.projections, FEATURES.version, lease, apart
     )
     gateway = Gateway(
         store=connection.store,

@@ -53,7 +53,7 @@ class _Sorted:
     async def more(self) -> None:
         """When nothing is left: the next ones, unless it was the end."""
         if not self.left and not self._ended:
-            batch = await anext(self._batches, b"")
+            batch: Any = await anext(self._batches, b"")
             self.left, self._ended = list(_documents(batch))[::-1], not batch
 
     def first(self) -> Document | None:

@@ -5,12 +5,13 @@ touched for the longest leave for the database, and come back when something hap
 import asyncio
 import gc
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import orjson
 
 from slipway.eventstore.store import Commit, EventStore
+from slipway.readmodel.building import Turn
 from slipway.readmodel.holding import Held, Holding, Place
 from slipway.readmodel.model import Document, Generations, Progress, Projection, next_document
 
@@ -23,11 +24,6 @@ _LARGE = 16 << 10
 _LARGEST = 512 << 10
 _TURN = 100
 """Commits between two turns of others."""
-_NOTED = 1.0
-
-
-class Lost(Exception):
-    """Another process projects by now."""
 
 
 class Seen:
@@ -56,7 +52,7 @@ def _bytes(stored: Document) -> int:
 
 
 @contextmanager
-def seldom_collected() -> Iterator[None]:
+def _seldom_collected() -> Iterator[None]:
     """Much is made and kept for a while, and hardly any of it in circles: looking for them as often
     as usual takes a fifth of the time."""
     usual = gc.get_threshold()
@@ -68,8 +64,7 @@ def seldom_collected() -> Iterator[None]:
 
 
 class Rebuild:
-    """`generation` holds the log up to `sequence` after `store`. Raises Away, Unfoldable, and Lost
-    as soon as `may` says no."""
+    """A `Building` in this process, of some projections or all."""
 
     def __init__(
         self,
@@ -78,11 +73,11 @@ class Rebuild:
         projections: Sequence[Projection],
         generation: str,
         progress: Progress,
-        may: Callable[[], bool],
+        turn: Turn,
         budget: int = BUDGET,
     ) -> None:
         self._store, self._documents, self._projections = store, documents, projections
-        self._may, self._budget = may, budget
+        self._at_turns, self._budget = turn, budget
         self.generation, self.progress = generation, progress
         self.sequence = 0
         self._interested: defaultdict[str, list[tuple[int, Projection]]] = defaultdict(list)
@@ -95,30 +90,23 @@ class Rebuild:
         """What happened to documents that are to be read back first."""
         self._awaited_size = 0
         self._storing: asyncio.Task[None] | None = None
-        self._noted = 0.0
 
     async def up_to(self, end: int) -> None:
-        """Fold what is above `sequence` up to `end`."""
         self.progress.of = max(self.progress.of, end)
-        async for batch in self._store.batches(self.sequence, end, self._interested):
-            for number, commit in enumerate(batch.commits, 1):
-                self._take(commit)
-                if self._awaited_size > _AWAITED:
-                    await self._read_back()
-                if self._held.size > self._budget:
-                    await self._let_go(self._budget * 7 // 8)
-                if number % _TURN == 0:
-                    await self._turn()
-            self.progress.folded = self.sequence = batch.end
-            await self._turn()
-        await self._read_back()
+        with _seldom_collected():
+            async for batch in self._store.batches(self.sequence, end, self._interested):
+                await self._take_all(batch.commits)
+                self.progress.folded = self.sequence = batch.end
+                await self._turn()
+            await self._read_back()
+            while self._held:
+                await self._let_go(max(0, self._held.size - self._budget // 8))
+                await self._turn()
+            await self._stored_so_far()
 
-    async def store(self) -> None:
-        """All that is held goes to the database."""
-        while self._held:
-            await self._let_go(max(0, self._held.size - self._budget // 8))
-            await self._turn()
-        await self._stored_so_far()
+    async def differing(self, live: str) -> int:
+        names = [projection.collection for projection in self._projections]
+        return await self._documents.differing(live, self.generation, names, self.sequence)
 
     async def close(self) -> None:
         if self._storing is not None:
@@ -126,12 +114,18 @@ class Rebuild:
             await asyncio.gather(self._storing, return_exceptions=True)
 
     async def _turn(self) -> None:
-        if not self._may():
-            raise Lost
-        if (now := asyncio.get_running_loop().time()) - self._noted > _NOTED:
-            self._noted = now
-            await self._documents.note_rebuild(self.generation, self.progress)
+        await self._at_turns()
         await asyncio.sleep(0)
+
+    async def _take_all(self, commits: Iterable[Commit]) -> None:
+        for number, commit in enumerate(commits, 1):
+            self._take(commit)
+            if self._awaited_size > _AWAITED:
+                await self._read_back()
+            if self._held.size > self._budget:
+                await self._let_go(self._budget * 7 // 8)
+            if number % _TURN == 0:
+                await self._turn()
 
     def _take(self, commit: Commit) -> None:
         for number, projection in self._interested[commit.subject.category]:

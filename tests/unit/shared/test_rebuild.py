@@ -10,10 +10,11 @@ from slipway.contracts.project import ProjectRenamed
 from slipway.eventstore.memory import MemoryStore
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Head
+from slipway.readmodel.building import Lost
 from slipway.readmodel.holding import Held, Holding, Place
 from slipway.readmodel.memory import MemoryDocuments
 from slipway.readmodel.model import Document, Progress, Projection
-from slipway.readmodel.rebuild import Lost, Rebuild, Seen
+from slipway.readmodel.rebuild import Rebuild, Seen
 from slipway.testing.store_suite import meta, subject
 
 
@@ -96,6 +97,10 @@ async def history(events: int, projects: int, length: int = 10) -> MemoryStore:
     return store
 
 
+async def turn() -> None:
+    """It may go on."""
+
+
 async def rebuilt(
     store: MemoryStore,
     documents: MemoryDocuments,
@@ -105,9 +110,7 @@ async def rebuilt(
 ) -> tuple[Rebuild, int, dict[str, Any]]:
     """The rebuild, the most that it held, and what is stored."""
     generation = await documents.create(projections)
-    rebuild = Rebuild(
-        store, documents, projections, generation, Progress(), lambda: True, budget=budget
-    )
+    rebuild = Rebuild(store, documents, projections, generation, Progress(), turn, budget=budget)
     most, change = 0, rebuild._change
 
     def watched(place: Place, projection: Projection, commit: Commit) -> None:
@@ -118,7 +121,6 @@ async def rebuilt(
     rebuild._change = watched
     for end in steps:
         await rebuild.up_to(end)
-        await rebuild.store()
         assert rebuild.sequence == end
     return rebuild, most, {name: dict(rows) for name, rows in documents._data[generation].items()}
 
@@ -170,9 +172,12 @@ async def test_who_lost_the_lease_stops():
     store = await history(300, 10)
     documents = MemoryDocuments()
     generation = await documents.create(PROJECTIONS)
-    rebuild = Rebuild(
-        store, documents, PROJECTIONS, generation, Progress(), lambda: rebuild.sequence < 200
-    )
+
+    async def until_200() -> None:
+        if rebuild.sequence == 200:
+            raise Lost
+
+    rebuild = Rebuild(store, documents, PROJECTIONS, generation, Progress(), until_200)
     with pytest.raises(Lost):
         await rebuild.up_to(300)
     assert rebuild.sequence == 200
