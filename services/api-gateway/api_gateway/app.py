@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+from typing import NamedTuple
 
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested
@@ -10,7 +11,7 @@ from slipway.eventstore.former import FormerFormat
 from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
 from slipway.readmodel.building import Turn
-from slipway.readmodel.model import Progress
+from slipway.readmodel.model import Progress, Projection
 from slipway.readmodel.mongo import MongoDocuments
 from slipway.readmodel.processes import Processes
 from slipway.readmodel.projector import Projector
@@ -42,12 +43,23 @@ FEATURES = Features(
     WEBHOOKS, EVENTS, ADMIN, HEALTH,
 )  # fmt: skip
 
+
+class Part(NamedTuple):
+    """What a process of its own rebuilds, and how many bytes of documents it holds meanwhile."""
+
+    projections: tuple[Projection, ...]
+    budget: int
+
+
 PARTS = (
-    DEPLOYMENTS.projections,
-    tuple(item for item in FEATURES.projections if item not in DEPLOYMENTS.projections),
+    Part(DEPLOYMENTS.projections, 5 << 20),
+    Part(
+        tuple(item for item in FEATURES.projections if item not in DEPLOYMENTS.projections),
+        10 << 20,
+    ),
 )
-"""What is rebuilt by a process each. They take about as long: of a deployment nearly every event is
-folded, and its documents are by far the largest; of all else there is more."""
+"""Both take about as long. A deployment's documents are large, and over after a while; what is of
+services is touched for ever, and better held."""
 
 
 def key(commit: Commit) -> str:

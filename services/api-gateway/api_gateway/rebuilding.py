@@ -7,7 +7,7 @@ from slipway.eventstore.jetstream import connect
 from slipway.readmodel import part
 from slipway.readmodel.model import Progress
 from slipway.readmodel.mongo import MongoDocuments
-from slipway.readmodel.rebuild import BUDGET, Rebuild
+from slipway.readmodel.rebuild import Rebuild
 from slipway.runtime.logging import configure
 
 from api_gateway.app import PARTS
@@ -21,11 +21,10 @@ async def opened() -> Rebuild:
         settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
     )
     documents = MongoDocuments(settings.mongo_url)
-    projections, generation = PARTS[int(sys.argv[1])], sys.argv[2]
+    (projections, budget), generation = PARTS[int(sys.argv[1])], sys.argv[2]
     return Rebuild(
-        connection.store, documents, projections, generation, Progress(), part.anyway,
-        BUDGET // len(PARTS),
-    )  # fmt: skip
+        connection.store, documents, projections, generation, Progress(), part.anyway, budget
+    )
 
 
 if __name__ == "__main__":

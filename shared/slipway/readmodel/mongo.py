@@ -29,6 +29,8 @@ _STATE = {"_id": "state"}
 `{generation, version, building, asked, begun, progress}`. One, so that a change of it is whole."""
 _AT_ONCE = 500
 """Documents in one message: none holds the process up for long."""
+_COMPARED = 200
+"""Documents of each of two generations that are in memory at once."""
 
 
 @asynccontextmanager
@@ -46,7 +48,7 @@ class _Sorted:
     batches are read, since an object for each document is most of what it costs to compare."""
 
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
-        self._batches = collection.find_raw_batches(sort=[("_id", 1)], batch_size=_AT_ONCE)
+        self._batches = collection.find_raw_batches(sort=[("_id", 1)], batch_size=_COMPARED)
         self.left: list[bytes] = []
         self._ended = False
 

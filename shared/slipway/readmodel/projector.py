@@ -30,8 +30,7 @@ from slipway.readmodel.tail import AHEAD, BATCH, Tail
 from slipway.runtime.logging import logger
 
 _NOTED = 0.05
-"""Seconds from one checkpoint to the next: what is folded twice after a death changes nothing, but
-the others wait for it."""
+"""Seconds between checkpoints: what is folded twice changes nothing, but the others wait for it."""
 _LOOK = 2.0
 """Seconds from one look at what is noted beside the documents to the next, while nothing comes."""
 _KEPT = 10.0
@@ -346,8 +345,8 @@ class Projector:
         return self._building
 
     async def _build_first(self) -> None:
-        """There are no documents of this code: nothing is followed until there are."""
-        # Nothing is begun while the log is away.
+        """There are no documents of this code: nothing is followed until there are, and nothing
+        is begun while the log is away."""
         rebuild = await self._begin(await self._store.last_sequence())
         try:
             behind = BATCH

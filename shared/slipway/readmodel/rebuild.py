@@ -7,6 +7,7 @@ import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 import orjson
 
@@ -16,7 +17,7 @@ from slipway.readmodel.holding import Held, Holding, Place
 from slipway.readmodel.model import Document, Generations, Progress, Projection, next_document
 
 BUDGET = 24 << 20
-"""Bytes of documents that are held, as they are stored; as models they take five times that."""
+"""Bytes of documents that are held, as they are stored; as models they take some times that."""
 _AWAITED = 8 << 20
 """Bytes that are read back at once, at most."""
 _SMALL = 1 << 10
@@ -27,13 +28,14 @@ _TURN = 100
 
 
 class Seen:
-    """A set of which only the size is kept small (a Bloom filter of 8 MiB): what was added is in
-    it, and with a million added so is one of a thousand others."""
+    """A set of which only the size is kept small (a Bloom filter of 8 MiB, of which only what was
+    written takes memory): what was added is in it, and with a million added so is one of a thousand
+    others."""
 
     _MASK = (1 << 26) - 1
 
     def __init__(self) -> None:
-        self._bits = bytearray(1 << 23)
+        self._bits = mmap(-1, 1 << 23, flags=MAP_PRIVATE | MAP_ANONYMOUS)
 
     def add(self, place: Place) -> None:
         for bit in self._places(place):
