@@ -12,8 +12,6 @@ import uvloop
 from slipway.readmodel.model import Progress
 from slipway.readmodel.rebuild import Rebuild
 
-_BEHIND = 5
-"""By how much it is less urgent than who answers requests."""
 _SECONDS = 1.0
 _TEXT = 2000
 """Letters of an error that are told."""
@@ -23,14 +21,12 @@ async def anyway() -> None:
     """As a `Turn`: whether it may go on is known to who started it, and would end it."""
 
 
-def run(opened: Callable[[], Awaitable[Rebuild]]) -> NoReturn:
+def run(opened: Callable[[], Awaitable[Rebuild]]) -> None:
     """Do what is said on standard input until it ends: then nobody waits for it. What is printed
     goes where errors go: standard output is for answers."""
     answers = os.dup(1)
     os.dup2(2, 1)
-    os.nice(_BEHIND)
     uvloop.run(_run(opened, answers))
-    raise AssertionError
 
 
 async def _run(opened: Callable[[], Awaitable[Rebuild]], answers: int) -> NoReturn:
@@ -49,7 +45,7 @@ async def _run(opened: Callable[[], Awaitable[Rebuild]], answers: int) -> NoRetu
     async def work() -> None:
         try:
             rebuild = await opened()
-            telling.append(asyncio.create_task(_tell(rebuild.progress, tell)))
+            tasks.append(asyncio.create_task(_tell(rebuild.progress, tell)))
             while True:
                 done = await _done(rebuild, *await told.get())
                 tell(rebuild.progress)
@@ -57,7 +53,7 @@ async def _run(opened: Callable[[], Awaitable[Rebuild]], answers: int) -> NoRetu
         except Exception as error:
             say(error=type(error).__name__, text=str(error)[:_TEXT] or repr(error))
 
-    telling = [asyncio.create_task(work())]
+    tasks = [asyncio.create_task(work())]
     async for line in said:
         told.put_nowait(json.loads(line))
     os._exit(0)  # whatever is being done, and without waiting for a thread that stores

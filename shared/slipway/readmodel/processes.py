@@ -19,6 +19,8 @@ from slipway.readmodel.model import Away, Progress, Unfoldable
 
 _SILENT = 60.0
 """Seconds after which a process that says nothing is taken for dead."""
+_LOOK = 0.5
+"""Seconds from one look at whether they may go on, and how far they are, to the next."""
 _ERRORS = {error.__name__: error for error in (Away, Silent, Damaged, Unfoldable)}
 
 
@@ -29,13 +31,12 @@ class _Part:
         self.process, self._said, self._told = process, process.stdin, process.stdout
         self.folded = self.documents = 0
 
-    async def ask(self, words: Sequence[Any], moved: Turn) -> int:
+    async def ask(self, words: Sequence[Any]) -> int:
         self._said.write(json.dumps(words).encode() + b"\n")
         while True:
             match await self._answer():
                 case {"folded": int(folded), "documents": int(documents)}:
                     self.folded, self.documents = folded, documents
-                    await moved()
                 case {"done": int(number)}:
                     return number
                 case {"error": str(kind), "text": str(text)}:
@@ -92,7 +93,14 @@ class Processes:
             self._parts.append(_Part(process))
 
     async def _ask(self, *words: Any) -> list[int]:
-        done = await asyncio.gather(*(part.ask(words, self._moved) for part in self._parts))
+        asking = asyncio.gather(*(part.ask(words) for part in self._parts))
+        try:
+            while not asking.done():
+                await self._moved()
+                await asyncio.wait([asking], timeout=_LOOK)
+            done = await asking
+        finally:
+            asking.cancel()
         await self._moved()
         return done
 
