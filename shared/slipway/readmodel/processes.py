@@ -54,10 +54,10 @@ class _Part:
             raise Interrupted(f"a process that rebuilds ended with {await self.process.wait()}")
         return json.loads(line)
 
-    async def end(self) -> None:
+    def kill(self) -> None:
+        """There is nothing that it could tidy up."""
         if self.process.returncode is None:
-            self.process.kill()  # there is nothing that it could tidy up
-        await self.process.wait()
+            self.process.kill()
 
 
 class Processes:
@@ -80,7 +80,9 @@ class Processes:
         return sum(await self._ask("differing", live))
 
     async def close(self) -> None:
-        await asyncio.gather(*(part.end() for part in self._parts))
+        for part in self._parts:
+            part.kill()
+        await asyncio.gather(*(part.process.wait() for part in self._parts))
 
     async def _start(self) -> None:
         for command in self._commands[len(self._parts) :]:

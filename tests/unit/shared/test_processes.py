@@ -108,7 +108,10 @@ async def test_a_process_that_hangs_interrupts(monkeypatch: pytest.MonkeyPatch):
     building = processes("slow")
     working = asyncio.create_task(building.up_to(EVENTS))
     (pid,) = await started(1, before)
-    monkeypatch.setattr("slipway.readmodel.processes._SILENT", 1.5)
+    monkeypatch.setattr("slipway.readmodel.processes._SILENT", 3.0)
+    async with asyncio.timeout(20):
+        while building.progress.folded < EVENTS:
+            await asyncio.sleep(0.05)
     await asyncio.sleep(4)
     assert not working.done(), "one that works says so each second"
     os.kill(pid, signal.SIGSTOP)
