@@ -185,10 +185,10 @@ async def test_processes_that_rebuild_may_be_killed_and_end_with_who_started_the
         made = await site.create("A")
         one = await site.process("apart one", slow=60)
         first = await until(lambda: _builders(one))
-        half = await until(site.building)
+        half = await until(lambda: _half_built(site, made))
         os.kill(min(first), signal.SIGKILL)
         again = await until(lambda: _builders(one, but=first))
-        assert (await site.building()) != half, "it is begun anew"
+        assert await until(lambda: _half_built(site, made)) != half, "it is begun anew"
         assert not any(map(alive, first)), "the other one has ended with it"
         await one.kill()
         await until(lambda: _gone(again), 5)
@@ -211,6 +211,15 @@ async def _builders(process: Process, but: set[int] | None = None) -> set[int]:
     """Both, or none."""
     found = pids(process.child.pid) - (but or set())
     return found if len(found) == 2 else set()
+
+
+async def _half_built(site: Site, made: Commit) -> str | None:
+    """The generation in which both have stored something."""
+    building = await site.building()
+    for collection in ("project", "title"):
+        if building and not await site.documents.read(building, collection, [made.subject.id]):
+            return None
+    return building
 
 
 async def _gone(pids: set[int]) -> bool:
