@@ -24,7 +24,7 @@ from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, HostName, Listed
 from api_gateway.locks import Locks
 from api_gateway.request_context import RequestContext
-from api_gateway.services.domain import SERVICE, ServiceState, listens, present
+from api_gateway.services.domain import SERVICE, ServiceState, present
 
 router = feature("domains")
 _adding = Locks()
@@ -65,18 +65,13 @@ async def add_domain(id_: Id, body: NewDomain, gateway: Gate, ctx: Ctx) -> Respo
     async with _adding.of(id_):
         if not repeated:
             present(state)
-            if not listens(state.settings):
-                raise Invalid(
-                    'the service listens on nothing (its port is "none"), so no domain leads to it',
-                    hint="set its port first",
-                )
             ctx.precondition(head.version)
             if body.https:
                 raise CertificatesNotAvailable(
                     "this release can't get certificates yet; add the domain without https",
                     pointer="/https",
                 )
-            if target.port is None and (unknown := problem(body.port, target)):
+            if target.port in (None, "none") and (unknown := problem(body.port, target)):
                 raise Invalid(unknown, pointer="/port")
             hosts = await hosts_of(gateway.documents, [id_])
             domain.room(len(domains_of(hosts, {id_: target})[id_]))

@@ -191,11 +191,6 @@ def agree(settings: Settings) -> None:
             assert_never(settings)
 
 
-def listens(settings: Settings | None) -> bool:
-    """Whether a domain can lead to it."""
-    return settings is not None and settings.runtime.port != "none"
-
-
 def changed(settings: Settings, change: SettingsChange) -> Settings:
     """Raises Invalid for what does not fit together, or is of another kind."""
     match settings, change:
