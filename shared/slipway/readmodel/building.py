@@ -6,8 +6,9 @@ from typing import Protocol
 
 from slipway.readmodel.model import Progress
 
-APART = 20_000
-"""Events from which on a rebuild is worth the second that it takes to start processes for it."""
+APART = 200_000
+"""Events from which on a rebuild is worth processes of its own: they take two seconds to start, and
+read the log once each."""
 
 type Turn = Callable[[], Awaitable[None]]
 """Called now and then while it is built. Raises Lost, and Away."""
