@@ -226,7 +226,8 @@ class Seen:
         self._store, self._life = store, life
         self.load, self.head, self.heads = store.load, store.head, store.heads
         self.at, self.last_sequence = store.at, store.last_sequence
-        self.read, self.follow, self.reaction = store.read, store.follow, store.reaction
+        self.read, self.batches = store.read, store.batches
+        self.follow, self.reaction = store.follow, store.reaction
 
     async def append(
         self,
