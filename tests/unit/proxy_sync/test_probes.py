@@ -51,13 +51,13 @@ def said(status: str, *headers: str, body: bytes = b"", then: float = 0.0) -> Ha
 
 CHUNKED = "Transfer-Encoding: chunked"
 ANSWERS: dict[str, tuple[Handler, bool, str]] = {
-    "a stream without end that says nothing yet": (said("200 OK", CHUNKED, then=5), True, "200 ''"),
-    "a stream without end": (said("200 OK", CHUNKED, body=b"1\r\na\r\n", then=5), True, "200 ''"),
+    "a stream without end that says nothing yet": (said("200 OK", CHUNKED, then=2), True, "200 ''"),
+    "a stream without end": (said("200 OK", CHUNKED, body=b"1\r\na\r\n", then=2), True, "200 ''"),
     "a body that is cut off": (said("200 OK", "Content-Length: 900", body=b"x"), True, "200 ''"),
     "a redirect": (said("302 Found", "Location: http://gone.example/"), True, "302 ''"),
     "a page that is not there": (said("404 X", "Content-Length: 2", body=b"no"), True, "404 'no'"),
     "an error": (said("500 X", "Content-Length: 4", body=b"oops"), False, "500 'oops'"),
-    "an error whose words do not come": (said("500 X", CHUNKED, then=5), False, "500 ''"),
+    "an error whose words do not come": (said("500 X", CHUNKED, then=2), False, "500 ''"),
 }  # fmt: skip
 
 
