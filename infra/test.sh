@@ -75,7 +75,7 @@ quick)
 	run tests.architecture.static_checks >"$found" 2>&1 &
 	checks=$!
 	failed_tests=0
-	tests --numprocesses auto --maxprocesses 4 tests/unit tests/architecture "$@" || failed_tests=1
+	tests --numprocesses 4 tests/unit tests/architecture "$@" || failed_tests=1
 	wait "$checks" || static=1
 	cat "$found"
 	rm -f "$found"

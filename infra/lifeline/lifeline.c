@@ -9,25 +9,23 @@
  *       of them waits for an answer, at most PATIENCE seconds later, so that even a program
  *       that dies at once leaves no request unanswered. A second one is handed on at once.
  *
- *   lifeline check PORT [PATH]
- *       The health check: connects to the port, or asks GET PATH and takes 2xx and 3xx.
+ *   lifeline check [--timeout SECONDS] [--host HOST] PORT [PATH]
+ *       The health check: connects to the port, or asks GET PATH with this Host and takes 2xx and
+ *       3xx, at any of the container's own addresses; all within SECONDS.
  *
  * Static, so that it runs in any image, whatever is in it.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "connections.h"
 
 #define PATIENCE 5.0 /* s; a release's time to end, which the deployer sets, is longer */
@@ -108,73 +106,39 @@ static int run(double drain, char **argv)
     }
 }
 
-/* The address on which the program listens may be the loopback or the container's own: any. */
-static int connected(int port)
+static int usage(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval limit = {.tv_sec = 4};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    fprintf(stderr, "usage: lifeline run --drain SECONDS -- PROGRAM ARG...\n"
+                    "       lifeline check [--timeout SECONDS] [--host HOST] PORT [PATH]\n");
+    return 2;
 }
 
-static int check(int port, const char *path)
+static int checked(char **word)
 {
-    int fd = connected(port);
-    if (fd < 0) {
-        printf("nothing listens on port %d\n", port);
-        return 1;
+    struct question question = {.host = "localhost", .seconds = 5};
+    for (; *word != NULL && strncmp(*word, "--", 2) == 0; word += 2) {
+        if (word[1] == NULL)
+            return usage();
+        if (strcmp(*word, "--timeout") == 0)
+            question.seconds = atof(word[1]);
+        else if (strcmp(*word, "--host") == 0)
+            question.host = word[1];
+        else
+            return usage();
     }
-    if (path == NULL) {
-        close(fd);
-        return 0;
-    }
-    char text[2048];
-    int length = snprintf(text, sizeof text,
-                          "GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: slipway-health\r\n"
-                          "Accept: */*\r\nConnection: close\r\n\r\n",
-                          path);
-    if (length >= (int)sizeof text || write(fd, text, (size_t)length) != length) {
-        printf("GET %s could not be sent\n", path);
-        return 1;
-    }
-    size_t got = 0;
-    while (got < sizeof text - 1) {
-        ssize_t part = read(fd, text + got, sizeof text - 1 - got);
-        if (part <= 0)
-            break;
-        got += (size_t)part;
-        if (memchr(text, '\n', got) != NULL)
-            break;
-    }
-    close(fd);
-    text[got] = '\0';
-    int status = 0;
-    if (sscanf(text, "HTTP/%*s %d", &status) != 1) {
-        printf("GET %s was not answered\n", path);
-        return 1;
-    }
-    if (status < 200 || status >= 400) {
-        printf("GET %s answered %d\n", path, status);
-        return 1;
-    }
-    return 0;
+    if (*word == NULL)
+        return usage();
+    question.port = atoi(word[0]);
+    question.path = word[1];
+    return check(&question);
 }
 
 int main(int argc, char **argv)
 {
     if (argc >= 3 && strcmp(argv[1], "check") == 0)
-        return check(atoi(argv[2]), argc > 3 ? argv[3] : NULL);
+        return checked(argv + 2);
     if (argc >= 6 && strcmp(argv[1], "run") == 0 && strcmp(argv[2], "--drain") == 0 &&
         strcmp(argv[4], "--") == 0)
         return run(atof(argv[3]), argv + 5);
-    fprintf(stderr, "usage: lifeline run --drain SECONDS -- PROGRAM ARG...\n"
-                    "       lifeline check PORT [PATH]\n");
-    return 2;
+    return usage();
 }

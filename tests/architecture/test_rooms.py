@@ -29,8 +29,10 @@ PARTS = {
 
 EXCEPTIONS = {
     "api_gateway.admin.carried_out": "what operators asked for, remembered by its key",
+    "api_gateway.deployments.carried": "who still runs under a name, for whoever wants it",
     "api_gateway.deployments.dead": "the end of what could not be handled",
     "api_gateway.deployments.projections": "several projections, read by several modules",
+    "api_gateway.deployments.history": "what a service's deployments ran, from the log",
     "api_gateway.deployments.logs": "a stream that joins two stores, beside the other routes",
     "api_gateway.deployments.open": "a fold in memory of what has not ended",
     "api_gateway.deployments.request": "how each trigger becomes a deployment",

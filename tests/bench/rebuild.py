@@ -1,8 +1,8 @@
 """The read models from nothing, and anew while they are read and written, by a process of its own
-whose memory is measured (`python -m tests.bench.rebuild`)."""
+(`python -m tests.bench.rebuild`) and those which it starts for that. Their memory is measured ten
+times a second, as the sum of what is each one's alone and its share of what they share (`Pss`)."""
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 import uvloop
-from api_gateway.app import FEATURES
+from api_gateway.app import FEATURES, apart
 from slipway.contracts.project import ProjectCreated
 from slipway.eventstore.jetstream import Connection, connect
 from slipway.kernel.envelope import NOTHING, Meta, Subject
@@ -35,8 +35,8 @@ _PAUSE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """`peak`: MiB of memory that the process had at most. `read` and `shown`: seconds that all but
-    one in a hundred reads, and writes until they can be read, took meanwhile."""
+    """`peak`: MiB of memory that all processes had together at most. `read` and `shown`: seconds
+    that all but one in a hundred reads, and writes until they can be read, took meanwhile."""
 
     events: int
     documents: int
@@ -76,7 +76,16 @@ async def measured(use: Use) -> list[Rebuilt]:
 
 
 async def by_a_process(server: Server, url: str) -> list[Rebuilt]:
-    environment = {**os.environ, "BENCH_SERVERS": json.dumps([server.url, server.password, url])}
+    host, password = url.rpartition("@")[2], url.rpartition("@")[0].rpartition(":")[2]
+    environment = {
+        **os.environ,
+        "BENCH_SERVERS": json.dumps([server.url, server.password, url]),
+        "SLIPWAY_NATS_URL": server.url,
+        "SLIPWAY_NATS_USER": "admin",
+        "SLIPWAY_NATS_PASSWORD": server.password,
+        "SLIPWAY_MONGO_HOST": host,
+        "SLIPWAY_MONGO_PASSWORD": password,
+    }
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.rebuild", env=environment, cwd=ROOT, stdout=PIPE
     )
@@ -89,19 +98,31 @@ async def by_a_process(server: Server, url: str) -> list[Rebuilt]:
 # -- the process ----------------------------------------------------------------------------------
 
 
-def _peak() -> float:
-    """MiB, since it was last asked for."""
-    status = Path("/proc/self/status").read_text()
-    Path("/proc/self/clear_refs").write_text("5")
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+def _memory() -> float:
+    """MiB, of this process and its children, now."""
+    own = os.getpid()
+    children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+    return sum(map(_share, [str(own), *children])) / 1024
 
 
-async def _ended(projector: Projector) -> None:
+def _share(pid: str) -> int:
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:  # it has ended
+        return 0
+    line = next((line for line in rollup.splitlines() if line.startswith("Pss:")), "Pss: 0 kB")
+    return int(line.split()[1])
+
+
+async def _ended(projector: Projector) -> float:
+    """The most memory that was seen."""
+    most = 0.0
     while projector.progress.status not in ("done", "failed"):
-        await asyncio.sleep(0.02)
+        most = max(most, _memory())
+        await asyncio.sleep(0.1)
     if projector.progress.status == "failed":
         raise RuntimeError(projector.progress.error)
+    return most
 
 
 async def _again(times: list[float], work: Callable[[int], Awaitable[object]]) -> None:
@@ -120,15 +141,17 @@ def _most(times: list[float]) -> float:
 
 async def _rebuilt(projector: Projector) -> Rebuilt:
     began = time.perf_counter()
-    await _ended(projector)
+    most = await _ended(projector)
     done, seconds = projector.progress, time.perf_counter() - began
-    return Rebuilt(done.folded, done.documents, seconds, _peak(), done.differing)
+    return Rebuilt(done.folded, done.documents, seconds, most, done.differing)
 
 
 async def _process(nats_url: str, password: str, mongo_url: str) -> list[Rebuilt]:
     connection = await connect(nats_url, "admin", password)
     documents = MongoDocuments(mongo_url)
-    projector = Projector(connection.store, documents, FEATURES.projections, FEATURES.version)
+    projector = Projector(
+        connection.store, documents, FEATURES.projections, FEATURES.version, apart=apart
+    )
 
     async def read(number: int) -> None:
         organization = derived("organization", number % 10)
@@ -149,8 +172,6 @@ async def _process(nats_url: str, password: str, mongo_url: str) -> list[Rebuilt
         ):
             raise RuntimeError("what was written is not shown")
 
-    gc.collect()
-    _peak()
     running = asyncio.create_task(projector.run())
     first = await _rebuilt(projector)
     await projector.wait_for(first.events, 10)

@@ -90,7 +90,7 @@ async def log_server(*, synced: bool) -> AsyncIterator[Server]:
         await make(client.jetstream(timeout=30))
         await client.close()
         try:
-            yield Server(url, passwords["admin"])
+            yield Server(f"nats://{_address(container)}:4222", passwords["admin"])
         finally:
             remove(container)
 
@@ -103,6 +103,13 @@ async def database() -> AsyncIterator[str]:
         # What waits for a server that is just starting measures the server's start.
         with MongoClient(url, serverSelectionTimeoutMS=60_000) as client:
             await asyncio.to_thread(client.admin.command, "ping")
-        yield url
+        published = url.rpartition("@")[2]
+        yield url.replace(published, f"{_address(container)}:27017")
     finally:
         remove(container)
+
+
+def _address(container: str) -> str:
+    """On the bridge. What is published is handed on by a program of the engine, which takes
+    time that nothing takes where the platform runs."""
+    return inspect(container)[0]["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]

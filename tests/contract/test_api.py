@@ -21,6 +21,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic import SecretStr, TypeAdapter
 from slipway import sealing
+from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.rollout import NetworkRemoved, RolloutRemoved, RolloutState
 from slipway.eventstore.memory import (
     MemoryDeadLetters,
@@ -122,7 +123,7 @@ async def bare() -> AsyncIterator[Platform]:
             setup_token=SecretStr("once"),
         ),
         projections=FEATURES.projections,
-        views=FEATURES.views,
+        memories=FEATURES.memories,
         ready=lambda: projector.caught_up,
     )
 
@@ -352,6 +353,30 @@ async def test_a_host_belongs_to_one(platform: Platform):
     assert [d["id"] for d in (await platform.ok("GET", path))["items"]] == [made["id"]]
     await platform.ok("DELETE", f"/v1/domains/{made['id']}")
     assert (await platform.ok("GET", path))["items"] == []
+
+
+async def test_a_deployment_has_the_time_that_its_health_check_allows(platform: Platform):
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}"
+    await platform.ok("PATCH", path, {"health_check": {"start_period": 1000, "retries": 1}})
+    made = await platform.ok("POST", f"{path}/deployments", {})
+    (requested,) = [
+        event
+        for commit in platform.store._log
+        for event in commit.events
+        if isinstance(event, DeploymentRequested) and commit.subject.id == made["id"]
+    ]
+    assert requested.limits.rollout == 1130
+
+
+async def test_what_listens_on_nothing_has_no_domain(platform: Platform):
+    service = await platform.service()
+    path = f"/v1/services/{service['id']}"
+    assert (await platform.ok("PATCH", path, {"port": "none"}))["port"] == "none"
+    refused = await platform.call("POST", f"{path}/domains", {"host": "shop.example.org"})
+    assert (refused.status_code, "listens on nothing" in refused.json()["detail"]) == (422, True)
+    await platform.ok("PATCH", path, {"port": 8000})
+    await platform.ok("POST", f"{path}/domains", {"host": "shop.example.org"})
 
 
 async def test_a_waiting_deployment_is_superseded_or_cancelled(platform: Platform):

@@ -248,7 +248,7 @@ async def test_an_end_that_could_not_be_appended_follows_after_some_minutes(
             )  # fmt: skip
             await platform.append(Subject(platform.organization, "rollout", service), event)
         await until(platform.gateway.dead_letters.list)
-    (found,) = await platform.gateway.view(OpenDeployments).everywhere()
+    (found,) = await platform.gateway.memory(OpenDeployments).everywhere()
     clock = platform.gateway.clock
     now = clock.now()
     platform.gateway.clock = Later(now + timedelta(seconds=60))

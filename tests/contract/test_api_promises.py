@@ -8,16 +8,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from api_gateway.deployments.logs import _of_deployment
+from api_gateway.deployments.logs import _of_deployment, position
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT, CreateEnvironment, Rename
 from api_gateway.request_context import service_context
 from slipway.contracts import build as builds
-from slipway.contracts.build import BuildStarted, BuildSucceeded
+from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, Repeats
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.contracts.rollout import RolloutState, RolloutStopped, RolloutSucceeded
 from slipway.contracts.service import ServiceDeletionRequested
-from slipway.contracts.values import Failure, GitCommit
+from slipway.contracts.values import Failure, GitCommit, Step
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 from slipway.kernel.envelope import Subject
 from slipway.testing.releases import BUILT, IMAGE, SEALED, release
@@ -92,7 +92,7 @@ async def test_every_repeated_post_is_carried_out_once(platform: Platform):
                 f"/v1/environments/{service['environment']}/services",
                 {"kind": "application", "name": "b", "source": {"kind": "image", "image": "nginx"}},
             ),
-            (f"{path}/domains", {"host": "a.example.org"}),
+            (f"{path}/domains", {"host": "a.example.org", "port": 80}),
             (f"{path}/deployments", {"build": False}),
             (f"{path}/stop", None),
             (f"{path}/start", None),
@@ -435,6 +435,26 @@ async def pages(platform: Platform, path: str, limit: int) -> list[dict[str, Any
         cursor = f"&cursor={page['next']}"
 
 
+async def test_a_list_of_deployments_is_without_their_output(
+    platform: Platform, service: dict[str, Any]
+):
+    path = f"/v1/services/{service['id']}/deployments"
+    made = await platform.ok("POST", path, {})
+    here = {"service": service["id"], "environment": service["environment"], "kind": "application"}
+    of = Subject(platform.organization, "build", made["id"])
+    failure = Failure(reason="exited", detail="it broke", hint="mend it", lines=("x" * 2000,) * 40)
+    steps = (Step(name="RUN make", started="2026-01-01T00:00:00Z"),) * 300
+    await platform.append(of, BuildStarted(**here, attempt=1, deadline="2126-01-01T00:00:00Z"))
+    await platform.append(of, BuildFailed(**here, failure=failure, steps=steps))
+    await until(lambda: _has(platform, made["id"], "failed"))
+    whole = await platform.ok("GET", f"/v1/deployments/{made['id']}")
+    assert whole["error"] == failure.model_dump(mode="json")
+    assert len(whole["steps"]) > 300
+    (item,) = (await platform.ok("GET", path))["items"]
+    assert item["error"] == {"reason": "exited", "detail": "it broke", "hint": "mend it"}
+    assert {**item, "error": 0} == {k: v for k, v in whole.items() if k != "steps"} | {"error": 0}
+
+
 async def test_every_list_comes_in_pages(platform: Platform):
     service = await platform.service()
     path = f"/v1/services/{service['id']}"
@@ -586,9 +606,10 @@ async def test_lines_that_have_left_the_stream_come_from_the_archive(
     await until(lambda: _has(platform, made["id"], "cancelled"))
     path = f"/v1/deployments/{made['id']}/logs"
     seen = (await platform.call("GET", path)).text.splitlines()
-    assert [json.loads(row)["text"] for row in seen] == list("0123")
+    texts = [json.loads(row)["text"] for row in seen]
+    assert texts == [*"0123", "it was asked to stop", "cancelled"]
     rest = (await platform.call("GET", path, Last_Event_ID="0.1")).text.splitlines()
-    assert [json.loads(row)["text"] for row in rest] == list("23")
+    assert [json.loads(row)["text"] for row in rest] == texts[2:]
 
 
 async def test_a_deployment_s_lines_come_as_they_are_said(
@@ -596,14 +617,17 @@ async def test_a_deployment_s_lines_come_as_they_are_said(
 ):
     made = await platform.ok("POST", f"/v1/services/{service['id']}/deployments", {})
     subject = build_subject(platform.organization, made["id"])
-    lines = _of_deployment(platform.gateway, platform.organization, made["id"], (0, -1), True)
+    lines = _of_deployment(
+        platform.gateway, platform.organization, made["id"], position(None), True
+    )
     for text in ("one", "two"):
         await platform.gateway.logs.write(subject, [line(text)])
         async with asyncio.timeout(2):
             assert (await anext(lines))[1].text == text
     await platform.ok("POST", f"/v1/deployments/{made['id']}/cancel")
     async with asyncio.timeout(5):
-        assert [item async for item in lines] == []
+        texts = [item.text async for _, item in lines]
+    assert texts == ["it was asked to stop", "cancelled"]
 
 
 # -- what is large --------------------------------------------------------------------------------

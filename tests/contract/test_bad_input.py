@@ -34,12 +34,15 @@ GIT = {"kind": "git", "url": "https://git.example.org/a.git", "branch": "main", 
 RUNTIME = {
     "port": 8080,
     "command": "python -m http.server",
-    "health_check": {"path": "/up", "interval": 5, "timeout": 5, "retries": 3, "start_period": 9.5},
+    "health_check": {
+        "path": "/up", "host": "up.example", "interval": 5, "timeout": 5, "retries": 3,
+        "start_period": 9.5,
+    },
     "cpu_limit": 0.5,
     "memory_limit": "256m",
     "settle_seconds": 5,
     "drain_seconds": 5,
-}
+}  # fmt: skip
 DOCKERFILE = {
     "kind": "dockerfile", "file": "Dockerfile", "context": ".", "target": "prod", "args": {"A": "1"}
 }  # fmt: skip
@@ -86,7 +89,7 @@ VALID: dict[str, list[Json]] = {
         },
         {"source": GIT, "build": STATIC, "webhook_secret": "a shared secret"},
         {"source": IMAGE, "command": ["a", "b"], "memory_limit": 1 << 28},
-        {"health_check": {"command": ["true"]}},
+        {"health_check": {"command": ["true"]}, "port": "none"},
     ],
     "set_organization_variables": [ITEMS],
     "set_project_variables": [ITEMS],

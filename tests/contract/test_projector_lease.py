@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 import uuid
 from asyncio.subprocess import PIPE
@@ -20,6 +21,7 @@ from slipway.testing.store_suite import created, meta, subject
 
 from tests.containers import ROOT
 from tests.contract.conftest import NatsServer
+from tests.unit.shared.test_processes import alive, pids
 
 pytestmark = pytest.mark.engine
 
@@ -174,6 +176,58 @@ async def test_a_rebuild_outlives_who_was_asked_and_who_did_it(
         assert not standing.asked
         assert standing.progress.differing == 0
         assert await two.ask("name", made.subject.id) == "A"
+
+
+async def test_processes_that_rebuild_may_be_killed_and_end_with_who_started_them(
+    nats_server: NatsServer, mongo_url: str
+):
+    async with running(nats_server, mongo_url) as site:
+        made = await site.create("A")
+        one = await site.process("apart one", slow=60)
+        first = await until(lambda: _builders(one))
+        half = await until(lambda: _half_built(site, made))
+        os.kill(min(first), signal.SIGKILL)
+        again = await until(lambda: _builders(one, but=first))
+        assert await until(lambda: _half_built(site, made)) != half, "it is begun anew"
+        assert not any(map(alive, first)), "the other one has ended with it"
+        await one.kill()
+        await until(lambda: _gone(again), 5)
+
+        two = await site.process("apart two")
+        await until(lambda: two.ask("wait", made.sequence))
+        assert await two.ask("name", made.subject.id) == "A"
+        live = (await site.documents.standing()).generation
+        site.documents.adopt(live, writable=False)
+        assert await site.documents.get("title", made.subject.id)
+        assert not await _builders(two)
+        await two.ask("rebuild")
+        await until(lambda: _other(site, live))
+        progress = (await site.documents.standing()).progress
+        assert (progress.differing, progress.documents % 2) == (0, 0)
+        await until(lambda: _only_live(site))
+
+
+async def _builders(process: Process, but: set[int] | None = None) -> set[int]:
+    """Both, or none."""
+    found = pids(process.child.pid) - (but or set())
+    return found if len(found) == 2 else set()
+
+
+async def _half_built(site: Site, made: Commit) -> str | None:
+    """The generation in which both have stored something."""
+    building = await site.building()
+    for collection in ("project", "title"):
+        if building and not await site.documents.read(building, collection, [made.subject.id]):
+            return None
+    return building
+
+
+async def _gone(pids: set[int]) -> bool:
+    return not any(map(alive, pids))
+
+
+async def _only_live(site: Site) -> bool:
+    return await site.generations() == {(await site.documents.standing()).generation}
 
 
 async def _is(process: Process, state: list[Any]) -> bool:

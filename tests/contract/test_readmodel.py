@@ -151,6 +151,14 @@ class DocumentsSuite:
         assert await documents.differing(old, new, ["project"], 5) == 3
         assert await documents.differing(old, new, ["project"], 9) == 5
 
+    async def test_what_differs_is_counted_to_the_end_of_the_longer(self, documents: Generations):
+        old, new = [await documents.create([Names()]) for _ in range(2)]
+        rows = [{"_id": f"{number:04}", "_seq": 1, "x": 0.1} for number in range(1300)]
+        await documents.insert(old, "project", [*rows[:700], {**rows[1299], "x": 0.2}])
+        await documents.insert(new, "project", rows[100:])
+        assert await documents.differing(old, new, ["project"], 5) == 100 + 599 + 1
+        assert await documents.differing(new, old, ["project"], 5) == 100 + 599 + 1
+
     async def test_what_is_read_back_says_its_size(self, documents: Generations):
         generation = await documents.create([Names()])
         small = {"_id": "a", "_seq": 1, "x": "x"}

@@ -40,7 +40,8 @@ FAILURES: dict[str, tuple[tuple[str, ...], dict[str, Any], str, tuple[str, ...],
 
 @pytest.fixture(scope="module")
 def app(api: Api, environment: str, git_server: GitServer) -> Service:
-    made = Service(api, environment, git_server.repository(), health_check={"path": "/health"})
+    check = {"path": "/health", "interval": 1, "start_period": 5}
+    made = Service(api, environment, git_server.repository(), health_check=check)
     made.repository.behave("good", on_term="drain")
     made.live()
     settled(made.id)

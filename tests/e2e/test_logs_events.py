@@ -58,6 +58,7 @@ def test_a_build_is_followed_live_and_resumed(api: Api, app: Service):
     assert [line for _, line in seen] == history, "not what the history has"
     printed = {line["text"]: moment(line["at"]) for line in history}
     assert came["line 0"] < printed[f"line {LINES - 1}"], "seen only after the last was printed"
+    assert texts[-1].startswith(f"live at http://{app.host}"), texts
     late = [came[text] - printed[text] for text in texts if text.startswith("line ")]
     assert max(late) < 2, f"seconds from printed to seen: {late}"
     # From the beginning once more, after the end, line by line the same.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
+from tests.e2e.engine import inspect, tasks
 from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
@@ -80,6 +81,29 @@ def test_four_levels_references_secrets_and_a_rollback(
     assert seen()["E2E_NAME"] == "service"
     api.until(api.rollback(first), "live")
     assert wanted.items() <= seen().items(), {name: seen().get(name) for name in wanted}
+
+
+LITERAL = {
+    "E2E_TEMPLATE": "{{.Node.ID}}",
+    "E2E_BRACES": "{{{ -}} {{- /* x */}} {{",
+    "E2E_SIGNS": "a'b\"c\n\t$HOME `d` \\ %s {} }}\n",
+    "E2E_UNICODE": "Grüße 漢字 𝄞",
+    "E2E_EMPTY": "",
+    "E2E_LONG": "x{{" * 10_000,
+}
+
+
+def test_values_arrive_byte_for_byte(api: Api, environment: str, image: Image, http_get: Any):
+    app = Service(
+        api, environment, source=image.source, **QUICK,
+        command=["python", "app.py", "{{.Node.ID}}", "$HOME"],
+    )  # fmt: skip
+    put(api, f"{app.path}/variables", **LITERAL)
+    app.live()
+    seen = json.loads(http_get(app.host, "/environment")[1])
+    assert {name: seen.get(name) for name in LITERAL} == LITERAL
+    container = inspect("container", tasks(app.id)[0])
+    assert container["Args"][-2:] == ["{{.Node.ID}}", "$HOME"]
 
 
 def test_a_reference_to_nothing_is_refused_where_it_stands(

@@ -104,6 +104,31 @@ def test_a_push_deploys_once_and_what_is_none_does_nothing(forge: Forge, version
     assert version_of(app.host) == "pushed again"
 
 
+def test_a_stopped_service_is_not_public_whatever_is_pushed(
+    api: Api, environment: str, git_server: GitServer, version_of: Any
+):
+    """Stopped in the midst of a deployment, pushed to, and started."""
+    app = Service(api, environment, git_server.repository(), settle_seconds=0, drain_seconds=0)
+    app.patch(webhook_secret=SECRET)
+    forge = Forge(app, "gitea")
+    app.repository.behave("first", on_term="drain")
+    app.live()
+    second = forge.deliver(app.repository.behave("second", on_term="drain")).json()["deployment"]
+    api.until(second, "building", "deploying")
+    api.post(f"{app.path}/stop")
+    assert api.ended(second, 10)["status"] == "cancelled"
+    kept = forge.deliver(app.repository.behave("third", on_term="drain")).json()
+    assert (kept["status"], kept["deployment"]) == ("kept", None), kept
+    began = time.monotonic()
+    while time.monotonic() - began < 2:
+        assert version_of(app.host) is None, "it is public"
+        time.sleep(0.02)
+    shown = app.shown()
+    assert (shown["status"], shown["latest_deployment"]) == ("stopped", second)
+    api.until(app.again("start"), "live")
+    assert version_of(app.host) == "third"
+
+
 def test_the_public_port_takes_pushes_and_nothing_else(api: Api, forge: Forge):
     """A git server elsewhere reaches no more of this machine than the services' port."""
     public = forge.app.webhook.removesuffix(urlsplit(forge.app.webhook).path)

@@ -239,7 +239,8 @@ class Seen:
         self._store, self._life = store, life
         self.load, self.head, self.heads = store.load, store.head, store.heads
         self.at, self.last_sequence = store.at, store.last_sequence
-        self.read, self.follow, self.reaction = store.read, store.follow, store.reaction
+        self.read, self.batches = store.read, store.batches
+        self.follow, self.reaction = store.follow, store.reaction
 
     async def append(
         self,
@@ -270,12 +271,14 @@ class Refuses(Exception):
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """How the tasks of an image behave: seconds until they run (None: never), what they answer to
-    their health check meanwhile, and when and how they end by themselves. `stop`: seconds that they
-    take to end when they are told to. `missing`: the error of a task that can't be started;
-    `refused`: the engine takes no service of it."""
+    their health check meanwhile and after how many seconds the swarm ends them for it, and when and
+    how they end by themselves. `stop`: seconds that they take to end when they are told to.
+    `missing`: the error of a task that can't be started; `refused`: the engine takes no service of
+    it."""
 
     boot: float | None = 0.5
     answers: str = ""
+    unhealthy_after: float | None = None
     ends_after: float | None = None
     exit_code: int = 1
     stop: float = 2.0
@@ -329,6 +332,7 @@ class Swarm:
             "Spec": spec,
             "Status": {"State": "preparing"},
             "NetworksAttachments": [],
+            "StreakAt": None,
         }
         self.tasks[task["ID"]] = task
         behaviour = self._behaviour(task)
@@ -366,6 +370,10 @@ class Swarm:
         behaviour = self._behaviour(task)
         if behaviour.boot is not None:
             self._later(behaviour.boot, self._move, task, "running")
+        if (unhealthy := behaviour.unhealthy_after) is not None:
+            task["StreakAt"] = asyncio.get_running_loop().time() + unhealthy
+            error = "task: non-zero exit (143): dockerexec: unhealthy container"
+            self._later(unhealthy + 2.0, self._end, task, "failed", 143, error)
         if behaviour.ends_after is not None:
             code = behaviour.exit_code
             state, error = ("failed", f"task: non-zero exit ({code})") if code else ("complete", "")
@@ -525,7 +533,7 @@ class Swarm:
             case ["GET", "images", "json"]:
                 return [i for i in self.images.values() if _fits(i["Config"]["Labels"], params)]
             case ["GET", "images", *reference, "json"]:
-                return self.images.get("/".join(reference), {"Config": {}})
+                return self.images.get("/".join(reference), {"Config": {"Cmd": ["serve"]}})
             case ["DELETE", "images", *reference]:
                 name = "/".join(reference)
                 if any(spec["Image"] == name for spec in self.containers.values()):
@@ -582,8 +590,13 @@ class Swarm:
     def _container(self, container: str) -> dict[str, Any]:
         task = self.tasks[container.removeprefix("container-")]
         answers = self.behaviours.get(task["Spec"]["ContainerSpec"]["Image"], Behaviour()).answers
-        log = [{"ExitCode": 1, "Output": f"{answers}\n"}] if answers else []
-        return {"State": {"Health": {"FailingStreak": len(log), "Log": log}}}
+        at = EPOCH.isoformat()
+        log = [{"Start": at, "ExitCode": 1, "Output": f"{answers}\n"}] if answers else []
+        streak_at = task["StreakAt"]
+        over = streak_at is not None and asyncio.get_running_loop().time() >= streak_at
+        health = {"FailingStreak": 3 if over else 0, "Log": log}
+        check = {"Test": task["Spec"]["ContainerSpec"]["HealthCheck"]["Test"], "Retries": 3}
+        return {"State": {"StartedAt": at, "Health": health}, "Config": {"Healthcheck": check}}
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """Containers that did something; ends when the engine is away."""

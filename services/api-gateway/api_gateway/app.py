@@ -2,13 +2,18 @@
 
 import asyncio
 import socket
+import sys
+from typing import NamedTuple
 
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.eventstore.former import FormerFormat
 from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
+from slipway.readmodel.building import Turn
+from slipway.readmodel.model import Progress, Projection
 from slipway.readmodel.mongo import MongoDocuments
+from slipway.readmodel.processes import Processes
 from slipway.readmodel.projector import Projector
 from slipway.runtime.clock import SystemClock
 from slipway.runtime.logging import logger
@@ -39,6 +44,24 @@ FEATURES = Features(
 )  # fmt: skip
 
 
+class Part(NamedTuple):
+    """What a process of its own rebuilds, and how many bytes of documents it holds meanwhile."""
+
+    projections: tuple[Projection, ...]
+    budget: int
+
+
+PARTS = (
+    Part(DEPLOYMENTS.projections, 5 << 20),
+    Part(
+        tuple(item for item in FEATURES.projections if item not in DEPLOYMENTS.projections),
+        10 << 20,
+    ),
+)
+"""Both take about as long. A deployment's documents are large, and over after a while; what is of
+services is touched for ever, and better held."""
+
+
 def key(commit: Commit) -> str:
     """What is about one service is handled in order."""
     for event in commit.events:
@@ -48,6 +71,13 @@ def key(commit: Commit) -> str:
         ):
             return event.service
     return commit.subject.id
+
+
+def apart(generation: str, progress: Progress, turn: Turn) -> Processes:
+    commands = [
+        [sys.executable, "-m", "api_gateway.rebuilding", str(part)] for part in range(len(PARTS))
+    ]
+    return Processes(commands, generation, progress, turn)
 
 
 def reactor(gateway: Gateway, features: Features) -> Reactor:
@@ -77,7 +107,7 @@ async def main(stopping: asyncio.Event) -> None:
     clock = SystemClock()
     lease = connection.lease("projector", socket.gethostname(), clock)
     projector = Projector(
-        connection.store, documents, FEATURES.projections, FEATURES.version, lease
+        connection.store, documents, FEATURES.projections, FEATURES.version, lease, apart
     )
     gateway = Gateway(
         store=connection.store,
@@ -90,7 +120,7 @@ async def main(stopping: asyncio.Event) -> None:
         clock=clock,
         settings=settings,
         projections=FEATURES.projections,
-        views=FEATURES.views,
+        memories=FEATURES.memories,
         ready=lambda: connection.connected and projector.caught_up,
     )
     drain = asyncio.Event()

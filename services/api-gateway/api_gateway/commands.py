@@ -10,7 +10,7 @@ from slipway.eventstore.store import Commit, Conflict, Damaged, EventStore, Outc
 from slipway.kernel import ids
 from slipway.kernel.decider import Decider
 from slipway.kernel.envelope import Head, Meta, Subject
-from slipway.kernel.errors import Invalid, Refused, Unavailable
+from slipway.kernel.errors import Gone, Invalid, Refused, Unavailable
 from slipway.readmodel.model import Document
 
 from api_gateway.aggregates import Aggregate, AggregateCache
@@ -27,6 +27,20 @@ class Outcome[S]:
     state: S
     head: Head
     document: Document
+
+
+def gone(what: str) -> Gone:
+    """Of what this very request made before."""
+    return Gone(
+        f"this request was carried out before, and its {what} is gone since",
+        hint="to make another one send it with another Idempotency-Key",
+    )
+
+
+def still_there[S](decider: Decider[S, Any, Any], state: S) -> None:
+    """Asked of what a request made before. Raises Gone."""
+    if decider.gone(state):
+        raise gone(decider.category)
 
 
 class Commands:
@@ -78,12 +92,24 @@ class Commands:
     ) -> tuple[S, Head]:
         """The aggregate that a request is about, before anything else is done for it. Raises
         PreconditionFailed, unless it is not there, or this very request changed it before."""
-        subject = Subject(ctx.organization, decider.category, id_)
-        found = await self._loaded(subject, decider)
-        repeated = ids.commit_id(ctx.id, str(subject)) in found.requests
-        if found.head.version and not repeated:
+        found = await self._loaded(Subject(ctx.organization, decider.category, id_), decider)
+        if found.head.version and not await self.repeated(ctx, decider, id_):
             ctx.precondition(found.head.version)
         return found.state, found.head
+
+    async def repeated(
+        self,
+        ctx: RequestContext,
+        decider: Decider[Any, Any, Any],
+        id_: str,
+        *,
+        step: str = "",
+        organization: str | None = None,
+    ) -> bool:
+        """True when this very request changed the aggregate before."""
+        subject = Subject(organization or ctx.organization, decider.category, id_)
+        found = await self._loaded(subject, decider)
+        return ids.commit_id(ctx.id, str(subject), step) in found.requests
 
     async def handle[S, C](
         self,
@@ -189,13 +215,24 @@ class Commands:
             listener.written(commit, document)
         return Outcome(after.state, after.head, document)
 
-    async def replayed(self, ctx: RequestContext, subject: Subject) -> bool:
-        """True when this very request made the aggregate before. Raises KeyReused."""
+    async def replayed(
+        self,
+        ctx: RequestContext,
+        decider: Decider[Any, Any, Any],
+        id_: str,
+        *,
+        organization: str | None = None,
+    ) -> bool:
+        """True when this very request made the aggregate before. Raises KeyReused, and Gone where
+        it is not there any more."""
         if not ctx.keyed:
             return False
-        found = await self._store.load(subject)
+        found = await self._store.load(
+            Subject(organization or ctx.organization, decider.category, id_)
+        )
         if not found or found[0].meta.correlation != ctx.id:
             return False
         ctx.same_request(found[0].meta.request)
         ctx.reached(found[0].sequence)
+        still_there(decider, decider.fold(event for commit in found for event in commit.events))
         return True

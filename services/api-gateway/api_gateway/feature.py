@@ -13,7 +13,7 @@ from slipway.readmodel.model import Projection
 from slipway.runtime.reactor import NoFact
 
 from api_gateway import fold_version
-from api_gateway.gateway import Gateway, View
+from api_gateway.gateway import Gateway, Memory
 from api_gateway.roles import Need
 
 type React = Callable[[Gateway, Commit], Awaitable[None]]
@@ -28,7 +28,7 @@ class Feature:
     routers: tuple[APIRouter, ...] = ()
     deciders: tuple[Decider[Any, Any, Any], ...] = ()
     projections: tuple[Projection, ...] = ()
-    views: tuple[View, ...] = ()
+    memories: tuple[Memory, ...] = ()
     """What it keeps in memory."""
     react: React | None = None
     """Whenever something was appended. It is tried again as often as `retry.REACTION` says,
@@ -51,7 +51,7 @@ class Features:
         self.routers = _all(feature.routers for feature in features)
         self.deciders = _all(feature.deciders for feature in features)
         self.projections = _all(feature.projections for feature in features)
-        self.views = _all(feature.views for feature in features)
+        self.memories = _all(feature.memories for feature in features)
         self.work = _all(feature.work for feature in features)
         _once("operation", (name for feature in features for name in feature.needs))
         _once("category", (decider.category for decider in self.deciders))

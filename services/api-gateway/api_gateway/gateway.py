@@ -20,7 +20,7 @@ from api_gateway.listener import Listener
 from api_gateway.own_key import OwnKey
 from api_gateway.settings import GatewaySettings
 
-type View = Callable[[EventStore, Documents, Projector], Any]
+type Memory = Callable[[EventStore, Documents, Projector], Any]
 """A class of what a feature keeps in memory; one of each is made, and hears of what is written and
 folded if it is a `Listener`."""
 
@@ -38,26 +38,26 @@ class Gateway:
     clock: Clock
     settings: GatewaySettings
     projections: Sequence[Projection]
-    views: Sequence[View]
+    memories: Sequence[Memory]
     ready: Callable[[], bool] = lambda: True
     own_key: OwnKey = field(init=False)
     commands: Commands = field(init=False)
     credentials: Credentials = field(init=False)
-    _views: dict[View, Any] = field(init=False)
+    _memories: dict[Memory, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         ahead = Ahead(self.documents, self.projections)
         self.documents = self.projector.known = ahead
         self.own_key = OwnKey(self.settings.gateway_key)
         self.credentials = Credentials(self.documents, self.projector)
-        self._views = {
-            view: view(self.store, self.documents, self.projector) for view in self.views
+        self._memories = {
+            memory: memory(self.store, self.documents, self.projector) for memory in self.memories
         }
-        kept = [ahead, self.credentials, *self._views.values()]
+        kept = [ahead, self.credentials, *self._memories.values()]
         listeners = [item for item in kept if isinstance(item, Listener)]
         self.commands = Commands(self.store, listeners)
         self.projector.listeners += [listener.folded for listener in listeners]
 
-    def view[V](self, kind: Callable[[EventStore, Documents, Projector], V]) -> V:
+    def memory[M](self, kind: Callable[[EventStore, Documents, Projector], M]) -> M:
         """Raises KeyError for one that no feature declares."""
-        return self._views[kind]
+        return self._memories[kind]

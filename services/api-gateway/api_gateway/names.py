@@ -1,9 +1,10 @@
 """Unique names in a scope: an aggregate whose id is the value, claimed before its owner is made.
 
-A claim whose owner never came to be, or has another name by now, may be taken over after a minute.
+A claim whose owner never came to be, or has another name by now, may be taken over after a minute;
+one that was released, as soon as its last owner no longer carries the name outside of the log.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,12 +21,16 @@ from api_gateway.request_context import RequestContext
 
 _ABANDONED = timedelta(seconds=60)
 type _Named = Decider[Any, Any, Any]
+type Carried = Callable[[str], Awaitable[None]]
+"""Raises NameTaken while this former owner still carries the name."""
 
 
 class NameState(Value):
     scope: str = ""
     name: str = ""
     owner: str | None = None
+    former: str | None = None
+    """Who had it last, where nobody has it."""
 
 
 class NameTaken(Refused):
@@ -38,7 +43,7 @@ class Claim:
     name: str
     owner: str
     over: str | None = None
-    """The former owner, which never came to be."""
+    """The last owner, which never came to be, or does not carry it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ def decide(command: Claim | Free, state: NameState) -> tuple[Event, ...]:
         case Claim(scope, name, owner, over):
             if state.owner == owner:
                 return ()
-            if state.owner is not None and state.owner != over:
+            if (state.owner or state.former) not in (None, owner, over):
                 raise NameTaken(f"the name {name!r} is taken here", pointer="/name")
             return (NameClaimed(scope=scope, name=name, owner=owner),)
         case Free(owner):
@@ -63,7 +68,7 @@ def evolve(state: NameState, event: Event) -> NameState:
         case NameClaimed():
             return NameState(scope=event.scope, name=event.name, owner=event.owner)
         case NameReleased():
-            return state.model_copy(update={"owner": None})
+            return state.model_copy(update={"owner": None, "former": event.owner})
         case _:
             return state
 
@@ -76,29 +81,41 @@ def name_id(scope: str, name: str) -> str:
 
 
 async def claim(
-    commands: Commands, ctx: RequestContext, scope: str, name: str, decider: _Named, owner: str
-) -> None:
+    commands: Commands, ctx: RequestContext, scope: str, name: str, decider: _Named, owner: str,
+    carried: Carried | None = None,
+) -> None:  # fmt: skip
     """Raises NameTaken. `decider` and `owner` say what will have the name."""
     id_ = name_id(scope, name)
     command = Claim(scope, name, owner)
     try:
         await commands.handle(ctx, NAME, id_, command, step="claim", new=True)
     except NameTaken:
-        changed_at = await commands.changed_at(NAME, ctx.organization, id_)
-        former = (await commands.state(NAME, ctx.organization, id_)).owner
-        if changed_at is None or former is None or ctx.at - changed_at < _ABANDONED:
+        state = await commands.state(NAME, ctx.organization, id_)
+        if state.owner and not await _abandoned(commands, ctx, id_, state, decider):
             raise
-        holder = await commands.state(decider, ctx.organization, former)
-        if holder.phase in ("active", "deleting") and name_id(scope, holder.name) == id_:
-            raise
+        former = state.owner or state.former
+        if carried is not None and former is not None:
+            await carried(former)
         over = Claim(scope, name, owner, over=former)
         await commands.handle(ctx, NAME, id_, over, step="claim-over")
+
+
+async def _abandoned(
+    commands: Commands, ctx: RequestContext, id_: str, state: NameState, decider: _Named
+) -> bool:
+    changed_at = await commands.changed_at(NAME, ctx.organization, id_)
+    if state.owner is None or changed_at is None or ctx.at - changed_at < _ABANDONED:
+        return False
+    holder = await commands.state(decider, ctx.organization, state.owner)
+    there = holder.phase in ("active", "deleting")
+    return not there or name_id(state.scope, holder.name) != id_
 
 
 @asynccontextmanager
 async def moved(
     commands: Commands, ctx: RequestContext,
     scope: str, former: str, name: str, decider: _Named, owner: str,
+    carried: Carried | None = None,
 ) -> AsyncIterator[None]:  # fmt: skip
     """The new name is claimed before its owner is renamed, the former one released afterwards;
     when the renaming is refused, the new one is released. Raises NameTaken."""
@@ -106,7 +123,7 @@ async def moved(
     if old == new:
         yield
         return
-    await claim(commands, ctx, scope, name, decider, owner)
+    await claim(commands, ctx, scope, name, decider, owner, carried)
     try:
         yield
     except Unavailable:

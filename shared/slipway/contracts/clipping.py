@@ -1,9 +1,11 @@
 """Bounds of text and lists that come from programs, engines and servers: what is longer is cut
-where a value is made of it, so that the largest event still fits a commit. Pure.
+where a value is made of it, so that the largest event still fits a commit. What would steer the
+terminal that shows it is taken out there too. Pure.
 
 Sizes are bytes as they are stored, in JSON: a control character counts six."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Self, cast
 
@@ -12,6 +14,27 @@ from pydantic import BeforeValidator
 from slipway.contracts.event import Value
 
 _MORE = " …"
+_SEQUENCE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # colours, the cursor
+    r"|[\]PX^_][^\x00-\x1f\x7f-\x9f]*(?:\x07|\x1b\\)"  # titles, links
+    r"|[ -/]*[0-~])"
+)
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""C0 but tab and line feed, C1, other line ends, and what turns the direction of writing."""
+
+
+def _visible(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return " " if found[0] == "\r" else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def shown(text: str) -> str:
+    """The text without what steers a terminal: sequences for colours and the like are left out, a
+    carriage return is a space, and every other control character is written as `\\x07`. Twice is
+    once."""
+    if text.isprintable():
+        return text
+    return _STEERING.sub(_visible, _SEQUENCE.sub("", text))
 
 
 def stored_size(text: str) -> int:
@@ -20,9 +43,10 @@ def stored_size(text: str) -> int:
 
 
 def clipped(text: str, limit: int) -> str:
-    """At most `limit` bytes as stored; what was cut ends with an ellipsis. Clipping twice is
-    clipping once."""
-    text = text[: limit + 1].encode(errors="replace").decode()  # half a surrogate can't be stored
+    """At most `limit` bytes as stored, as `shown`; what was cut ends with an ellipsis. Clipping
+    twice is clipping once."""
+    text = shown(text)[: limit + 1]
+    text = text.encode(errors="replace").decode()  # half a surrogate can't be stored
     if len(text) * 6 <= limit or stored_size(text) <= limit:
         return text
     room, low, high = limit - stored_size(_MORE), 0, len(text)

@@ -3,17 +3,19 @@
 
 from typing import Annotated, Literal
 
-from slipway.contracts.clipping import Clipped, at_most
+from pydantic import AfterValidator
+
+from slipway.contracts.clipping import Clipped, at_most, shown
 
 
 class LogLine(Clipped):
-    """`at` ISO 8601 UTC; `step` the build's step or the task's id; `text` without line end, with
-    every secret of the deployment already replaced by `***`."""
+    """`at` ISO 8601 UTC; `step` the build's step or the task's id; `text` without line end and
+    without what steers a terminal, every secret of the deployment already replaced by `***`."""
 
     at: str
     stream: Literal["stdout", "stderr", "system"] = "stdout"
     step: Annotated[str, at_most(500)] = ""
-    text: str
+    text: Annotated[str, AfterValidator(shown)]
 
 
 def build_subject(organization: str, deployment: str) -> str:

@@ -14,7 +14,8 @@ from slipway.contracts.values import After, BuiltImage, Failure, GitCommit, Kind
 class Released(Value):
     """A workload in a release: a Swarm service of its own, whose name is `swarm_service`. `port` is
     where it listens, None where it has none. `carried`: it is the former release's, which goes on.
-    `holds`, `after`, `job`, `replicas`: see `Workload`."""
+    `health_path`, `health_command`: what its own health check asks. `holds`, `after`, `job`,
+    `replicas`: see `Workload`."""
 
     name: str
     swarm_service: str
@@ -24,6 +25,7 @@ class Released(Value):
     settle_seconds: float = 5.0
     drain_seconds: float = 5.0
     health_path: str | None = None
+    health_command: bool = False
     carried: bool = False
     job: bool = False
     after: tuple[After, ...] = ()

@@ -3,8 +3,22 @@ environment's network, the environment's id). One edge so far. Written by proxy-
 
 Every event of a service's route carries the whole state."""
 
+from collections.abc import Sequence
+
 from slipway.contracts.event import Event, Value
 from slipway.contracts.values import Failure, Kind
+
+PORT_UNKNOWN = "port-unknown"
+"""The reason of a release that has a domain, and no port to which that leads."""
+
+
+def exposed(ports: Sequence[int]) -> str:
+    """Of the TCP ports which an image exposes, for people: `exposes 80 and 443`."""
+    named = [str(port) for port in ports[:9]]
+    if len(ports) > len(named):
+        named.append(f"{len(ports) - len(named)} more")
+    *most, last = named or ["no port"]
+    return f"exposes {', '.join(most)} and {last}" if most else f"exposes {last}"
 
 
 class Binding(Value):

@@ -52,6 +52,15 @@ class ServiceStarted(Event):
     type = "service.started"
 
 
+class ServicePushKept(Event):
+    """A push came while it was stopped, or a deployment for one was ended by the stop: nothing is
+    built of it until the service is started. The last one of them counts."""
+
+    type = "service.push_kept"
+    public = frozenset({"commit"})
+    commit: str
+
+
 class ServiceVariablesSet(Event):
     type = "service.variables_set"
     items: tuple[Variable, ...]

@@ -90,10 +90,11 @@ type Build = Annotated[DockerfileBuild | StaticBuild, Field(discriminator="kind"
 
 
 class HealthCheck(Value):
-    """Asked inside the container: `path` by HTTP GET on the port (2xx or 3xx is healthy), or
-    `command` (exit code 0). Times in seconds."""
+    """Asked inside the container: `path` by HTTP GET on the port (2xx or 3xx is healthy), with
+    `host` as its Host, or `command` (exit code 0). Times in seconds."""
 
     path: str | None = None
+    host: str | None = None
     command: tuple[str, ...] | None = None
     interval: float = 5.0
     timeout: float = 5.0
@@ -102,9 +103,10 @@ class HealthCheck(Value):
 
 
 class Runtime(Value):
-    """How a release runs. `cpu_limit` in cores, `memory_limit` in bytes, times in seconds."""
+    """How a release runs. `port` None is chosen from the image, "none" is none whatever the image
+    exposes. `cpu_limit` in cores, `memory_limit` in bytes, times in seconds."""
 
-    port: int | None = None
+    port: int | Literal["none"] | None = None
     command: tuple[str, ...] | None = None
     health_check: HealthCheck | None = None
     cpu_limit: float | None = None

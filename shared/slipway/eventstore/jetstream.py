@@ -3,7 +3,7 @@
 The only module that appends events. `connect` gives everything a service needs of NATS.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from nats.aio.client import Client
@@ -19,7 +19,7 @@ from slipway.eventstore.lease import StreamLease
 from slipway.eventstore.log_store import StreamLogs
 from slipway.eventstore.objects import StreamObjects
 from slipway.eventstore.reaction import JetStreamReaction
-from slipway.eventstore.store import Commit, Conflict, Damaged, OutcomeUnknown
+from slipway.eventstore.store import Batch, Commit, Conflict, Damaged, OutcomeUnknown
 from slipway.eventstore.stream import (
     Inbox,
     Message,
@@ -36,6 +36,16 @@ from slipway.runtime.logging import logger
 
 def _commit(message: Message) -> Commit:
     return codec.from_bytes(message.subject, message.sequence, message.data)
+
+
+def _gap(after: int, sequence: int) -> Damaged:
+    return Damaged(f"after sequence {after} the log goes on with {sequence}")
+
+
+def _commits(messages: Sequence[Message], categories: Collection[str]) -> Iterator[Commit]:
+    for message in messages:
+        if message.subject.split(".", 3)[2] in categories:
+            yield _commit(message)
 
 
 class JetStreamStore:
@@ -131,6 +141,16 @@ class JetStreamStore:
         async for commit in self._checked(self._events.read(after, end, wanted), after, pattern):
             yield commit
 
+    async def batches(
+        self, after: int, until: int, categories: Collection[str]
+    ) -> AsyncIterator[Batch]:
+        async for messages in self._events.pages(after, until, ">"):
+            for expected, message in enumerate(messages, after + 1):
+                if message.sequence != expected:
+                    raise _gap(expected - 1, message.sequence)
+            after = messages[-1].sequence
+            yield Batch(after, _commits(messages, categories))
+
     async def follow(self, after: int, pattern: str = "evt.>") -> AsyncIterator[Commit]:
         messages = self._events.follow(after, pattern)
         async for message in self._checked(messages, after, pattern):
@@ -143,7 +163,7 @@ class JetStreamStore:
         """On a log from which nothing can be deleted a missing sequence is damage."""
         async for message in messages:
             if pattern == "evt.>" and message.sequence != after + 1:
-                raise Damaged(f"after sequence {after} the log goes on with {message.sequence}")
+                raise _gap(after, message.sequence)
             after = message.sequence
             yield _commit(message)
 

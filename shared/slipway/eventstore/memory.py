@@ -1,7 +1,7 @@
 """The event store and what stands beside it in memory, for tests and the simulator."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Literal
@@ -11,9 +11,11 @@ from slipway.contracts.logs import LogLine
 from slipway.contracts.streams import DURABLES
 from slipway.eventstore import codec
 from slipway.eventstore.dead_letters import Changed, DeadLetter
-from slipway.eventstore.store import Commit, Conflict, Delivery, OutcomeUnknown
+from slipway.eventstore.store import Batch, Commit, Conflict, Delivery, OutcomeUnknown
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Head, Meta, Subject
+
+_BATCH = 100
 
 type Fault = Literal["conflict", "unknown_before", "unknown_after"]
 
@@ -97,6 +99,18 @@ class MemoryStore:
             if matches(pattern, str(commit.subject)):
                 yield commit
 
+    async def batches(
+        self, after: int, until: int, categories: Collection[str]
+    ) -> AsyncIterator[Batch]:
+        found: list[Commit] = []
+        async for commit in self.read(after, until):
+            found.append(commit)
+            if len(found) == _BATCH:
+                yield _batch(found, categories)
+                found = []
+        if found:
+            yield _batch(found, categories)
+
     async def follow(self, after: int, pattern: str = "evt.>") -> AsyncIterator[Commit]:
         while True:
             async for commit in self.read(after, None, pattern):
@@ -114,6 +128,11 @@ class MemoryStore:
         filters = next(d.filters for d in DURABLES if d.name == durable)
         acknowledged = self._acknowledged.setdefault(durable, set())
         yield MemoryReaction(self, filters, acknowledged)
+
+
+def _batch(commits: list[Commit], categories: Collection[str]) -> Batch:
+    wanted = [commit for commit in commits if commit.subject.category in categories]
+    return Batch(commits[-1].sequence, wanted)
 
 
 class MemoryReaction:

@@ -1,10 +1,10 @@
 """The event store's Protocol and its errors. `memory.MemoryStore` and `jetstream.JetStreamStore`
 both pass the behaviour suite in `slipway.testing`."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from slipway.contracts.event import Event
 from slipway.kernel.envelope import Head, Meta, Recorded, Subject
@@ -30,6 +30,14 @@ class TooLarge(Exception):
 
 class Damaged(Exception):
     """A gap in the sequences, or a commit that can't be decoded: do not go on silently."""
+
+
+class Batch(NamedTuple):
+    """A piece of the log that ends at a sequence: the commits of the categories that were asked
+    for, each decoded when it is taken."""
+
+    end: int
+    commits: Iterable[Commit]
 
 
 class EventStore(Protocol):
@@ -76,6 +84,11 @@ class EventStore(Protocol):
     ) -> AsyncIterator[Commit]:
         """Commits in order, from above `after` to `until` (default: the end at call). With the
         default pattern every sequence is checked to be there: Damaged on a gap."""
+        ...
+
+    def batches(self, after: int, until: int, categories: Collection[str]) -> AsyncIterator[Batch]:
+        """All of the log from above `after` to `until`, in order, for who folds much of it: what
+        nobody asks for is checked to be there, and costs no decoding. Damaged on a gap."""
         ...
 
     def follow(self, after: int, pattern: str = "evt.>") -> AsyncIterator[Commit]:

@@ -237,8 +237,16 @@ class Stream:
         return info
 
     async def read(self, after: int, until: int | None, pattern: str) -> AsyncIterator[Message]:
-        """Messages above `after`, up to `until` or the present end; the next batch is asked for
-        while one is being handed out."""
+        """Messages above `after`, up to `until` or the present end."""
+        async for page in self.pages(after, until, pattern):
+            for message in page:
+                yield message
+
+    async def pages(
+        self, after: int, until: int | None, pattern: str
+    ) -> AsyncIterator[list[Message]]:
+        """The same, as many at once as the server gives: none is empty. The next ones are asked for
+        while some are being handed out."""
         size = 1000
 
         def ask(sequence: int) -> asyncio.Task[list[Message]]:
@@ -248,14 +256,17 @@ class Stream:
         try:
             while True:
                 messages = await pending
-                more = bool(messages) and messages[-1].left > 0
-                if more:
-                    pending = ask(messages[-1].sequence + 1)
-                for message in messages:
-                    if until is not None and message.sequence > until:
-                        return
-                    yield message
-                if not more:
+                if not messages:
+                    return
+                last = messages[-1]
+                over = last.left == 0 or (until is not None and last.sequence >= until)
+                if not over:
+                    pending = ask(last.sequence + 1)
+                elif until is not None:
+                    messages = [message for message in messages if message.sequence <= until]
+                if messages:
+                    yield messages
+                if over:
                     return
         finally:
             pending.cancel()

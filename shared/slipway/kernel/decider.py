@@ -4,6 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
+def _never(_state: object) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Decider[S, C, E]:
     """One aggregate's rules.
@@ -17,6 +21,8 @@ class Decider[S, C, E]:
     initial: S
     decide: Callable[[C, S], tuple[E, ...]]
     evolve: Callable[[S, E], S]
+    gone: Callable[[S], bool] = _never
+    """Whether it was made once and is there no more: deleted, revoked, closed."""
 
     def fold(self, events: Iterable[E], state: S | None = None) -> S:
         current = self.initial if state is None else state

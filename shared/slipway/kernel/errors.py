@@ -4,6 +4,7 @@ DomainError
 ├── Refused          409  the state does not allow it
 ├── Invalid          422  a field is wrong; `pointer` is its JSON pointer
 ├── NotFound         404  absent, or another organization's
+├── Gone             410  made by this very request, and not there any more
 ├── Forbidden        403  the role does not allow it
 ├── Unauthenticated  401
 ├── PreconditionFailed 412  If-Match named another version
@@ -40,6 +41,11 @@ class Invalid(DomainError):
 class NotFound(DomainError):
     status = 404
     slug = "not-found"
+
+
+class Gone(DomainError):
+    status = 410
+    slug = "gone"
 
 
 class Forbidden(DomainError):

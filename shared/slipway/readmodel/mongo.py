@@ -4,7 +4,8 @@ motor is at its end of life; PyMongo's own asynchronous client is the successor,
 it is a change of this file (docs/decisions).
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
@@ -28,6 +29,8 @@ _STATE = {"_id": "state"}
 `{generation, version, building, asked, begun, progress}`. One, so that a change of it is whole."""
 _AT_ONCE = 500
 """Documents in one message: none holds the process up for long."""
+_COMPARED = 200
+"""Documents of each of two generations that are in memory at once."""
 
 
 @asynccontextmanager
@@ -38,6 +41,46 @@ async def _away() -> AsyncIterator[None]:
         raise
     except PyMongoError as error:
         raise Away(str(error)) from error
+
+
+class _Sorted:
+    """The documents of a collection by their ids, as bytes: `left` has the next one last. Whole
+    batches are read, since an object for each document is most of what it costs to compare."""
+
+    def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
+        self._batches = collection.find_raw_batches(sort=[("_id", 1)], batch_size=_COMPARED)
+        self.left: list[bytes] = []
+        self._ended = False
+
+    async def more(self) -> None:
+        """When nothing is left: the next ones, unless it was the end."""
+        if not self.left and not self._ended:
+            batch: Any = await anext(self._batches, b"")
+            self.left, self._ended = list(_documents(batch))[::-1], not batch
+
+    def first(self) -> Document | None:
+        return bson.decode(self.left[-1]) if self.left else None
+
+
+def _documents(batch: bytes) -> Iterator[bytes]:
+    """Each begins with its length."""
+    at = 0
+    while at < len(batch):
+        end = at + int.from_bytes(batch[at : at + 4], "little")
+        yield batch[at:end]
+        at = end
+
+
+def _differs(old: _Sorted, new: _Sorted, sequence: int) -> bool:
+    """Of the next two, or the one whose id comes first; it is gone past. See `differing`."""
+    one, two = old.first(), new.first()
+    if one is None or (two is not None and two["_id"] < one["_id"]):
+        new.left.pop()
+        return True
+    old.left.pop()
+    if two is not None and two["_id"] == one["_id"]:
+        new.left.pop()
+    return one != two and one["_seq"] <= sequence
 
 
 class MongoDocuments:
@@ -188,23 +231,17 @@ class MongoDocuments:
             )
 
     async def _differing(self, former: str, generation: str, name: str, sequence: int) -> int:
-        old, new = (
-            self._raw(name, of).find().sort("_id", 1).batch_size(_AT_ONCE)
-            for of in (former, generation)
-        )
+        old, new = (_Sorted(self._collection(name, of)) for of in (former, generation))
+        await asyncio.gather(old.more(), new.more())
         count = 0
-        one, two = await anext(old, None), await anext(new, None)
-        while one is not None or two is not None:
-            if two is None or (one is not None and one["_id"] < two["_id"]):
-                count += one is not None and one["_seq"] <= sequence
-                one = await anext(old, None)
-            elif one is None or two["_id"] < one["_id"]:
-                count += 1
-                two = await anext(new, None)
+        while old.left or new.left:
+            if old.left and new.left and old.left[-1] == new.left[-1]:
+                old.left.pop()
+                new.left.pop()
             else:
-                unlike = one.raw != two.raw and bson.decode(one.raw) != bson.decode(two.raw)
-                count += unlike and one["_seq"] <= sequence
-                one, two = await anext(old, None), await anext(new, None)
+                count += _differs(old, new, sequence)
+            if not (old.left and new.left):
+                await asyncio.gather(old.more(), new.more())
         return count
 
     async def make_live(self, generation: str, version: str, progress: Progress) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from slipway.eventstore.lease import Lease
 from slipway.eventstore.store import Commit, EventStore, OutcomeUnknown
 from slipway.eventstore.stream import Silent
+from slipway.readmodel.building import APART, Begin, Building, Interrupted, Lost
 from slipway.readmodel.model import (
     Away,
     Document,
@@ -24,19 +25,20 @@ from slipway.readmodel.model import (
     Unfoldable,
     next_document,
 )
-from slipway.readmodel.rebuild import Lost, Rebuild, seldom_collected
+from slipway.readmodel.rebuild import Rebuild
 from slipway.readmodel.tail import AHEAD, BATCH, Tail
 from slipway.runtime.logging import logger
 
 _NOTED = 0.05
-"""Seconds from one checkpoint to the next: what is folded twice after a death changes nothing, but
-the others wait for it."""
+"""Seconds between checkpoints: what is folded twice changes nothing, but the others wait for it."""
 _LOOK = 2.0
 """Seconds from one look at what is noted beside the documents to the next, while nothing comes."""
 _KEPT = 10.0
 """Seconds that a former generation is kept: the others read of it until they have looked."""
 _BEGUN = 3
 """A rebuild that was begun so often and never ended is given up: it may be what ended it."""
+_SAID = 1.0
+"""Seconds from one word about a rebuild's progress to the others to the next."""
 _DEFECT = 60.0
 """Seconds until it is tried again to fold what can't be folded from the log's beginning either."""
 _LOG_AWAY = (Silent, OutcomeUnknown)
@@ -57,11 +59,11 @@ class _Term:
     looked: float
     dropping: float
     noted: float = 0.0
-    building: asyncio.Task[Rebuild | None] | None = None
+    building: asyncio.Task[Building | None] | None = None
 
 
 class Projector:
-    """`lease`: None where there is no other process."""
+    """`lease`: None where there is no other gateway. `apart`: by processes of their own."""
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class Projector:
         projections: Sequence[Projection],
         version: str,
         lease: Lease | None = None,
+        apart: Begin | None = None,
     ) -> None:
         self._store = store
         self._documents = documents
@@ -79,6 +82,10 @@ class Projector:
         self._projections = projections
         self._version = version
         self._lease = lease
+        self._apart = apart
+        self._interrupted = 0
+        """How often processes that built ended before their work."""
+        self._building: Building | None = None
         self._moved = asyncio.Condition()
         self._asking = False
         self._unfoldable = False
@@ -140,6 +147,10 @@ class Projector:
                     await asyncio.sleep(0.5)
                 except Lost:
                     self._log.warning("another process projects by now")
+                except Interrupted as error:
+                    self._interrupted += 1
+                    self._log.warning("a rebuild was interrupted; trying again", error=str(error))
+                    await asyncio.sleep(0.5)
                 except Unfoldable as error:
                     await self._spoilt(error)
         finally:
@@ -152,12 +163,17 @@ class Projector:
         standing = await self._documents.standing()
         same = standing.version == self._version
         self._documents.adopt(standing.generation, writable=same)
-        if not self.leads:
-            await self._attend(standing)
-        elif same and not self._unfoldable:
-            await self._lead(standing)
-        else:
-            await self._build_first(standing)
+        try:
+            if not self.leads:
+                await self._attend(standing)
+            elif same and not self._unfoldable:
+                await self._lead(standing)
+            else:
+                await self._build_first()
+        finally:
+            building, self._building = self._building, None
+            if building is not None:
+                await building.close()
 
     async def _spoilt(self, error: Unfoldable) -> None:
         """All is built anew. Where that fails as well it is a defect: what is live stays to be
@@ -305,80 +321,80 @@ class Projector:
 
     # -- building anew ----------------------------------------------------------------------------
 
-    async def _begin(self) -> Rebuild:
+    async def _begin(self, end: int) -> Building:
+        """`end`: how long the log is. Where processes end again and again, this one does it."""
         self._log.info("rebuilding the read models", version=self._version)
         self.progress = progress = Progress(status="running")
         generation = await self._documents.create(self._projections)
-        return Rebuild(
-            self._store, self._documents, self._projections, generation, progress,
-            lambda: self.leads,
-        )  # fmt: skip
+        said = 0.0
 
-    async def _build_first(self, standing: Standing) -> None:
-        """There are no documents of this code: nothing is followed until there are."""
-        await self._store.last_sequence()  # nothing is begun while the log is away
-        rebuild = await self._begin()
+        async def turn() -> None:
+            nonlocal said
+            if not self.leads:
+                raise Lost
+            if _now() - said > _SAID:
+                said = _now()
+                await self._documents.note_rebuild(generation, progress)
+
+        if self._apart is not None and end >= APART and self._interrupted < _BEGUN:
+            self._building = self._apart(generation, progress, turn)
+        else:
+            self._building = Rebuild(
+                self._store, self._documents, self._projections, generation, progress, turn
+            )
+        return self._building
+
+    async def _build_first(self) -> None:
+        """There are no documents of this code: nothing is followed until there are, and nothing
+        is begun while the log is away."""
+        rebuild = await self._begin(await self._store.last_sequence())
         try:
-            with seldom_collected():
-                behind = BATCH
-                while behind >= BATCH:
-                    end = await self._store.last_sequence()
-                    behind = end - rebuild.sequence
-                    await rebuild.up_to(end)
-                    await rebuild.store()
+            behind = BATCH
+            while behind >= BATCH:
+                end = await self._store.last_sequence()
+                behind = end - rebuild.sequence
+                await rebuild.up_to(end)
             await self._finish(rebuild, rebuild.sequence)
-        except Away:
-            self.progress.status, self.progress.error = "failed", "the database is away"
-            raise
-        except _LOG_AWAY:
-            self.progress.status, self.progress.error = "failed", "the event log is away"
+        except (Away, *_LOG_AWAY) as error:
+            what = "database" if isinstance(error, Away) else "event log"
+            self.progress.status, self.progress.error = "failed", f"the {what} is away"
             raise
         except Unfoldable as error:
             self.progress.status, self.progress.error = "failed", f"{error}; the former views stay"
             await self._documents.note_rebuild(rebuild.generation, self.progress)
             await self._documents.drop_others()
             raise
-        finally:
-            await rebuild.close()
         self._unfoldable = False
 
-    async def _build_beside(self, live: str) -> Rebuild | None:
+    async def _build_beside(self, live: str) -> Building | None:
         """While the live documents are followed, until it has nearly what they have. None when it
         failed: those stay."""
-        rebuild = await self._begin()
+        rebuild = await self._begin(self.sequence)
         progress = rebuild.progress
         try:
             if await self._documents.begin_rebuild() > _BEGUN:
                 raise RuntimeError(f"{_BEGUN} times something interrupted it before its end")
-            with seldom_collected():
-                behind = BATCH
-                while behind >= BATCH:
-                    behind = self.sequence - rebuild.sequence
-                    await rebuild.up_to(self.sequence)
-                    await rebuild.store()
-            names = [projection.collection for projection in self._projections]
-            progress.differing = await self._documents.differing(
-                live, rebuild.generation, names, rebuild.sequence
-            )
-        except (Away, Lost, *_LOG_AWAY):
+            behind = BATCH
+            while behind >= BATCH:
+                behind = self.sequence - rebuild.sequence
+                await rebuild.up_to(self.sequence)
+            progress.differing = await rebuild.differing(live)
+        except (Away, Lost, Interrupted, *_LOG_AWAY):
             raise
         except Exception as error:
             self._log.exception("the read models could not be rebuilt")
             progress.status, progress.error = "failed", f"{error!r}; the former views stay"
             await self._documents.note_rebuild(rebuild.generation, progress)
             return None
-        finally:
-            await rebuild.close()
         return rebuild
 
-    async def _finish(self, rebuild: Rebuild, end: int) -> None:
+    async def _finish(self, rebuild: Building, end: int) -> None:
         """Catch up with what was folded meanwhile, and flip the pointer."""
         await rebuild.up_to(end)
-        await rebuild.store()
         await self._documents.set_checkpoint(rebuild.generation, end)
         done = replace(rebuild.progress, status="done")
         if not await self._documents.make_live(rebuild.generation, self._version, done):
             raise Lost
         self._documents.adopt(rebuild.generation, writable=True)
-        self.progress = done
+        self.progress, self._interrupted = done, 0
         self._log.info("read models rebuilt", events=end, documents=done.documents)

@@ -4,18 +4,20 @@ touched for the longest leave for the database, and come back when something hap
 
 import asyncio
 import gc
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 import orjson
 
 from slipway.eventstore.store import Commit, EventStore
+from slipway.readmodel.building import Turn
+from slipway.readmodel.holding import Held, Holding, Place
 from slipway.readmodel.model import Document, Generations, Progress, Projection, next_document
 
 BUDGET = 24 << 20
-"""Bytes of documents that are held, as they are stored; as models they take five times that."""
+"""Bytes of documents that are held, as they are stored; as models they take some times that."""
 _AWAITED = 8 << 20
 """Bytes that are read back at once, at most."""
 _SMALL = 1 << 10
@@ -23,24 +25,17 @@ _LARGE = 16 << 10
 _LARGEST = 512 << 10
 _TURN = 100
 """Commits between two turns of others."""
-_NOTED = 1.0
-
-type Place = tuple[int, str]
-"""Number of the projection, id of the document."""
-
-
-class Lost(Exception):
-    """Another process projects by now."""
 
 
 class Seen:
-    """A set of which only the size is kept small (a Bloom filter of 8 MiB): what was added is in
-    it, and with a million added so is one of a thousand others."""
+    """A set of which only the size is kept small (a Bloom filter of 8 MiB, of which only what was
+    written takes memory): what was added is in it, and with a million added so is one of a thousand
+    others."""
 
     _MASK = (1 << 26) - 1
 
     def __init__(self) -> None:
-        self._bits = bytearray(1 << 23)
+        self._bits = mmap(-1, 1 << 23, flags=MAP_PRIVATE | MAP_ANONYMOUS)
 
     def add(self, place: Place) -> None:
         for bit in self._places(place):
@@ -54,23 +49,12 @@ class Seen:
         return hashed & self._MASK, (hashed >> 30) & self._MASK
 
 
-@dataclass(slots=True)
-class _Held:
-    document: Document
-    size: int
-    """In bytes; one that holds models has at most what it had when it was last measured, and all
-    that was folded into it since."""
-    measured: int
-    there: bool
-    """An older one of it is in the database."""
-
-
 def _bytes(stored: Document) -> int:
     return len(orjson.dumps(stored, default=str))
 
 
 @contextmanager
-def seldom_collected() -> Iterator[None]:
+def _seldom_collected() -> Iterator[None]:
     """Much is made and kept for a while, and hardly any of it in circles: looking for them as often
     as usual takes a fifth of the time."""
     usual = gc.get_threshold()
@@ -82,8 +66,7 @@ def seldom_collected() -> Iterator[None]:
 
 
 class Rebuild:
-    """`generation` holds the log up to `sequence` after `store`. Raises Away, Unfoldable, and Lost
-    as soon as `may` says no."""
+    """A `Building` in this process, of some projections or all."""
 
     def __init__(
         self,
@@ -92,48 +75,40 @@ class Rebuild:
         projections: Sequence[Projection],
         generation: str,
         progress: Progress,
-        may: Callable[[], bool],
+        turn: Turn,
         budget: int = BUDGET,
     ) -> None:
         self._store, self._documents, self._projections = store, documents, projections
-        self._may, self._budget = may, budget
+        self._at_turns, self._budget = turn, budget
         self.generation, self.progress = generation, progress
         self.sequence = 0
         self._interested: defaultdict[str, list[tuple[int, Projection]]] = defaultdict(list)
         for number, projection in enumerate(projections):
             for category in projection.categories:
                 self._interested[category].append((number, projection))
-        self._held: OrderedDict[Place, _Held] = OrderedDict()
-        self._size = 0
+        self._held = Holding()
         self._stored, self._large = Seen(), Seen()
         self._awaited: dict[Place, list[Commit]] = {}
         """What happened to documents that are to be read back first."""
         self._awaited_size = 0
         self._storing: asyncio.Task[None] | None = None
-        self._noted = 0.0
 
     async def up_to(self, end: int) -> None:
-        """Fold what is above `sequence` up to `end`."""
         self.progress.of = max(self.progress.of, end)
-        async for commit in self._store.read(self.sequence, end):
-            for number, projection in self._interested.get(commit.subject.category, ()):
-                for key in projection.keys(commit):
-                    self._take((number, key), projection, commit)
-            self.progress.folded = self.sequence = commit.sequence
-            if self._awaited_size > _AWAITED:
-                await self._read_back()
-            if self._size > self._budget:
-                await self._let_go(self._budget * 7 // 8)
-            if commit.sequence % _TURN == 0:
+        with _seldom_collected():
+            async for batch in self._store.batches(self.sequence, end, self._interested):
+                await self._take_all(batch.commits)
+                self.progress.folded = self.sequence = batch.end
                 await self._turn()
-        await self._read_back()
+            await self._read_back()
+            while self._held:
+                await self._let_go(max(0, self._held.size - self._budget // 8))
+                await self._turn()
+            await self._stored_so_far()
 
-    async def store(self) -> None:
-        """All that is held goes to the database."""
-        while self._held:
-            await self._let_go(max(0, self._size - self._budget // 8))
-            await self._turn()
-        await self._stored_so_far()
+    async def differing(self, live: str) -> int:
+        names = [projection.collection for projection in self._projections]
+        return await self._documents.differing(live, self.generation, names, self.sequence)
 
     async def close(self) -> None:
         if self._storing is not None:
@@ -141,14 +116,25 @@ class Rebuild:
             await asyncio.gather(self._storing, return_exceptions=True)
 
     async def _turn(self) -> None:
-        if not self._may():
-            raise Lost
-        if (now := asyncio.get_running_loop().time()) - self._noted > _NOTED:
-            self._noted = now
-            await self._documents.note_rebuild(self.generation, self.progress)
+        await self._at_turns()
         await asyncio.sleep(0)
 
-    def _take(self, place: Place, projection: Projection, commit: Commit) -> None:
+    async def _take_all(self, commits: Iterable[Commit]) -> None:
+        for number, commit in enumerate(commits, 1):
+            self._take(commit)
+            if self._awaited_size > _AWAITED:
+                await self._read_back()
+            if self._held.size > self._budget:
+                await self._let_go(self._budget * 7 // 8)
+            if number % _TURN == 0:
+                await self._turn()
+
+    def _take(self, commit: Commit) -> None:
+        for number, projection in self._interested[commit.subject.category]:
+            for key in projection.keys(commit):
+                self._change((number, key), projection, commit)
+
+    def _change(self, place: Place, projection: Projection, commit: Commit) -> None:
         held = self._held.get(place)
         if held is not None:
             self._fold(place, projection, held, commit)
@@ -158,33 +144,32 @@ class Rebuild:
         elif place not in self._stored:
             self._fold(place, projection, None, commit)
         elif projection.alone(commit):
-            self._fold(place, projection, None, commit)
-            self._held[place].there = True
+            self._fold(place, projection, None, commit, there=True)
         else:
             self._awaited[place] = [commit]
             self._awaited_size += len(commit.data)
             self._awaited_size += _LARGEST if place in self._large else _LARGE
 
     def _fold(
-        self, place: Place, projection: Projection, held: _Held | None, commit: Commit
+        self,
+        place: Place,
+        projection: Projection,
+        held: Held | None,
+        commit: Commit,
+        *,
+        there: bool = False,
     ) -> None:
         if held is None:
             document = next_document(projection, None, commit, place[1])
             size = len(commit.data) if projection.models else _bytes(document)
-            self._held[place] = _Held(document, size, size, there=False)
-            self._size += size
+            self._held.add(place, Held(document, size, size, there))
             return
         held.document = next_document(projection, held.document, commit, place[1])
-        former = held.size
-        if projection.models:
-            # What is folded often need not grow by what is folded: look at times.
-            held.size += len(commit.data)
-            if held.size > 2 * held.measured + _SMALL:
-                held.size = held.measured = _bytes(projection.stored(held.document))
-        else:
-            held.size = _bytes(held.document)
-        self._size += held.size - former
-        self._held.move_to_end(place)
+        size = held.size + len(commit.data)
+        # What is folded often need not grow by what is folded: look at times.
+        if not projection.models or size > 2 * held.measured + _SMALL:
+            size = held.measured = _bytes(projection.stored(held.document))
+        self._held.touch(place, held, size)
 
     async def _read_back(self) -> None:
         awaited, self._awaited, self._awaited_size = self._awaited, {}, 0
@@ -200,8 +185,7 @@ class Rebuild:
             for document, size in await self._documents.read(
                 self.generation, collection, ids[number]
             ):
-                self._held[number, document["_id"]] = _Held(document, size, size, there=True)
-                self._size += size
+                self._held.add((number, document["_id"]), Held(document, size, size, there=True))
 
         await asyncio.gather(*map(read, ids))
         for place, commits in awaited.items():
@@ -213,10 +197,9 @@ class Rebuild:
         await self._stored_so_far()
         new: list[list[Document]] = [[] for _ in self._projections]
         newer: list[list[Document]] = [[] for _ in self._projections]
-        while self._held and self._size > most:
-            place, held = self._held.popitem(last=False)
+        while self._held and self._held.size > most:
+            place, held = self._held.leave()
             number, _ = place
-            self._size -= held.size
             (newer if held.there else new)[number].append(
                 self._projections[number].stored(held.document)
             )

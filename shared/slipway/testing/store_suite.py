@@ -150,6 +150,20 @@ class StoreSuite:
         middle = [commit async for commit in store.read(before, mine[9].sequence)]
         assert middle == mine[:10]
 
+    async def test_batches_have_what_is_asked_for_and_reach_to_the_end(self, store: EventStore):
+        before = await store.last_sequence()
+        mine = [await store.append(subject(), NOTHING, [created()], meta()) for _ in range(3)]
+        other = await store.append(subject(category="service"), NOTHING, [created()], meta())
+        end = other.sequence
+        batches = [batch async for batch in store.batches(before, end, ["project"])]
+        found = [commit for batch in batches for commit in batch.commits]
+        assert [commit for commit in found if commit in mine] == mine
+        assert other not in found
+        assert batches[-1].end == end
+        first = [batch async for batch in store.batches(before, mine[1].sequence, ["project"])]
+        assert first[-1].end == mine[1].sequence
+        assert [commit for batch in first for commit in batch.commits][-1] == mine[1]
+
     async def test_a_pattern_reads_some(self, store: EventStore):
         organization = f"org-{uuid.uuid4().hex[:8]}"
         before = await store.last_sequence()

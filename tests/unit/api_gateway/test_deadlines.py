@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from api_gateway.deployments.open import Open, OpenDeployments
 from api_gateway.deployments.react import Course, _judge, overdue
+from api_gateway.deployments.request import limits_of
 from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import (
     DeploymentCancelled,
@@ -20,7 +21,9 @@ from slipway.contracts.rollout import RolloutState
 from slipway.contracts.values import (
     ApplicationSettings,
     Failure,
+    HealthCheck,
     ImageSource,
+    Runtime,
     Specification,
 )
 from slipway.eventstore.memory import MemoryStore
@@ -167,3 +170,21 @@ async def test_what_only_a_newer_release_can_judge_is_told_once(
     for _ in range(3):
         await _judge(gateway, Open("o1", "s1", "d1", 1), told)
     assert capsys.readouterr().out.count("a newer release made this deployment") == 1
+
+
+@pytest.mark.parametrize(
+    ("check", "seconds"),
+    [
+        (None, 600.0),
+        (HealthCheck(path="/up"), 600.0),
+        (HealthCheck(start_period=900.0, interval=10.0, timeout=5.0, retries=4), 1080.0),
+        (HealthCheck(command=("true",), start_period=0.0, interval=3600.0, retries=2), 7330.0),
+    ],
+)
+def test_a_rollout_lasts_as_long_as_its_health_check_lets_it(
+    check: HealthCheck | None, seconds: float
+):
+    runtime = Runtime(health_check=check)
+    settings = ApplicationSettings(source=ImageSource(image="web:1"), runtime=runtime)
+    limits = limits_of(Specification(name="web", settings=settings))
+    assert limits == Limits(rollout=seconds)

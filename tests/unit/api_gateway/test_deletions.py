@@ -73,7 +73,7 @@ class Stage:
             store=self.store, documents=self.documents, projector=self.projector,
             logs=MemoryLogs(), build_logs=MemoryObjects(), keys=MemoryKeys(),
             dead_letters=self.letters, clock=SystemClock(), settings=GatewaySettings(),
-            projections=FEATURES.projections, views=FEATURES.views,
+            projections=FEATURES.projections, memories=FEATURES.memories,
         )  # fmt: skip
 
     async def handle(self, decider: Any, id_: str, command: Any) -> None:

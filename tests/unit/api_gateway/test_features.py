@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from api_gateway.app import FEATURES
+from api_gateway.app import FEATURES, PARTS
 from api_gateway.feature import Feature, Features
 from api_gateway.http.application import build
 from api_gateway.projects.domain import PROJECT
@@ -46,6 +46,11 @@ def test_what_is_folded_is_named_after_what_is_appended():
 def test_nothing_is_declared_twice(twice: Feature):
     with pytest.raises(ValueError, match="in two manifests"):
         Features(twice, twice)
+
+
+def test_every_projection_is_rebuilt_by_one_process():
+    collections = [item.collection for part in PARTS for item in part.projections]
+    assert sorted(collections) == sorted(item.collection for item in FEATURES.projections)
 
 
 def test_a_list_has_pages():

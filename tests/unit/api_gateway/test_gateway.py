@@ -105,7 +105,7 @@ def gateway(documents: Documents) -> Gateway:
         clock=SystemClock(),
         settings=GatewaySettings(),
         projections=FEATURES.projections,
-        views=FEATURES.views,
+        memories=FEATURES.memories,
     )
 
 
@@ -264,16 +264,16 @@ async def test_a_look_up_that_met_a_change_is_not_kept(gateway: Gateway, documen
 async def test_a_tree_has_what_was_written_and_what_others_say(projecting: Gateway):
     gateway = projecting
     ctx, id_, environment = context(gateway), str(uuid4()), str(uuid4())
-    assert (await gateway.view(Trees).of(ORGANIZATION)).project(id_) is None
+    assert (await gateway.memory(Trees).of(ORGANIZATION)).project(id_) is None
     await gateway.commands.handle(
         ctx, ENVIRONMENT, environment, domain.CreateEnvironment(id_, "Production"), step="e"
     )
     await project(gateway, ctx, id_)
-    shown = (await gateway.view(Trees).of(ORGANIZATION)).project(id_)
+    shown = (await gateway.memory(Trees).of(ORGANIZATION)).project(id_)
     assert shown is not None
     assert [one["name"] for one in shown["environments"]] == ["Production"]
     await gateway.commands.handle(ctx, PROJECT, id_, domain.Rename("B"))
-    tree = await gateway.view(Trees).of(ORGANIZATION)
+    tree = await gateway.memory(Trees).of(ORGANIZATION)
     assert tree.page(None, 10) == ([tree._json(id_)], None)
     assert b'"name":"B"' in tree._json(id_)
 
@@ -288,7 +288,7 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
     )
     create = replace(CREATE, project=id_, environment=environment)
     await gateway.commands.handle(ctx, SERVICE, service, create, step="a")
-    before = (await gateway.view(Trees).of(ORGANIZATION)).environment(environment)
+    before = (await gateway.memory(Trees).of(ORGANIZATION)).environment(environment)
     assert before is not None
     assert before["services"][0]["status"] == "not deployed"
     serving = RolloutSucceeded(
@@ -301,7 +301,7 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
     meta = Meta("c1", gateway.clock.now(), Actor("service", "deployer"), "d1")
     commit = await gateway.store.append(at, NOTHING, [serving], meta)
     assert await gateway.projector.wait_for(commit.sequence, 5)
-    after = (await gateway.view(Trees).of(ORGANIZATION)).environment(environment)
+    after = (await gateway.memory(Trees).of(ORGANIZATION)).environment(environment)
     assert after is not None
     assert after["services"][0]["status"] == "running"
 
@@ -309,29 +309,29 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
 async def test_a_tree_outlives_a_rebuild(projecting: Gateway):
     gateway, ctx, first = projecting, context(projecting), str(uuid4())
     await project(gateway, ctx, first)
-    before = (await gateway.view(Trees).of(ORGANIZATION)).page(None, 10)
+    before = (await gateway.memory(Trees).of(ORGANIZATION)).page(None, 10)
     gateway.projector.ask_rebuild()
     later, second = context(gateway), str(uuid4())
     later.at += timedelta(seconds=1)  # what is made in one millisecond is in the order of its ids
     await project(gateway, later, second)
-    during, _ = (await gateway.view(Trees).of(ORGANIZATION)).page(None, 10)
+    during, _ = (await gateway.memory(Trees).of(ORGANIZATION)).page(None, 10)
     assert during[: len(before[0])] == before[0]
     assert len(during) == 2
     async with asyncio.timeout(10):
         while gateway.projector.progress.status != "done":
             await asyncio.sleep(0.01)
-    after, _ = (await gateway.view(Trees).of(ORGANIZATION)).page(None, 10)
+    after, _ = (await gateway.memory(Trees).of(ORGANIZATION)).page(None, 10)
     assert after == during
 
 
 async def test_projects_come_in_pages_in_the_order_of_their_making(gateway: Gateway):
-    await gateway.view(Trees).of(ORGANIZATION)
+    await gateway.memory(Trees).of(ORGANIZATION)
     made = [str(uuid4()) for _ in range(5)]
     for number in (3, 0, 4, 1, 2):  # others' clocks differ
         ctx = context(gateway)
         ctx.at += timedelta(seconds=number)
         await project(gateway, ctx, made[number], f"p{number}")
-    tree = await gateway.view(Trees).of(ORGANIZATION)
+    tree = await gateway.memory(Trees).of(ORGANIZATION)
     seen: list[str] = []
     cursor = None
     while True:
@@ -342,7 +342,7 @@ async def test_projects_come_in_pages_in_the_order_of_their_making(gateway: Gate
     assert seen == made
     await gateway.commands.handle(context(gateway), PROJECT, made[1], domain.RequestDeletion())
     await gateway.commands.handle(context(gateway), PROJECT, made[1], domain.FinishDeletion())
-    items, _ = (await gateway.view(Trees).of(ORGANIZATION)).page(None, 10)
+    items, _ = (await gateway.memory(Trees).of(ORGANIZATION)).page(None, 10)
     assert [orjson.loads(item)["id"] for item in items] == [made[0], *made[2:]]
 
 
@@ -414,17 +414,17 @@ def held(tree: Tree) -> int:
 
 async def test_a_tree_forgets_what_is_deleted(projecting: Gateway):
     gateway = projecting
-    tree = await gateway.view(Trees).of(ORGANIZATION)
+    tree = await gateway.memory(Trees).of(ORGANIZATION)
     for _ in range(3):
         id_, environment, service = await made(gateway)
         await gateway.projector.wait_for(await serves(gateway, service), 5)
-        tree = await gateway.view(Trees).of(ORGANIZATION)
+        tree = await gateway.memory(Trees).of(ORGANIZATION)
         assert tree.page(None, 10)[0]
         await deleted(gateway, SERVICE, services, service)
         await deleted(gateway, ENVIRONMENT, domain, environment)
         await deleted(gateway, PROJECT, domain, id_)
         await gateway.projector.wait_for(await serves(gateway, service), 5)
-        tree = await gateway.view(Trees).of(ORGANIZATION)
+        tree = await gateway.memory(Trees).of(ORGANIZATION)
         assert held(tree) == 0
 
 
@@ -436,7 +436,7 @@ async def test_a_tree_asks_for_the_rollouts_of_what_is_there(
     for other in (service, str(uuid4()), str(uuid4())):
         await gateway.projector.wait_for(await serves(gateway, other), 5)
     documents.asked.clear()
-    tree = await gateway.view(Trees).of(ORGANIZATION)
+    tree = await gateway.memory(Trees).of(ORGANIZATION)
     assert list(tree._parts["rollout"]) == [service]
     assert "rollout" not in documents.asked, "those of gone services are not looked through"
     assert tree.environment(environment) is not None
@@ -473,7 +473,7 @@ async def test_who_listens_hears_of_every_write_and_fold(documents: Documents):
         store=store, documents=documents, projector=projector, logs=MemoryLogs(),
         build_logs=MemoryObjects(), keys=MemoryKeys(),
         dead_letters=MemoryDeadLetters(SystemClock()), clock=SystemClock(),
-        settings=GatewaySettings(), projections=FEATURES.projections, views=(lambda *_: ears,),
+        settings=GatewaySettings(), projections=FEATURES.projections, memories=(lambda *_: ears,),
     )  # fmt: skip
     running = asyncio.create_task(projector.run())
     id_ = str(uuid4())

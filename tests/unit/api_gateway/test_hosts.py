@@ -10,7 +10,7 @@ from slipway.kernel.errors import NotFound
 from tests.unit.api_gateway.given import Given
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ADD = AddRoute("d1", "shop.example", "/", "o1", "a1", "e1", None, NOW)
+ADD = AddRoute("d1", "shop.example", "/", "o1", "a1", "e1", None, None, NOW)
 CLAIMED = facts.HostClaimed(host="shop.example", organization="o1")
 
 

@@ -108,9 +108,10 @@ def test_a_name_is_released_by_its_owner():
     released = NameReleased(owner="a1")
     assert Given(NAME, CLAIMED).when(names.Free("a1")).then(released).owner is None
     Given(NAME, CLAIMED).when(names.Free("a2")).nothing()
-    Given(NAME, CLAIMED, released).when(names.Claim("e1", "web", "a2")).then(
-        NameClaimed(scope="e1", name="web", owner="a2")
-    )
+    over = names.Claim("e1", "web", "a2", over="a1")
+    Given(NAME, CLAIMED, released).when(over).then(NameClaimed(scope="e1", name="web", owner="a2"))
+    unseen = names.Claim("e1", "web", "a2")
+    Given(NAME, CLAIMED, released).when(unseen).refused(NameTaken, "/name")
 
 
 def test_names_are_compared_without_case():

@@ -1,16 +1,21 @@
 """What a newer release has written is left out, and hides nothing of what is known."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from api_gateway.deployments.request import repeated
+from api_gateway.commands import Commands
+from api_gateway.deployments.history import Former, former
 from api_gateway.projections import Heads
 from api_gateway.projects.tree import Runs, Tree, Wanted, service_status
+from slipway.contracts.build import BuildFailed, BuildSucceeded
 from slipway.contracts.deployment import Repeats
 from slipway.contracts.event import Event, Unknown
 from slipway.contracts.rollout import RolloutStarted, RolloutState
+from slipway.contracts.values import Failure, GitCommit
 from slipway.eventstore import codec
+from slipway.eventstore.memory import MemoryStore
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
 
@@ -65,11 +70,12 @@ def test_a_service_that_only_a_newer_release_understands_is_left_out(state: dict
     [
         ({}, "not deployed"),
         ({"serving": None}, "not deployed"),
-        ({"serving": {}, "stopped": False, "replicas": 1}, "not deployed"),
-        ({"serving": {"deployment": "d1"}, "stopped": False, "replicas": 1}, "running"),
+        ({"serving": {}, "stopped": False, "replicas": {"main": 1}}, "not deployed"),
+        ({"serving": {"deployment": "d1"}, "stopped": False, "replicas": {"main": 1}}, "running"),
         ({"serving": {"deployment": "d1"}}, "running"),
-        ({"serving": {"deployment": "d1"}, "stopped": True, "replicas": 1}, "stopped"),
-        ({"serving": {"deployment": "d1"}, "stopped": False, "replicas": 0}, "stopped"),
+        ({"serving": {"deployment": "d1"}, "stopped": True, "replicas": {"main": 1}}, "stopped"),
+        ({"serving": {"deployment": "d1"}, "stopped": False, "replicas": {"main": 0}}, "stopped"),
+        ({"serving": {"deployment": "d1"}, "replicas": {"db": 1, "web": 0}}, "running"),
     ],
 )
 def test_only_what_runs_is_running(rollout: dict[str, Any], said: str):
@@ -82,27 +88,35 @@ def test_only_what_runs_is_running(rollout: dict[str, Any], said: str):
     assert tree.services(Wanted(status=said), None, 10)[0] == ["s1"]  # pyright: ignore[reportArgumentType]
 
 
+async def _former(build: Event) -> Former:
+    store = MemoryStore()
+    meta = Meta("c", datetime(2026, 1, 1, tzinfo=UTC), Actor("service", "builder"), "c")
+    await store.append(Subject("o1", "build", "d1"), NOTHING, [build], meta)
+    gateway = SimpleNamespace(store=store, commands=Commands(store, []))
+    return await former(gateway, "o1", "d1")  # pyright: ignore[reportArgumentType]
+
+
 async def test_what_a_newer_release_says_more_of_is_run_again():
-    workload = {"name": "main", "image": {"reference": "sha256:1", "signed_by": "x"}, "jobs": 1}
+    said = {"signed_by": "somebody"}
+    image = {"reference": "sha256:1", **said}
+    built = BuildSucceeded.from_stored(
+        {
+            "service": "s1", "kind": "application", "environment": "e1",
+            "workloads": [{"name": "main", "digest": "x", "image": image, "jobs": 1}],
+            "sealed": {"name": "d1.1", "hash": "h", **said}, "commit": {"hash": "a" * 40, **said},
+        }
+    )  # fmt: skip
+    found = await _former(built)
+    assert found.repeats == Repeats(deployment="d1")
+    assert found.commit is not None
+    assert found.commit.hash == "a" * 40
 
-    class Documents:
-        async def get(self, *_: str) -> dict[str, Any]:
-            return {"workloads": [workload], "commit": {"hash": "a" * 40, "signed_by": "somebody"}}
 
-    found = {"_id": "d1", "state": {"commit": None}}
-    again = await repeated(Documents(), found, whole=False)  # pyright: ignore[reportArgumentType]
-    assert again is not None
-    repeats, source = again
-    assert repeats == Repeats(deployment="d1", whole=False)
-    assert source is not None
-    assert source.hash == "a" * 40
-
-
-@pytest.mark.parametrize("timeline", [None, {"marks": {}}, {"workloads": []}])
-async def test_what_was_never_built_is_not_run_again(timeline: dict[str, Any] | None):
-    class Documents:
-        async def get(self, *_: str) -> dict[str, Any] | None:
-            return timeline
-
-    found = {"_id": "d1", "state": {"commit": None}}
-    assert await repeated(Documents(), found, whole=True) is None  # pyright: ignore[reportArgumentType]
+async def test_what_was_never_built_is_not_run_again():
+    failed = BuildFailed(
+        service="s1", kind="application", environment="e1",
+        failure=Failure(reason="x", detail="y"), commit=GitCommit(hash="a" * 40),
+    )  # fmt: skip
+    found = await _former(failed)
+    assert found.repeats is None
+    assert found.commit is not None

@@ -49,6 +49,8 @@ KINDS = ", ".join(schema.KINDS)
         ({"source": GIT, "build": {"kind": "dockerfile", "args": {"A": 1}}}, "/build/args/A"),
         ({"memory_limit": {}}, "/memory_limit"),
         ({"memory_limit": "1"}, "/memory_limit"),
+        ({"port": "80"}, "/port"),
+        ({"port": 0}, "/port"),
         ({"command": [1]}, "/command/0"),
         ({"command": 5}, "/command"),
         ({"command": "echo 'open"}, "/command"),

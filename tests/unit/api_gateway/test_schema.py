@@ -191,3 +191,14 @@ def test_no_hosts(host: str):
 def test_no_paths_of_hosts(path: str):
     with pytest.raises(ValidationError):
         NewDomain(host="a.example", path=path)
+
+
+def test_the_host_of_a_health_check():
+    check = schema.Health.model_validate({"path": "/", "host": "Shop.Example."})
+    assert check.host == "shop.example"
+    for body in (
+        {"path": "/", "host": "shop.example\r\nX: y"}, {"path": "/", "host": "a b"},
+        {"path": "/", "host": ""}, {"path": "/", "host": "a." * 128}, {"host": "shop.example"},
+    ):  # fmt: skip
+        with pytest.raises(ValidationError):
+            schema.Health.model_validate(body)

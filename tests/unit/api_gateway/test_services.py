@@ -101,6 +101,16 @@ def test_an_image_is_not_built():
     Given(SERVICE, created(IMAGE, None)).when(change(build=BUILD)).refused(Invalid, "/build")
 
 
+def test_what_listens_on_nothing_is_not_asked():
+    given = Given(SERVICE, WEB)
+    given.when(change(runtime={"port": "none"})).then(configured(port="none"))
+    command = HealthCheck(command=("true",))
+    worker = {"port": "none", "health_check": command}
+    given.when(change(runtime=worker)).then(configured(port="none", health_check=command))
+    asked = {"port": "none", "health_check": HealthCheck(path="/up")}
+    given.when(change(runtime=asked)).refused(Invalid, "/health_check/path")
+
+
 def test_it_is_stopped_and_started():
     stopped = Given(SERVICE, WEB).when(domain.Stop()).then(facts.ServiceStopped())
     assert stopped.stopped

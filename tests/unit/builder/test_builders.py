@@ -159,6 +159,24 @@ async def test_secrets_are_taken_out_of_a_failure(played: Played, wanted: Build)
 
 
 @each
+async def test_secrets_are_taken_out_of_the_names_of_steps(played: Played, wanted: Build):
+    """BuildKit writes build arguments out where a step is named by them."""
+    name = f"[2/3] COPY hunter2 {'x' * 460} \x1b[31mhunter2 ."  # the second is across the cut
+    played.programs.play = buildkit(
+        {"vertexes": [{**STEP, "name": name, "error": "exit code: 1"}]}, code=1
+    )
+    job = played.job(SOURCE, wanted)
+    job.log.hide(["hunter2"])
+    failure = await why(job)
+    await job.log.close()
+    lines = [line async for _, lines in played.logs.read("log.org.build.d1") for line in lines]
+    for said in (failure, *job.steps, *lines):
+        assert "hun" not in said.model_dump_json()
+        assert "\\u001b" not in said.model_dump_json()
+    assert any(step.name.startswith("[2/3] COPY *** xxx") for step in job.steps)
+
+
+@each
 async def test_more_variables_than_a_program_takes(played: Played, wanted: Build):
     def play(argv: list[str], _: Any) -> None:
         if "buildx" in argv:

@@ -1,9 +1,9 @@
 """What a service of each kind runs."""
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
-from builder.kinds import workloads_of
+from builder.kinds import kind_of
 from slipway.contracts import values
 from slipway.contracts.values import (
     ApplicationSettings,
@@ -13,22 +13,20 @@ from slipway.contracts.values import (
     Runtime,
     Specification,
 )
-from slipway.contracts.workload import Workload, Workloads
+from slipway.contracts.workload import MAIN, Workload
 
 IMAGE = BuiltImage(reference="sha256:1", node="node1")
 
 
 def test_there_are_no_other_kinds():
-    assert get_args(values.Kind.__value__) == ("application",)
+    assert get_args(values.Kind.__value__) == ("application", "raw")
 
 
 def program(runtime: Runtime, ports: tuple[int, ...] = (), **variables: str) -> Workload:
     settings = ApplicationSettings(source=ImageSource(image="web:1"), runtime=runtime)
     specification = Specification(name="web", settings=settings)
     image = IMAGE.model_copy(update={"ports": ports})
-    made = workloads_of(specification, image, variables)
-    assert isinstance(made, Workloads)
-    (one,) = made.items
+    (one,) = kind_of(specification).workloads({MAIN: image}, variables).items
     return one
 
 
@@ -55,13 +53,15 @@ def test_it_runs_as_its_owner_says():
         (None, (), None),
         (None, (80,), 80),
         (None, (80, 443), None),
+        ("none", (), None),
+        ("none", (80,), None),
         (3000, (), 3000),
         (3000, (80,), 3000),
         (3000, (80, 443), 3000),
     ],
 )
 def test_the_port_is_the_wanted_one_or_the_only_one(
-    wanted: int | None, exposed: tuple[int, ...], port: int | None
+    wanted: int | Literal["none"] | None, exposed: tuple[int, ...], port: int | None
 ):
     found = program(Runtime(port=wanted), exposed)
     assert found.port == port

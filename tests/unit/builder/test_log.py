@@ -113,6 +113,17 @@ async def test_a_secret_across_the_cut_of_a_long_line_stays_hidden():
 
 
 @virtual
+async def test_what_steers_a_terminal_is_in_neither_and_hides_no_secret():
+    log, logs, archive = made()
+    log.hide(["hunter2"])
+    log.add([line("\x1b[1;31mhun\x1b[0mter2\x07")])
+    log.say("commit of \u202eda")
+    await log.close()
+    assert await logs.texts() == ["***\\x07", "commit of \\u202eda"]
+    assert await archived(archive) == await logs.texts()
+
+
+@virtual
 async def test_a_burst_goes_out_in_messages_that_the_server_takes():
     log, logs, _ = made()
     log.add([line("\x01" * 4000) for _ in range(480)])

@@ -1,10 +1,11 @@
 """The engine's words for a task and a Swarm service, as a rollout sees them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from deployer.adapters.engine import release_view, task_view
-from deployer.rollout.domain import SwarmServiceView, TaskView
+from deployer.adapters.engine import health_of, release_view, task_view
+from deployer.rollout.domain import Health, SwarmServiceView, TaskView
 from slipway.contracts import labels
 
 CONTAINER = {"ContainerID": "c1", "ExitCode": 0}
@@ -119,3 +120,43 @@ def test_whether_anything_of_it_runs(state: str, over: bool):
 def test_a_swarm_service_that_is_no_release(other: dict[str, Any]):
     with pytest.raises(KeyError):
         release_view(swarm_service(**other))
+
+
+def container(*codes: int, streak: int, **check: Any) -> dict[str, Any]:
+    """As inspected: asked once a second, from 12:00:01 on."""
+    log = [
+        {
+            "Start": f"2026-01-01T12:00:{second:02}.123456789Z",
+            "ExitCode": code,
+            "Output": f"{code}\n",
+        }
+        for second, code in enumerate(codes, 1)
+    ]
+    state: dict[str, Any] = {"StartedAt": "2026-01-01T12:00:00.5Z"}
+    if codes:
+        state["Health"] = {"Status": "unhealthy", "FailingStreak": streak, "Log": log}
+    asked = {"Healthcheck": {"Test": ["CMD", "curl", "-f"], **check}} if codes else {}
+    return {"State": state, "Config": asked}
+
+
+def test_bad_answers_of_a_health_check():
+    found = health_of(container(0, 0, 1, 22, streak=2))
+    second = datetime(2026, 1, 1, 12, 0, 0, 123456, UTC)
+    started = datetime(2026, 1, 1, 12, 0, 0, 500000, UTC)
+    since = second.replace(second=3)
+    times = (started, since, second.replace(second=4))
+    assert found == Health(("curl", "-f"), "22", 22, *times, unhealthy=False)
+    found = health_of(container(1, 1, streak=2, Retries=2))
+    assert found
+    assert (found.since, found.unhealthy) == (second.replace(second=1), True)
+
+
+@pytest.mark.parametrize("found", [container(streak=0), container(1, 0, streak=0)])
+def test_no_bad_answers_of_a_health_check(found: dict[str, Any]):
+    assert health_of(found) is None
+
+
+def test_within_the_start_period_nothing_counts():
+    found = health_of(container(1, 1, 1, 1, 1, streak=0))
+    assert found
+    assert not found.unhealthy, "the engine says so of every container that has ended"

@@ -1,8 +1,11 @@
 """Why a release did not come to serve, in words and with figures."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from deployer.rollout import explain
-from deployer.rollout.domain import TaskView
+from deployer.rollout.domain import Health, TaskView
+from deployer.rollout.render import LIFELINE
 
 
 def ended(error: str = "", code: int | None = None) -> TaskView:
@@ -15,8 +18,9 @@ def ended(error: str = "", code: int | None = None) -> TaskView:
         (ended("task: non-zero exit (3)", 3), "exited", "exit code 3"),
         (ended("", 0), "exited", "exit code 0"),
         (ended("task: non-zero exit (137)", 137), "killed", "137"),
-        (ended("task: non-zero exit (137): dockerexec: unhealthy container", 137),
+        (ended("task: non-zero exit (143): dockerexec: unhealthy container", 143),
          "unhealthy", "health check kept failing"),
+        (ended("dockerexec: unhealthy container", 0), "unhealthy", "health check kept failing"),
         (ended("No such image: sha256:abc"), "image-missing", "sha256:abc"),
         (ended('starting container failed: exec: "x": not found', 127), "not-started", "exec"),
         (ended("invalid mount config"), "not-started", "invalid mount config"),
@@ -27,6 +31,49 @@ def test_a_task_that_ended(task: TaskView, reason: str, words: str):
     assert failure.reason == reason
     assert words in failure.detail
     assert failure.hint
+
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LATE = "the health check failed for 80 s after its start"
+OURS = f"{LIFELINE} check 3000"
+NOWHERE = "nothing listens on port 3000 (tried 127.0.0.1); the program listens on 80"
+
+
+def health(asked: str, answer: str, code: int = 1) -> Health:
+    """Of a container that began 80 s ago and has answered badly for the last 12."""
+    words = tuple(asked.split()) if asked.startswith(LIFELINE) else (asked,)
+    times = (NOW - timedelta(seconds=80), NOW - timedelta(seconds=12), NOW)
+    return Health(words, answer, code, *times, unhealthy=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "ready", "reason", "detail", "to_set"),
+    [
+        (health(OURS, NOWHERE), False, "not-listening", f"80 s after its start {NOWHERE}", "port"),
+        (health(OURS, NOWHERE), True, "not-listening",
+         f"after it had been healthy {NOWHERE}", "port"),
+        (health(f"{OURS} /up", "GET http://10.0.0.4:3000/up (Host: localhost) answered 400 Bad"),
+         False, "unhealthy",
+         f"{LATE}: GET http://10.0.0.4:3000/up (Host: localhost) answered 400 Bad",
+         "health_check.host"),
+        (health(f"{OURS} /up", "GET /up answered 500"), True, "unhealthy",
+         "the health check failed for 12 s after it had been healthy: GET /up answered 500",
+         "health_check.path"),
+        (health("false", ""), False, "unhealthy",
+         f"{LATE}: `false` ended with 1 and said nothing",
+         "health_check"),
+        (health("curl -f localhost", "/bin/sh: 1: curl: not found", 127), False, "unhealthy",
+         f"{LATE}: `curl -f localhost` ended with 127 and said: /bin/sh: 1: curl: not found",
+         "health_check"),
+    ],
+)  # fmt: skip
+def test_what_the_health_check_ended_says_what_was_asked_and_what_came(
+    said: Health, ready: bool, reason: str, detail: str, to_set: str
+):
+    failure = explain.unhealthy(said, ready=ready)
+    assert (failure.reason, failure.detail) == (reason, detail)
+    assert to_set in failure.hint
+    assert "start_period" in failure.hint
 
 
 def test_when_it_ended_is_told():
@@ -59,14 +106,16 @@ def test_every_reason_is_stable_and_has_a_next_step():
     reasons = {
         failure.reason: failure.hint
         for failure in (
-            explain.unhealthy("/ answered 500"),
+            explain.unhealthy(health("x", "GET / answered 500"), ready=False),
             explain.no_route(),
             explain.workloads_unreadable("no key"),
             explain.refused("no"),
+            explain.no_command("nginx"),
             explain.never_ready([]),
         )
     }
     assert set(reasons) == {
         "unhealthy", "route-timeout", "workloads-unreadable", "engine-refused", "rollout-timeout",
+        "no-command",
     }  # fmt: skip
     assert all(reasons.values())

@@ -8,7 +8,7 @@ import pytest
 from slipway.contracts import labels
 from slipway.contracts.deployment import Limits
 from slipway.contracts.rollout import RolloutFailed
-from slipway.contracts.values import Failure
+from slipway.contracts.values import Failure, Runtime
 from slipway.eventstore.codec import to_bytes
 from slipway.kernel.envelope import NOTHING, Actor, Meta
 
@@ -90,7 +90,7 @@ async def test_an_engine_that_refuses_a_step_again_and_again_is_quoted():
 
 @virtual
 async def test_last_lines_of_any_length_are_clipped():
-    """Six bytes in the log for each of theirs: 20 lines of them are more than a commit holds."""
+    """Five bytes in the log for each of theirs: 20 lines of them are more than a commit holds."""
     async with platform() as site:
         site.swarm.printed = ["\x01" * 16000] * 20
         await site.deploy("d1", Behaviour(ends_after=0.2))
@@ -98,9 +98,26 @@ async def test_last_lines_of_any_length_are_clipped():
         said = failure(site, "d1")
         assert said.reason == "exited"
         assert len(said.lines) == 20
-        assert all(line.startswith("\x01" * 100) and len(line) < 2000 for line in said.lines)
+        assert all(line.startswith("\\x01" * 100) and len(line) < 2000 for line in said.lines)
         meta = Meta("c", site.world.clock.now(), Actor("service", "deployer"), "d1")
         assert len(to_bytes(NOTHING, [site.last()], meta)) < 128 * 1024
+
+
+@virtual
+async def test_an_image_without_a_command_fails_before_anything_is_made_of_it():
+    async with platform() as site:
+        site.swarm.images["sha256:d1"] = {"Config": {"Labels": {}, "Cmd": None, "Entrypoint": []}}
+        await site.deploy("d1")
+        assert await site.ended("d1", 10) == "rollout.failed"
+        said = failure(site, "d1")
+        assert said.reason == "no-command"
+        assert "sha256:d1" in said.detail
+        assert "`command`" in said.hint
+        assert not site.swarm.asked["POST services/create"]
+        site.runtime = Runtime(port=8080, command=("/serve",))
+        site.swarm.images["sha256:d2"] = site.swarm.images["sha256:d1"]
+        await site.deploy("d2")
+        assert await site.ended("d2", 30) == "rollout.succeeded"
 
 
 @virtual

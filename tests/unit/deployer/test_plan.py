@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from deployer.rollout import explain
-from deployer.rollout.domain import Phase, SwarmServiceView, TaskView, View
+from deployer.rollout.domain import Health, Phase, SwarmServiceView, TaskView, View
 from deployer.rollout.plan import IDLE, UNDOING, next_step
 from deployer.rollout.step import (
     SOON,
@@ -96,6 +96,16 @@ def refused(deployment: str, attempt: int = 1) -> dict[str, Any]:
     refusal = Refusal(deployment=deployment, attempt=attempt, failure=FAILED)
     state = OLD_ROUTE["route"].model_copy(update={"refused": refusal})
     return {"route": state, "route_event": "route.failed"}
+
+
+def health(answer: str, *, unhealthy: bool = True) -> Health:
+    asked, last = ("/.slipway/lifeline", "check", "80"), NOW - timedelta(seconds=1)
+    times = (last - timedelta(seconds=75), last - timedelta(seconds=12), last)
+    return Health(asked, answer, 1, *times, unhealthy)
+
+
+def badly(answer: str, workload: str = "main", **more: bool) -> dict[str, Health]:
+    return {workload: health(answer, **more)}
 
 
 OLD_ROUTE = route("route.activated", "d1", "d1")
@@ -203,6 +213,10 @@ D2, D3 = Pending(deployment="d2", sequence=20), Pending(deployment="d3", sequenc
 TWO = (task("a"), task("b"))
 
 TABLE: dict[str, tuple[View, RolloutStep]] = {
+    "bad answers are waited for": (
+        rolling(STARTING, health=badly("GET /h answered 503", unhealthy=False)),
+        Wait(SOON),
+    ),
     # nothing goes on
     "nothing at all": (View(NOW, RolloutState()), Rest()),
     "all is as it should be": (idle(), Wait(IDLE)),
@@ -599,10 +613,37 @@ FAILS: dict[str, tuple[View, str, str]] = {
         "not-started",
         "could not be started: no",
     ),
-    "it answers its health check badly": (
-        rolling(STARTING, unhealthy="/h answered 500, 9 times in a row"),
+    "it answers its health check badly for too long": (
+        rolling(STARTING, health=badly("GET /h answered 500")),
         "unhealthy",
-        "/h answered 500",
+        "for 75 s after its start: GET /h answered 500",
+    ),
+    "another workload answers its health check badly for too long": (
+        rolling_2(ON_NEW, on_engine("d2-db", task(), workload="db"), health=badly("no", "db")),
+        "unhealthy",
+        "db: the health check failed for 75 s after its start: no",
+    ),
+    "it was ended for that": (
+        rolling(
+            on_engine("d2", task("t", "ended", exit_code=143)),
+            health=badly("nothing listens on port 80"),
+        ),
+        "not-listening",
+        "75 s after its start nothing listens on port 80",
+    ),
+    "it ended by itself while it answered badly": (
+        rolling(
+            on_engine("d2", task("t", "ended", exit_code=3)), health=badly("x", unhealthy=False)
+        ),
+        "exited",
+        "exit code 3",
+    ),
+    "it is late and answers badly": (
+        state_of(
+            rolling(STARTING, health=badly("GET /h answered 503", unhealthy=False)), deadline=PAST
+        ),
+        "unhealthy",
+        "GET /h answered 503",
     ),
     "it is late": (state_of(rolling(STARTING), deadline=PAST), "rollout-timeout", "ready in time"),
     "it is nowhere": (

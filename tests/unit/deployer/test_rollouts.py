@@ -12,6 +12,7 @@ from slipway.contracts.service import (
     ServiceStarted,
     ServiceStopped,
 )
+from slipway.contracts.values import HealthCheck, Runtime
 from slipway.sealing import generate
 
 from tests.simulation.platform import (
@@ -193,8 +194,17 @@ ENDINGS = {
     "can't be started": (Behaviour(missing="starting container failed: oops"), "not-started"),
     "is refused": (Behaviour(refused="invalid memory value"), "engine-refused"),
     "never runs": (Behaviour(boot=None), "rollout-timeout"),
-    "answers badly": (Behaviour(boot=None, answers="/health answered 500"), "unhealthy"),
-}
+    "answers badly": (
+        Behaviour(boot=None, answers="GET /health answered 500", unhealthy_after=15), "unhealthy",
+    ),
+    "listens elsewhere": (
+        Behaviour(boot=None, answers="nothing listens on port 80", unhealthy_after=15),
+        "not-listening",
+    ),
+    "answers badly until its time is over": (
+        Behaviour(boot=None, answers="GET /health answered 500"), "unhealthy",
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("how", ENDINGS)
@@ -212,6 +222,14 @@ async def test_one_that_fails_leaves_the_former_serving(how: str):
         await asyncio.sleep(100)
         assert site.ends("d2") == ["rollout.failed"]
         assert site.swarm.releases() == {"d1": 1}
+
+
+@virtual
+async def test_bad_answers_are_waited_for_as_long_as_the_health_check_allows():
+    async with platform() as site:
+        slow = Behaviour(boot=100, answers="GET /health answered 503", unhealthy_after=110)
+        await site.deploy("d1", slow)
+        assert await site.ended("d1", 130) == "rollout.succeeded"
 
 
 @virtual
@@ -291,6 +309,15 @@ async def test_what_serves_and_can_t_be_read_is_made_again_when_it_can():
         assert site.rollout()[-1] == "succeeded d1"
         site.world.workloads._objects = objects
         await site.world.until(lambda: site.swarm.releases() == {"d1": 1})
+
+
+async def test_a_path_to_ask_at_no_known_port_fails_it_and_nothing_is_made():
+    async with platform() as site:
+        site.runtime = Runtime(port="none", health_check=HealthCheck(path="/up"))
+        await site.deploy("d1")
+        assert await site.ended("d1") == "rollout.failed"
+        assert failure(site) == "port-unknown"
+        assert site.swarm.releases() == {}
 
 
 @pytest.mark.parametrize("reached", ["queued d2", "started d2", "ready d2"])

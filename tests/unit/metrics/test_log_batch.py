@@ -35,6 +35,12 @@ def test_lines_carry_time_stream_and_task():
     }  # fmt: skip
 
 
+def test_a_line_does_not_steer_the_terminal_that_shows_it():
+    batch = Batch(Position(), "task", 10)
+    batch.add(line(1, 1, b"\x1b[31mred\x1b[0m\tand \x1b]0;title\x07\xc2\x9b2J\x00"))
+    assert [item.text for item in batch.cut()] == ["red\tand \\x9b2J\\x00"]
+
+
 def test_above_the_limit_a_line_says_how_many_were_dropped():
     batch = Batch(Position(), "task", 3)
     for number in range(10):

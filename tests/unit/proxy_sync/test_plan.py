@@ -7,12 +7,13 @@ import pytest
 from proxy_sync.routing import plan
 from proxy_sync.routing.domain import Answers, Bound, Probe, Routing, TaskAddress, View
 from slipway.contracts.rollout import Release, RolloutState
-from slipway.contracts.route import Binding, Refusal, RouteState
-from slipway.contracts.values import Failure
+from slipway.contracts.route import Binding, Refusal, RouteState, Served
+from slipway.contracts.values import BuiltImage, Failure
+from slipway.contracts.workload import MAIN
 from slipway.testing import releases
 
 HOST = Bound("dom", "app.example.org", "/", None)
-BINDING = Binding(domain="dom", host="app.example.org", path="/", port=8000)
+BINDING = Binding(domain="dom", host="app.example.org", path="/", workload=MAIN, port=8000)
 OLD, NEW = "d1", "d2"
 T1 = TaskAddress("t1", f"s-{OLD}", "10.0.0.1", running=True)
 T2 = TaskAddress("t2", f"s-{NEW}", "10.0.0.2", running=True)
@@ -24,12 +25,23 @@ def release(deployment: str, **more: Any) -> Release:
     return releases.release(deployment, int(deployment[1:]), **main)
 
 
+def serving(deployment: str) -> dict[str, Any]:
+    name = f"s-{deployment}"
+    served = (Served(workload=MAIN, swarm_service=name),)
+    return {
+        "environment": "env", "deployment": deployment, "attempt": 1,
+        "served": served, "named": (name,),
+    }  # fmt: skip
+
+
 def routed(deployment: str = OLD, *addresses: str, **more: Any) -> RouteState:
-    names = (f"s-{deployment}",)
     return RouteState(
-        environment="env", deployment=deployment, attempt=1, served=names, named=names,
-        addresses=addresses or ("10.0.0.1",), bindings=(BINDING,), **more,
-    )  # fmt: skip
+        **serving(deployment), addresses=addresses or ("10.0.0.1",), bindings=(BINDING,), **more
+    )
+
+
+def on(address: str, workload: str = MAIN) -> tuple[str, str]:
+    return workload, address
 
 
 def good(task: TaskAddress, since: float, **more: Any) -> dict[tuple[str, int], Answers]:
@@ -73,7 +85,7 @@ def said(view: View) -> plan.RouteStep | None:
 def test_a_task_is_asked_before_it_is_routed():
     view = first()
     routing = plan.routing(view)
-    assert routing.probes == (Probe("t2", "10.0.0.2", 8000, "d2.1"),)
+    assert routing.probes == (Probe("t2", MAIN, "10.0.0.2", 8000, "d2.1"),)
     assert (routing.deployment, routing.bindings, routing.addresses) == (None, (), ())
     assert plan.due(view, routing.probes[0])
     assert said(view) is None
@@ -82,7 +94,7 @@ def test_a_task_is_asked_before_it_is_routed():
 def test_where_none_serves_the_first_answer_switches_and_it_settles_then():
     view = first(asked=good(T2, 100.0), now=100.1)
     routing = plan.routing(view)
-    assert (routing.deployment, routing.addresses) == (NEW, ("10.0.0.2",))
+    assert (routing.deployment, routing.addresses) == (NEW, (on("10.0.0.2"),))
     assert routing.bindings == (BINDING,)
     assert said(view) == plan.Confirm(NEW)
     assert said(switched(view)) is None, "it has not settled"
@@ -93,10 +105,10 @@ def test_where_none_serves_the_first_answer_switches_and_it_settles_then():
 def test_where_a_former_serves_it_settles_first():
     view = second(asked=good(T2, 100.0), now=104.9)
     assert plan.routing(view).deployment == OLD
-    assert plan.routing(view).addresses == ("10.0.0.1",)
+    assert plan.routing(view).addresses == (on("10.0.0.1"),)
     view = replace(view, now=105.0)
     assert plan.routing(view).deployment == NEW
-    assert plan.routing(view).addresses == ("10.0.0.2",)
+    assert plan.routing(view).addresses == (on("10.0.0.2"),)
     assert said(view) == plan.Confirm(NEW)
     assert said(switched(view)) == plan.Activate(routed(NEW, "10.0.0.2"))
 
@@ -116,26 +128,42 @@ def test_every_task_has_to_answer():
     view = second(tasks=(T1, T2, other), asked=good(T2, 90.0), now=100.0)
     assert plan.routing(view).deployment == OLD
     view = replace(view, asked={**view.asked, **good(other, 95.0)})
-    assert plan.routing(view).addresses == ("10.0.0.2", "10.0.0.3")
+    assert plan.routing(view).addresses == (on("10.0.0.2"), on("10.0.0.3"))
 
 
 def test_only_what_domains_lead_to_is_asked_and_routed():
     """Whatever else the deployment runs, and whether that answers."""
     own = release(NEW)
-    database = own.main.model_copy(update={"name": "db", "swarm_service": "s-db", "port": 5432})
-    both = own.model_copy(update={"workloads": (own.main, database)})
+    (main,) = own.workloads
+    database = main.model_copy(update={"name": "db", "swarm_service": "s-db", "port": 5432})
+    both = own.model_copy(update={"workloads": (main, database)})
     state = RolloutState(environment="env", serving=release(OLD), wanted=both, ready=True)
     beside = TaskAddress("t3", "s-db", "10.0.0.3", running=True)
-    view = second(rollout=state, tasks=(T1, T2, beside), asked=good(T2, 90.0), now=94.0)
+    led = replace(HOST, workload=MAIN)
+    view = second(
+        rollout=state,
+        bound=(led,),
+        tasks=(T1, T2, beside),
+        asked=good(T2, 90.0),
+        began=90.0,
+        now=94.0,
+    )
     assert [probe.task for probe in plan.routing(view).probes] == ["t2"]
     view = replace(view, now=95.0)
-    assert plan.routing(view).addresses == ("10.0.0.2",)
-    assert said(switched(view)) == plan.Activate(routed(NEW, "10.0.0.2"))
+    assert plan.routing(view).addresses == (on("10.0.0.2"),)
+    served = tuple(Served(workload=w, swarm_service=s) for w, s in ((MAIN, "s-d2"), ("db", "s-db")))
+    now = routed(NEW, "10.0.0.2").model_copy(update={"served": served, "named": ("s-d2", "s-db")})
+    assert said(switched(view)) == plan.Activate(now)
     serving = RolloutState(environment="env", serving=both)
-    after = replace(view, rollout=serving, route=routed(NEW, "10.0.0.2"), asked={})
+    after = replace(view, rollout=serving, route=now, asked={})
     assert plan.routing(after).probes == ()
-    assert plan.routing(after).addresses == ("10.0.0.2",)
+    assert plan.routing(after).addresses == (on("10.0.0.2"),)
     assert said(after) is None
+    later = replace(after, bound=(led, replace(HOST, domain="x", workload="db")))
+    assert [probe.task for probe in plan.routing(later).probes] == ["t3"]
+    assert plan.routing(later).addresses == (on("10.0.0.2"),)
+    later = replace(later, asked={("t3", 5432): Answers(good_since=99.0, last=99.0)})
+    assert plan.routing(later).addresses == (on("10.0.0.3", "db"), on("10.0.0.2"))
 
 
 def test_nothing_fails_unasked_however_long_this_process_was_away():
@@ -163,7 +191,7 @@ def test_a_refused_release_is_left_alone_and_the_former_serves():
         asked=good(T2, 90.0),
     )  # fmt: skip
     routing = plan.routing(view)
-    assert (routing.deployment, routing.addresses, routing.probes) == (OLD, ("10.0.0.1",), ())
+    assert (routing.deployment, routing.addresses, routing.probes) == (OLD, (on("10.0.0.1"),), ())
     assert said(view) is None
 
 
@@ -178,10 +206,13 @@ def test_a_change_keeps_the_refusal():
 
 
 def test_a_domain_without_any_port_is_explained():
-    state = RolloutState(environment="env", wanted=release(NEW, port=None), ready=True)
-    step = said(first(rollout=state))
+    image = BuiltImage(reference="sha256:1", ports=(80, 443))
+    wanted = release(NEW, port=None, image=image)
+    step = said(first(rollout=RolloutState(environment="env", wanted=wanted, ready=True)))
     assert isinstance(step, plan.Fail)
     assert step.failure.reason == "port-unknown"
+    assert HOST.host in step.failure.detail
+    assert "80 and 443" in step.failure.detail
 
 
 def test_a_worker_without_a_port_settles_by_running():
@@ -192,13 +223,34 @@ def test_a_worker_without_a_port_settles_by_running():
     assert isinstance(said(replace(view, now=105.0)), plan.Activate)
 
 
+def test_without_a_domain_nothing_is_asked_by_http():
+    view = first(bound=(), now=104.0)
+    assert plan.routing(view).probes == ()
+    assert said(view) is None
+    assert said(replace(view, now=105.0)) == plan.Activate(RouteState(**serving(NEW)))
+
+
+def test_a_domain_that_comes_later_leads_to_it_once_it_has_answered():
+    unrouted = RouteState(**serving(OLD))
+    view = steady(route=unrouted)
+    routing = plan.routing(view)
+    assert (routing.addresses, routing.bindings) == ((), (BINDING,)), "503 until then"
+    assert routing.probes == (Probe("t1", MAIN, "10.0.0.1", 8000, "d1.1"),)
+    assert said(replace(view, asked=good(T1, 100.0))) == plan.Change(routed())
+
+
+def test_only_the_port_of_a_domain_is_asked():
+    view = first(bound=(Bound("dom", "app.example.org", "/", 9000),))
+    assert [probe.port for probe in plan.routing(view).probes] == [9000]
+
+
 def test_a_new_task_enters_once_it_has_answered():
     fresh = TaskAddress("t9", f"s-{OLD}", "10.0.0.9", running=True)
     view = steady(tasks=(T1, fresh))
-    assert plan.routing(view).addresses == ("10.0.0.1",)
+    assert plan.routing(view).addresses == (on("10.0.0.1"),)
     assert [probe.task for probe in plan.routing(view).probes] == ["t9"]
     view = replace(view, asked=good(fresh, 99.0))
-    assert plan.routing(view).addresses == ("10.0.0.1", "10.0.0.9")
+    assert plan.routing(view).addresses == (on("10.0.0.1"), on("10.0.0.9"))
     assert plan.routing(view).probes == ()
     assert said(view) == plan.Change(routed(OLD, "10.0.0.1", "10.0.0.9"))
 
@@ -254,8 +306,8 @@ def test_a_route_to_a_release_that_was_given_up_comes_back_to_the_serving_one():
         bound=(HOST,), tasks=(T1, T2), began=100.0,
     )  # fmt: skip
     assert plan.routing(view).deployment == NEW, "it serves until the other has answered"
-    assert plan.routing(view).addresses == ("10.0.0.2",)
-    assert plan.routing(view).served == ("s-d2",)
+    assert plan.routing(view).addresses == (on("10.0.0.2"),)
+    assert [each.swarm_service for each in plan.routing(view).served] == ["s-d2"]
     assert [probe.task for probe in plan.routing(view).probes] == ["t1"]
     view = replace(view, asked=good(T1, 100.0))
     assert plan.routing(view).deployment == OLD
@@ -274,7 +326,7 @@ def test_probes_stand_before_the_release_is_ready():
 
 def test_the_pace_of_asking():
     view = second(asked=good(T2, 100.0), now=100.5)
-    probe = Probe("t2", "10.0.0.2", 8000, "d2.1")
+    probe = Probe("t2", MAIN, "10.0.0.2", 8000, "d2.1")
     assert not plan.due(view, probe), "each second once it has answered"
     assert plan.due(replace(view, now=101.0), probe)
     bad = {("t2", 8000): Answers(last=100.0, bad=1)}

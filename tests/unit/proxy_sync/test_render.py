@@ -10,6 +10,7 @@ from proxy_sync.routing import render
 from proxy_sync.routing.domain import Bound, Hosts, Probe, Routing
 from slipway.contracts.host import HostReleased, HostRouteAdded, HostRouteRemoved
 from slipway.contracts.route import Binding
+from slipway.contracts.workload import MAIN
 
 from tests.golden.cases import cases, check
 
@@ -17,10 +18,12 @@ from tests.golden.cases import cases, check
 def document(given: dict[str, Any]) -> dict[str, Any]:
     routing = Routing(
         service=given["service"],
-        bindings=tuple(Binding(**binding) for binding in given.get("bindings", ())),
-        addresses=tuple(given.get("addresses", ())),
+        bindings=tuple(
+            Binding(**{"workload": MAIN, **binding}) for binding in given.get("bindings", ())
+        ),
+        addresses=tuple((MAIN, address) for address in given.get("addresses", ())),
         deployment=given.get("deployment"),
-        probes=tuple(Probe(**probe) for probe in given.get("probes", ())),
+        probes=tuple(Probe(**{"workload": MAIN, **probe}) for probe in given.get("probes", ())),
     )
     return render.configuration(routing, "secret")
 
@@ -30,10 +33,28 @@ def test_the_document_of_a_service(case: Path):
     check(case, document)
 
 
+def test_a_binding_leads_to_the_tasks_of_its_workload_alone():
+    bindings = tuple(
+        Binding(domain=name, host="h", path=f"/{name}", workload=name, port=80)
+        for name in ("web", "api", "gone")
+    )
+    addresses = (("api", "10.0.0.3"), ("web", "10.0.0.1"), ("web", "10.0.0.2"))
+    found = render.configuration(Routing("app", bindings, addresses, "d1"), "s")
+    servers = {
+        name: [server["url"] for server in service["loadBalancer"]["servers"]]
+        for name, service in found["http"]["services"].items()
+    }
+    assert servers == {
+        "d-web": ["http://10.0.0.1:80", "http://10.0.0.2:80"],
+        "d-api": ["http://10.0.0.3:80"],
+        "d-gone": [],
+    }
+
+
 def test_the_marker_changes_with_the_document():
-    binding = Binding(domain="d", host="h", path="/", port=80)
-    one = render.configuration(Routing("app", (binding,), ("10.0.0.1",), "d1"), "s")
-    two = render.configuration(Routing("app", (binding,), ("10.0.0.2",), "d1"), "s")
+    binding = Binding(domain="d", host="h", path="/", workload=MAIN, port=80)
+    one = render.configuration(Routing("app", (binding,), ((MAIN, "10.0.0.1"),), "d1"), "s")
+    two = render.configuration(Routing("app", (binding,), ((MAIN, "10.0.0.2"),), "d1"), "s")
     assert render.marker(one, "app") != render.marker(two, "app")
     assert render.marker(one, "other") is None
     assert render.marker({}, "app") is None
@@ -44,7 +65,8 @@ def test_the_marker_changes_with_the_document():
     [
         (200, True, False, True),
         (404, True, False, True),
-        (500, True, False, True),
+        (499, True, False, True),
+        (500, True, False, False),
         (502, True, False, False),
         (503, True, False, False),
         (504, True, False, False),

@@ -1,5 +1,6 @@
 """What comes from outside is cut where a value is made of it: the largest event fits a commit."""
 
+import time
 from datetime import UTC, datetime
 
 import orjson
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildSucceeded, WorkloadsObject
-from slipway.contracts.clipping import clipped, stored_size
+from slipway.contracts.clipping import clipped, shown, stored_size
 from slipway.contracts.deployment import (
     DeploymentExpired,
     DeploymentFailed,
@@ -43,7 +44,49 @@ def test_clipping_twice_is_clipping_once(text: str, limit: int):
     once = clipped(text, limit)
     assert stored_size(once) == len(orjson.dumps(once)) - 2 <= limit
     assert clipped(once, limit) == once
-    assert once == text or text.startswith(once.removesuffix(" …"))
+    assert once == shown(text) or shown(text).startswith(once.removesuffix(" …"))
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("a\tb\nc é 😀 \\x07", "a\tb\nc é 😀 \\x07"),
+        ("\x1b[1;31mred\x1b[0m \x1b[2K\x1b[10;4H", "red "),
+        ("\x1b]0;title\x07\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b(B\x1b7\x1bc", ""),
+        ("10%\r20%", "10% 20%"),
+        ("\x00\x07\x0b\x7f", "\\x00\\x07\\x0b\\x7f"),
+        ("\x85\x9b2J", "\\x85\\x9b2J"),
+        ("\u202eevil\u202c \u2066\u2069", "\\u202eevil\\u202c \\u2066\\u2069"),
+        ("\u061c\u200e\u200f\u2028", "\\u061c\\u200e\\u200f\\u2028"),
+        ("\x1b", "\\x1b"),
+        ("\x1b\x1b[m[31m", "\\x1b[31m"),
+        ("\x1b[31", "31"),
+    ],
+)  # fmt: skip
+def test_what_steers_a_terminal_is_left_out_or_written_out(text: str, plain: str):
+    assert shown(text) == plain
+    assert clipped(text, 1000) == plain
+    assert LogLine(at=AT, step=text, text=text).model_dump() == {
+        "at": AT, "stream": "stdout", "step": plain, "text": plain,
+    }  # fmt: skip
+    failure = Failure(reason="r", detail=text, hint=text, lines=(text,))
+    assert (failure.detail, failure.hint, failure.lines) == (plain, plain, (plain,))
+    assert Step(name=text, started=AT).name == plain
+
+
+@given(st.text(alphabet="\x1b[]0;31mK\x07\x9d\\\r\u202ea"))
+def test_nothing_that_steers_a_terminal_is_left(text: str):
+    assert shown(shown(text)) == shown(text)
+    assert not set(shown(text)) & set("\x1b\x07\x9d\r\u202e")
+
+
+def test_a_long_text_is_looked_at_once():
+    began = time.perf_counter()
+    for piece in ("\x1b]", "\x1b[", "\x1b]0;", "\x9d", "\x1b[1"):
+        shown(piece * 300_000)
+    shown("\x1b]" + "a" * 1_000_000)
+    assert time.perf_counter() - began < 20
 
 
 def test_what_a_value_is_changed_to_is_cut_too():

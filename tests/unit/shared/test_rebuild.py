@@ -10,9 +10,11 @@ from slipway.contracts.project import ProjectRenamed
 from slipway.eventstore.memory import MemoryStore
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Head
+from slipway.readmodel.building import Lost
+from slipway.readmodel.holding import Held, Holding, Place
 from slipway.readmodel.memory import MemoryDocuments
 from slipway.readmodel.model import Document, Progress, Projection
-from slipway.readmodel.rebuild import Lost, Place, Rebuild, Seen
+from slipway.readmodel.rebuild import Rebuild, Seen
 from slipway.testing.store_suite import meta, subject
 
 
@@ -95,6 +97,10 @@ async def history(events: int, projects: int, length: int = 10) -> MemoryStore:
     return store
 
 
+async def turn() -> None:
+    """It may go on."""
+
+
 async def rebuilt(
     store: MemoryStore,
     documents: MemoryDocuments,
@@ -104,20 +110,17 @@ async def rebuilt(
 ) -> tuple[Rebuild, int, dict[str, Any]]:
     """The rebuild, the most that it held, and what is stored."""
     generation = await documents.create(projections)
-    rebuild = Rebuild(
-        store, documents, projections, generation, Progress(), lambda: True, budget=budget
-    )
-    most, take = 0, rebuild._take
+    rebuild = Rebuild(store, documents, projections, generation, Progress(), turn, budget=budget)
+    most, change = 0, rebuild._change
 
     def watched(place: Place, projection: Projection, commit: Commit) -> None:
         nonlocal most
-        take(place, projection, commit)
-        most = max(most, sum(held.size for held in rebuild._held.values()))
+        change(place, projection, commit)
+        most = max(most, rebuild._held.size)
 
-    rebuild._take = watched
+    rebuild._change = watched
     for end in steps:
         await rebuild.up_to(end)
-        await rebuild.store()
         assert rebuild.sequence == end
     return rebuild, most, {name: dict(rows) for name, rows in documents._data[generation].items()}
 
@@ -132,7 +135,7 @@ async def test_little_memory_gives_the_same_as_much(steps: list[int]):
     assert documents.read_back > 50
     assert rebuild.progress.documents == sum(map(len, wanted.values()))
     assert most < 20_000 + 1000, "the commit that made it too much, and no more"
-    assert rebuild._size == 0
+    assert rebuild._held.size == 0
     assert not rebuild._held
 
 
@@ -169,11 +172,32 @@ async def test_who_lost_the_lease_stops():
     store = await history(300, 10)
     documents = MemoryDocuments()
     generation = await documents.create(PROJECTIONS)
-    answers = iter([True, False])
-    rebuild = Rebuild(store, documents, PROJECTIONS, generation, Progress(), lambda: next(answers))
+
+    async def until_200() -> None:
+        if rebuild.sequence == 200:
+            raise Lost
+
+    rebuild = Rebuild(store, documents, PROJECTIONS, generation, Progress(), until_200)
     with pytest.raises(Lost):
         await rebuild.up_to(300)
     assert rebuild.sequence == 200
+
+
+def test_what_came_back_stays_while_much_goes_by():
+    holding, left = Holding(), list[Place]()
+    for number in range(10):
+        holding.add((0, f"again {number}"), Held({}, 10, 10, there=True))
+    for number in range(1000):
+        holding.add((1, f"once {number}"), Held({}, 50, 50, there=False))
+        while holding.size > 300:
+            left.append(holding.leave()[0])
+    assert left == [(1, f"once {number}") for number in range(996)]
+    grown = holding.get((0, "again 0"))
+    assert grown
+    holding.touch((0, "again 0"), grown, 1000)
+    assert holding.leave()[0] == (0, "again 1"), "too much of all"
+    sizes = [holding.leave()[1].size for _ in range(len(holding))]
+    assert (sum(sizes), holding.size) == (4 * 50 + 8 * 10 + 1000, 0)
 
 
 def test_what_was_seen_is_known_and_little_else():

@@ -10,5 +10,5 @@ FEATURE = Feature(
         "retry_dead_letter": "operator",
     },
     routers=(router,),
-    views=(CarriedOut,),
+    memories=(CarriedOut,),
 )

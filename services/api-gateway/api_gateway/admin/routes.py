@@ -69,7 +69,7 @@ def _progress(gateway: Gateway) -> dict[str, Any]:
 async def rebuild_projections(gateway: Gate, ctx: Ctx) -> Response:
     """All views anew from the log, beside the living ones."""
     ctx.sequence = gateway.projector.sequence
-    carried_out = gateway.view(CarriedOut)
+    carried_out = gateway.memory(CarriedOut)
     if not carried_out.holds(ctx):
         gateway.projector.ask_rebuild()
         carried_out.note(ctx)
@@ -115,7 +115,7 @@ async def retry_dead_letter(
 ) -> Response:
     """Its service handles the event once more. If-Match takes the ETag of the last answer."""
     letter = await _found(gateway, durable, sequence)
-    carried_out = gateway.view(CarriedOut)
+    carried_out = gateway.memory(CarriedOut)
     if not carried_out.holds(ctx):
         ctx.precondition(letter.revision)
         try:

@@ -1,16 +1,26 @@
-"""Log lines: history, then live; as server-sent events or NDJSON."""
+"""Log lines: history, then live; as server-sent events or NDJSON.
+
+Of a deployment: what its build printed, then what the events of its rollout and its route tell. The
+event log has those, so nothing is stored of them here."""
 
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
+from slipway.contracts.build import BuildCancelled, BuildFailed, BuildSucceeded
+from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.logs import LogLine, build_subject, run_subject
+from slipway.eventstore.store import Commit
+from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import Invalid
+from slipway.runtime.clock import iso
 
+from api_gateway.deployments.open import ENDS
+from api_gateway.deployments.render import Story
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Id, owned
 from api_gateway.http.context import Ctx, Gate
@@ -20,8 +30,10 @@ from api_gateway.http.streaming import HEADERS, beating
 router = feature("logs")
 
 type Lines = AsyncIterator[tuple[str, LogLine]]
-_POSITION = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?")
-_BEGINNING = (0, -1)
+_POSITION = re.compile(r"(e?)([0-9]{1,18})(?:\.([0-9]{1,9}))?")
+_BUILT = (BuildSucceeded, BuildFailed, BuildCancelled)
+_EVERY = 0.2
+"""Seconds between two looks."""
 _LINES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Lines, as server-sent events where `Accept` asks for them, else NDJSON",
@@ -33,45 +45,134 @@ _LINES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def position(last: str | None) -> tuple[int, int]:
-    """`<batch>.<line>` of the last line that was seen. Raises Invalid."""
+class Position(NamedTuple):
+    """Of a line; in the order in which lines come. `told`: one that events tell, behind all of the
+    build's. `at`: the sequence of the commit, or of the batch in the stream of logs."""
+
+    told: bool
+    at: int
+    line: int
+
+    def __str__(self) -> str:
+        return f"{'e' if self.told else ''}{self.at}.{self.line}"
+
+
+_BEGINNING = Position(told=False, at=0, line=-1)
+
+
+def position(last: str | None, *, told: bool = False) -> Position:
+    """Of the last line that was seen: `<batch>.<line>`, with an `e` before it where events tell it
+    (`told`: there may be such lines). Raises Invalid."""
     if not last:
         return _BEGINNING
     match = _POSITION.fullmatch(last)
-    if match is None:
+    if match is None or (match[1] and not told):
         raise Invalid("not the id of a line of this log", pointer="Last-Event-ID")
-    return int(match[1]), int(match[2] or 0)
+    return Position(bool(match[1]), int(match[2]), int(match[3] or 0))
 
 
-async def _batches(gateway: Gateway, subject: str, last: tuple[int, int], follow: bool) -> Lines:
-    async for sequence, lines in gateway.logs.read(subject, max(0, last[0] - 1), follow):
+async def _batches(gateway: Gateway, subject: str, last: Position, follow: bool) -> Lines:
+    async for sequence, lines in gateway.logs.read(subject, max(0, last.at - 1), follow):
         for index, item in enumerate(lines):
-            if (sequence, index) > last:
-                yield f"{sequence}.{index}", item
+            if (at := Position(told=False, at=sequence, line=index)) > last:
+                yield str(at), item
 
 
 async def _of_deployment(
-    gateway: Gateway, organization: str, id_: str, last: tuple[int, int], follow: bool
+    gateway: Gateway, organization: str, id_: str, last: Position, follow: bool
 ) -> Lines:
-    """Ends by itself when the deployment has ended and every line is out. Lines that are no
-    longer in the stream come from the archive, numbered from 0.0 on."""
+    """Ends by itself when the deployment has ended and every line is out."""
+    if not last.told:
+        async for line in _of_build(gateway, organization, id_, last, follow):
+            yield line
+    if await _build_over(gateway, organization, id_):
+        async for line in _behind_build(gateway, organization, id_, last, follow):
+            yield line
+
+
+async def _of_build(
+    gateway: Gateway, organization: str, id_: str, last: Position, follow: bool
+) -> Lines:
+    """Until nothing more comes of it. Lines that are no longer in the stream come from the archive,
+    numbered from 0.0 on."""
     subject = build_subject(organization, id_)
-    archived = last[0] == 0
+    archived = last.at == 0
     while True:
-        document = await gateway.documents.get("deployment", id_)
-        ended = document is None or document["state"]["phase"] != "open"
+        over = await _build_over(gateway, organization, id_)
         async for at, line in _batches(gateway, subject, last, follow=False):
             archived = False
             last = position(at)
             yield at, line
-        if ended or not follow:
+        if over or not follow:
             break
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(_EVERY)
     if archived:
         rows = (await gateway.build_logs.get(id_) or b"").splitlines()
         for index, row in enumerate(rows):
-            if index > last[1]:
+            if index > last.line:
                 yield f"0.{index}", LogLine.from_stored(orjson.loads(row))
+
+
+async def _build_over(gateway: Gateway, organization: str, id_: str) -> bool:
+    """It has an outcome, before which its log is stored; or the deployment has ended without."""
+    for category, ends in (("build", _BUILT), ("deployment", ENDS)):
+        head = await gateway.store.head(Subject(organization, category, id_))
+        if head is not None and isinstance(head.events[-1], ends):
+            return True
+    return False
+
+
+async def _behind_build(
+    gateway: Gateway, organization: str, id_: str, last: Position, follow: bool
+) -> Lines:
+    own = await gateway.store.load(Subject(organization, "deployment", id_))
+    built = await gateway.store.head(Subject(organization, "build", id_))
+    requested = own[0].events[0]
+    if not isinstance(requested, DeploymentRequested):
+        return  # a newer release's
+    outcome = built.events[-1] if built else None
+    failed = isinstance(outcome, BuildFailed)
+    story = Story(id_, gateway.settings.public_url, failed)
+    after = built.sequence if built and isinstance(outcome, _BUILT) else own[0].sequence
+    while True:
+        until, ended = await _until(gateway, Subject(organization, "deployment", id_))
+        for commit in await _between(gateway, organization, id_, requested.service, after, until):
+            said = [said for event in commit.events for said in story.tell(event)]
+            for index, item in enumerate(said):
+                if (at := Position(told=True, at=commit.sequence, line=index)) > last:
+                    yield (
+                        str(at),
+                        LogLine(
+                            at=iso(commit.meta.at),
+                            stream=item.stream,
+                            step=item.step,
+                            text=item.text,
+                        ),
+                    )
+        if ended or not follow:
+            return
+        after = until
+        await asyncio.sleep(_EVERY)
+
+
+async def _until(gateway: Gateway, deployment: Subject) -> tuple[int, bool]:
+    """The sequence up to which the log is told now, and whether the deployment ends there."""
+    present = await gateway.store.last_sequence()
+    head = await gateway.store.head(deployment)
+    if head is not None and isinstance(head.events[-1], ENDS):
+        return head.sequence, True
+    return present, False
+
+
+async def _between(
+    gateway: Gateway, organization: str, id_: str, service: str, after: int, until: int
+) -> list[Commit]:
+    """Of what a deployment's story is told, in the order of the log."""
+    found: list[Commit] = []
+    for category, of in (("deployment", id_), ("rollout", service), ("route", service)):
+        pattern = str(Subject(organization, category, of))
+        found += [commit async for commit in gateway.store.read(after, until, pattern)]
+    return sorted(found, key=lambda commit: commit.sequence)
 
 
 def _respond(request: Request, lines: Lines) -> Response:
@@ -96,9 +197,10 @@ def _respond(request: Request, lines: Lines) -> Response:
 async def get_deployment_logs(
     id_: Id, request: Request, gateway: Gate, ctx: Ctx, follow: bool = True
 ) -> Response:
-    """What was said so far, and what comes until the deployment ends. `Last-Event-ID` resumes."""
+    """What was said so far, and what comes until the deployment ends: of the build, then of the
+    rollout and the route, to the addresses or the reason. `Last-Event-ID` resumes."""
     await owned(gateway.documents, ctx, "deployment", id_, "deployment")
-    last = position(request.headers.get("last-event-id"))
+    last = position(request.headers.get("last-event-id"), told=True)
     return _respond(request, _of_deployment(gateway, ctx.organization, id_, last, follow))
 
 

@@ -27,7 +27,7 @@ FEATURE = Feature(
         Timeline(),
         Newest(),
     ),
-    views=(OpenDeployments,),
+    memories=(OpenDeployments,),
     react=react,
     dead=dead,
     work=(watch_deadlines,),

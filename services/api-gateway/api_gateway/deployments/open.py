@@ -18,7 +18,7 @@ from slipway.readmodel.model import Away, Document, Documents
 from slipway.readmodel.projector import Projector
 
 _PATTERN = "evt.*.deployment.*"
-_ENDS = (
+ENDS = (
     DeploymentSucceeded,
     DeploymentFailed,
     DeploymentCancelled,
@@ -92,7 +92,7 @@ class OpenDeployments:
                 case DeploymentRequested():
                     found = Open(subject.organization, event.service, subject.id, commit.sequence)
                     self._add(found)
-                case _ if isinstance(event, _ENDS):
+                case _ if isinstance(event, ENDS):
                     self._remove(subject.id)
                 case _:
                     pass

@@ -20,7 +20,7 @@ from slipway.contracts.rollout import (
     RolloutSucceeded,
     RolloutSuperseded,
 )
-from slipway.contracts.service import ServiceDeletionRequested
+from slipway.contracts.service import ServiceDeletionRequested, ServiceStopped
 from slipway.contracts.values import Failure
 from slipway.eventstore.store import Commit
 from slipway.kernel import ids
@@ -38,6 +38,7 @@ from api_gateway.deployments.domain import (
 from api_gateway.deployments.open import Open, OpenDeployments
 from api_gateway.gateway import Gateway
 from api_gateway.request_context import RequestContext, service_context
+from api_gateway.services.domain import SERVICE, KeepPush
 
 failpoints.register("api-gateway.deployment.before_end", "api-gateway.deployment.after_end")
 _SILENT = timedelta(seconds=60)
@@ -83,10 +84,13 @@ async def _react(gateway: Gateway, commit: Commit, event: Event) -> None:
     match event:
         case DeploymentRequested():
             await _supersede_earlier(gateway, commit, event)
+            await _end_if_stopped(gateway, commit, event)
         case DeploymentStopRequested():
             # What nobody has begun ends at once; its holder speaks for everything else.
             if not await _begun(gateway, commit.subject.organization, id_):
                 await end(gateway, commit, Ending(id_, Stopped()))
+        case ServiceStopped():
+            await _end_those_of_stopped(gateway, commit)
         case ServiceDeletionRequested() | RolloutRemoved():
             await _stop_all(gateway, commit, commit.subject.id)
         case _:
@@ -119,7 +123,7 @@ async def _supersede_earlier(
 ) -> None:
     """A push takes the place of those that wait; a rollback, start or restart of all earlier."""
     ctx = service_context(gateway.clock, commit)
-    for earlier in await gateway.view(OpenDeployments).of(requested.service):
+    for earlier in await gateway.memory(OpenDeployments).of(requested.service):
         if earlier.sequence >= commit.sequence:
             continue
         begun = await _begun(gateway, earlier.organization, earlier.id)
@@ -132,9 +136,34 @@ async def _supersede_earlier(
 async def _stop_all(gateway: Gateway, cause: Commit, service: str) -> None:
     """Every open deployment of a service is asked to stop."""
     ctx = service_context(gateway.clock, cause, "stop")
-    for found in await gateway.view(OpenDeployments).of(service):
+    for found in await gateway.memory(OpenDeployments).of(service):
         stop = RequestStop("cancelled")
         await _handle(gateway, ctx, found.organization, found.id, stop, "stop")
+
+
+async def _end_if_stopped(gateway: Gateway, commit: Commit, requested: DeploymentRequested) -> None:
+    """It was asked for while its service was being stopped. A start comes before its request."""
+    organization, service = commit.subject.organization, requested.service
+    if (await gateway.commands.state(SERVICE, organization, service)).stopped:
+        found = Open(organization, service, commit.subject.id, commit.sequence)
+        await _end_of_stopped(gateway, commit, found)
+
+
+async def _end_those_of_stopped(gateway: Gateway, stopped: Commit) -> None:
+    """What was asked for later may be of a start."""
+    for found in await gateway.memory(OpenDeployments).of(stopped.subject.id):
+        if found.sequence < stopped.sequence:
+            await _end_of_stopped(gateway, stopped, found)
+
+
+async def _end_of_stopped(gateway: Gateway, cause: Commit, found: Open) -> None:
+    """What was pushed is kept for the service's start."""
+    ctx = service_context(gateway.clock, cause, found.id)
+    asked = await gateway.commands.state(DEPLOYMENT, found.organization, found.id)
+    if asked.trigger is not None and asked.trigger.kind == "webhook" and asked.trigger.commit:
+        keep = KeepPush(asked.trigger.commit)
+        await gateway.commands.handle(ctx, SERVICE, found.service, keep, step="keep")
+    await _handle(gateway, ctx, found.organization, found.id, RequestStop("cancelled"), "stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +241,7 @@ async def watch_deadlines(gateway: Gateway) -> None:
 
 async def _all_open(gateway: Gateway) -> list[Open]:
     try:
-        return await gateway.view(OpenDeployments).everywhere()
+        return await gateway.memory(OpenDeployments).everywhere()
     except Exception:
         logger().exception("deadlines could not be judged; trying again")
         return []

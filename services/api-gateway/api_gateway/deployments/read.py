@@ -26,12 +26,17 @@ class Actor(Shown):
     id: str
 
 
-class Failed(Shown):
-    """`reason` is stable; `lines` are the last ones of the output."""
+class Reason(Shown):
+    """`reason` is stable."""
 
     reason: str
     detail: str
     hint: str
+
+
+class Failed(Reason):
+    """`lines` are the last ones of the output."""
+
     lines: list[str]
 
 
@@ -40,7 +45,7 @@ class BuiltWorkload(Shown):
     image: str
 
 
-class Deployment(Shown):
+class _Facts(Shown):
     id: str
     service: str
     environment: str
@@ -56,11 +61,21 @@ class Deployment(Shown):
     image: str | None
     """Of its only workload; null where there are several."""
     workloads: list[BuiltWorkload]
-    steps: list[Step]
-    error: Failed | None
     created_at: str
     ended_at: str | None
     sequence: int
+
+
+class Deployment(_Facts):
+    steps: list[Step]
+    error: Failed | None
+
+
+class ListedDeployment(_Facts):
+    """Without its steps, and without the output that its error shows: these are at its own
+    address."""
+
+    error: Reason | None
 
 
 def status(document: Document, marks: dict[str, str], serving: int | None) -> str:
@@ -150,6 +165,15 @@ def deployment(
         "created_at": document["created_at"],
         "ended_at": ended_at(document),
         "sequence": document["first"],
+    }
+
+
+def listed(shown: dict[str, Any]) -> dict[str, Any]:
+    """Of a deployment as it is shown at its own address: what a list has of it."""
+    error = shown["error"]
+    return {
+        **{name: value for name, value in shown.items() if name != "steps"},
+        "error": error and {name: error[name] for name in Reason.model_fields},
     }
 
 

@@ -1,16 +1,23 @@
 """Making a deployment of a service, as it is wanted now or as it was."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
-from slipway.contracts.deployment import Repeats, Trigger
-from slipway.contracts.rollout import RolloutEvent
-from slipway.contracts.values import GitCommit, ScopedVariables, Specification
-from slipway.eventstore.store import EventStore
+from slipway.contracts.deployment import Limits, Repeats, Trigger
+from slipway.contracts.values import (
+    ApplicationSettings,
+    GitCommit,
+    HealthCheck,
+    RawSettings,
+    ScopedVariables,
+    Settings,
+    Specification,
+)
 from slipway.kernel import ids
-from slipway.kernel.envelope import Head, Subject
+from slipway.kernel.envelope import Head
 from slipway.kernel.errors import Invalid, NotFound, Refused
-from slipway.readmodel.model import Document, Documents
 
 from api_gateway.commands import Commands, Outcome
 from api_gateway.deployments.domain import DEPLOYMENT, DeploymentState, Request
@@ -20,6 +27,8 @@ from api_gateway.services.domain import SERVICE, ServiceState, present
 from api_gateway.variables.scopes import reachable
 
 _LARGEST = 256 * 1024
+_BESIDES = 120.0
+"""Seconds of a rollout besides its health check: containers are made, and begin."""
 
 
 class NothingToRunAgain(Refused):
@@ -42,6 +51,30 @@ class Living:
         return Specification(
             name=self.state.name, settings=self.state.settings, variables=self.variables
         )
+
+
+def limits_of(specification: Specification) -> Limits:
+    """A rollout lasts at least as long as its health checks let it: it's for them to judge. Those
+    of several workloads follow each other, as these may start one after another."""
+    limits = Limits()
+    checks = _health_checks(specification.settings)
+    if not checks:
+        return limits
+    allowed = sum(
+        check.start_period + check.retries * (check.interval + check.timeout) for check in checks
+    )
+    return limits.model_copy(update={"rollout": max(limits.rollout, allowed + _BESIDES)})
+
+
+def _health_checks(settings: Settings) -> Sequence[HealthCheck]:
+    match settings:
+        case ApplicationSettings(runtime=runtime):
+            found = [runtime.health_check]
+        case RawSettings(workloads=workloads):
+            found = [workload.health_check for workload in workloads]
+        case _:
+            assert_never(settings)
+    return [check for check in found if check is not None]
 
 
 async def living(commands: Commands, organization: str, service: str) -> Living:
@@ -69,8 +102,11 @@ async def request(
     repeats: Repeats | None = None,
     commit: GitCommit | None = None,
 ) -> Outcome[DeploymentState]:
-    """Of the specification as it is now, or of `wanted`. Raises Invalid when it is too large."""
+    """Of the specification as it is now, or of `wanted` under the name that the service has now:
+    the former one may be another's. Raises Invalid when it is too large."""
     specification = wanted or service.specification
+    if wanted is not None:
+        specification = wanted.model_copy(update={"name": service.state.name})
     size = len(specification.model_dump_json().encode())
     if size > _LARGEST:
         raise Invalid(
@@ -86,49 +122,7 @@ async def request(
         repeats=repeats,
         commit=commit,
         stops_earlier=trigger.kind in ("rollback", "restart", "start"),
+        limits=limits_of(specification),
     )
     id_ = ids.derived(ctx.id, "deployment")
     return await commands.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)
-
-
-async def repeated(
-    documents: Documents, document: Document, *, whole: bool
-) -> tuple[Repeats, GitCommit | None] | None:
-    """What a deployment ran, or would have run had its rollout not failed. None: nothing."""
-    timeline = await documents.get("timeline", document["_id"]) or {}
-    if not timeline.get("workloads"):
-        return None
-    commit = document["state"]["commit"] or timeline.get("commit")
-    return (
-        Repeats(deployment=document["_id"], whole=whole),
-        GitCommit.from_stored(commit) if commit else None,
-    )
-
-
-async def newest_images(documents: Documents, service: str) -> tuple[Repeats, GitCommit | None]:
-    """Those of the newest deployment that has some. Raises NothingToRunAgain."""
-    cursor = None
-    while True:
-        part = await documents.find(
-            "deployment", {"state.service": service},
-            sort="first", descending=True, cursor=cursor, limit=20,
-        )  # fmt: skip
-        for document in part.items:
-            if (found := await repeated(documents, document, whole=False)) is not None:
-                return found
-        if (cursor := part.next) is None:
-            raise NothingToRunAgain("nothing was built yet", hint="deploy with a build first")
-
-
-async def last_live(
-    store: EventStore, documents: Documents, organization: str, service: str
-) -> tuple[Document, tuple[Repeats, GitCommit | None]]:
-    """The deployment that serves, or served last, and what it runs: it was built, whether or not
-    the read models know that yet. Raises NothingToRunAgain."""
-    head = await store.head(Subject(organization, "rollout", service))
-    last = head.events[-1] if head else None
-    serving = last.state.serving if isinstance(last, RolloutEvent) else None
-    document = await documents.get("deployment", serving.deployment) if serving else None
-    if serving is None or document is None:
-        raise NothingToRunAgain("no deployment of it was ever live", hint="deploy it first")
-    return document, (Repeats(deployment=serving.deployment), serving.commit)

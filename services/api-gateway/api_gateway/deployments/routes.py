@@ -5,33 +5,28 @@ from typing import Annotated
 from fastapi import Body as Given
 from fastapi.responses import Response
 from slipway.contracts.deployment import Repeats, Trigger
+from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.values import GitCommit, Specification
 from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
+from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
 from api_gateway.deployments import domain, read
-from api_gateway.deployments.request import (
-    Living,
-    NothingToRunAgain,
-    last_live,
-    living,
-    newest_images,
-    repeated,
-    request,
-)
+from api_gateway.deployments.history import Former, former, last_live, newest_images
+from api_gateway.deployments.request import Living, NothingToRunAgain, living, request
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, listed, owned, page
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed
 from api_gateway.request_context import RequestContext
-from api_gateway.services.domain import SERVICE, Start
+from api_gateway.services.domain import SERVICE, Start, git_source
 
 router = feature("deployments")
 _ENDED = {
-    "open": "not built yet", "succeeded": "live", "failed": "failed", "cancelled": "cancelled",
-    "superseded": "superseded", "expired": "expired",
+    "none": "not known to this release", "open": "not built yet", "succeeded": "live",
+    "failed": "failed", "cancelled": "cancelled", "superseded": "superseded", "expired": "expired",
 }  # fmt: skip
 
 
@@ -48,7 +43,7 @@ async def _accepted(gateway: Gateway, ctx: RequestContext, document: Document) -
 async def _repeat(gateway: Gateway, ctx: RequestContext) -> Document | None:
     """The deployment that this very request made before."""
     made = ids.derived(ctx.id, "deployment")
-    if await gateway.commands.replayed(ctx, Subject(ctx.organization, "deployment", made)):
+    if await gateway.commands.replayed(ctx, domain.DEPLOYMENT, made):
         return await owned(gateway.documents, ctx, "deployment", made, "deployment")
     return None
 
@@ -76,27 +71,29 @@ async def _make(
 async def deploy(
     id_: Id, gateway: Gate, ctx: Ctx, body: Annotated[NewDeployment | None, Given()] = None
 ) -> Response:
-    """Of the service as it is configured now."""
+    """Of the service as it is configured now. One that is stopped is started by it, as it is by a
+    rollback and a restart."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
     built = body is None or body.build
-    again = None if built else await newest_images(gateway.documents, id_)
+    again = None if built else await newest_images(gateway, ctx.organization, id_)
     return await _make(gateway, ctx, service, Trigger(kind="manual"), again)
 
 
-@router.get("/v1/services/{id}/deployments", response_model=Listed[read.Deployment])
+@router.get("/v1/services/{id}/deployments", response_model=Listed[read.ListedDeployment])
 async def list_deployments(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    """Newest first."""
+    """Newest first, each without its steps and without the lines of its error."""
     await owned(gateway.documents, ctx, "service", id_, "service")
     found = await page(
         gateway.documents, "deployment", {"state.service": id_}, cursor, limit,
         sort="first", descending=True,
     )  # fmt: skip
-    return answer(ctx, listed(await read.deployments(gateway.documents, found.items), found.next))
+    items = map(read.listed, await read.deployments(gateway.documents, found.items))
+    return answer(ctx, listed(list(items), found.next))
 
 
 @router.get("/v1/deployments/{id}", response_model=read.Deployment)
@@ -118,21 +115,31 @@ async def cancel_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.post("/v1/deployments/{id}/rollback", status_code=202, response_model=read.Deployment)
 async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """That whole specification again (variables, limits, image), without a build."""
+    """That whole specification again (variables, limits, image), without a build, under the name
+    that the service has now."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
-    document = await owned(gateway.documents, ctx, "deployment", id_, "deployment")
-    former, head = await gateway.commands.load(domain.DEPLOYMENT, ctx.organization, id_)
-    ctx.precondition(head.version)
-    again = await repeated(gateway.documents, document, whole=True)
-    if again is None or former.specification is None:
+    found = await former(gateway, ctx.organization, checked_id(id_, "deployment"))
+    if found.state.phase == "none":
+        raise NotFound("there is no such deployment")
+    ctx.precondition(found.version)
+    service = await living(gateway.commands, ctx.organization, found.state.service)
+    return await _repeat_of(gateway, ctx, service, Trigger(kind="rollback", of=id_), found)
+
+
+async def _repeat_of(
+    gateway: Gateway, ctx: RequestContext, service: Living, trigger: Trigger, found: Former
+) -> Response:
+    """Raises NothingToRunAgain."""
+    wanted, repeats = found.state.specification, found.repeats
+    if repeats is None or wanted is None:
         raise NothingToRunAgain(
-            f"this deployment never had an image (it is {_ENDED[document['state']['phase']]})",
+            f"this deployment never had an image (it is {_ENDED[found.state.phase]})",
             hint="roll back to one that was live",
         )
-    service = await living(gateway.commands, ctx.organization, former.service)
-    trigger = Trigger(kind="rollback", of=id_)
-    return await _make(gateway, ctx, service, trigger, again, former.specification)
+    if wanted.name != service.state.name:  # its names in the network are others now
+        repeats = repeats.model_copy(update={"whole": False})
+    return await _make(gateway, ctx, service, trigger, (repeats, found.commit), wanted)
 
 
 async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigger) -> Response:
@@ -140,9 +147,22 @@ async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigg
         return await _accepted(gateway, ctx, made)
     service = await living(gateway.commands, ctx.organization, checked_id(id_, "service"))
     ctx.precondition(service.head.version)
-    document, again = await last_live(gateway.store, gateway.documents, ctx.organization, id_)
-    wanted = Specification.from_stored(document["state"]["specification"])
-    return await _make(gateway, ctx, service, trigger, again, wanted)
+    if trigger.kind == "start" and (push := await _kept_push(gateway, ctx, service)):
+        return await _make(gateway, ctx, service, Trigger(kind="start", commit=push))
+    found = await last_live(gateway, ctx.organization, id_)
+    return await _repeat_of(gateway, ctx, service, trigger, found)
+
+
+async def _kept_push(gateway: Gateway, ctx: RequestContext, service: Living) -> str | None:
+    """The commit of a push that came while it was stopped, unless what serves was requested since:
+    a start that was cut off behind its first fact is asked for again."""
+    push = service.state.kept_push
+    if push is None or git_source(service.state.settings) is None:
+        return None
+    head = await gateway.store.head(Subject(ctx.organization, "rollout", service.id))
+    last = head.events[-1] if head else None
+    serving = last.state.serving if isinstance(last, RolloutEvent) else None
+    return push if serving is None or serving.sequence < service.head.sequence else None
 
 
 @router.post("/v1/services/{id}/restart", status_code=202, response_model=read.Deployment)
@@ -153,5 +173,6 @@ async def restart_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.post("/v1/services/{id}/start", status_code=202, response_model=read.Deployment)
 async def start_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """The specification and image that served last."""
+    """The specification and image that served last; after a push that came while it was stopped,
+    its branch as a new deployment."""
     return await _again(gateway, ctx, id_, Trigger(kind="start"))

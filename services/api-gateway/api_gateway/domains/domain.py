@@ -13,8 +13,25 @@ REST = timedelta(hours=24)
 bookmarks of the former owner must not lead to a stranger."""
 
 
+MOST = 100
+"""Domains of one service. All of them are in each event of its route, which has to fit a commit."""
+
+
 class HostTaken(Refused):
     slug = "host-taken"
+
+
+class TooManyDomains(Refused):
+    slug = "too-many-domains"
+
+
+def room(domains: int) -> None:
+    """For one more beside so many. Raises TooManyDomains."""
+    if domains >= MOST:
+        raise TooManyDomains(
+            f"the service has {domains} domains already, {MOST} at most",
+            hint="remove one that is not needed, or let another service answer for some of them",
+        )
 
 
 class Route(Value):

@@ -57,6 +57,8 @@ def _statuses(method: str, path: str, need: Need) -> list[int]:
         found |= {401, 403}
     if "{" in path:
         found.add(404)
+    if method == "post":
+        found.add(410)
     if method != "get":
         found |= {400, 409, 412, 413, 422}
     return sorted(found)

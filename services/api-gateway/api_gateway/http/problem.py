@@ -8,19 +8,20 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from slipway.contracts.values import PRINTABLE
 from slipway.eventstore.stream import Silent
 from slipway.kernel.errors import DomainError
 from slipway.readmodel.model import Away
 from slipway.runtime.logging import logger
 from starlette.exceptions import HTTPException
 
-from api_gateway.http.schema import NO_NUL, UNKNOWN_KIND
+from api_gateway.http.patterns import ALLOWED
+from api_gateway.http.schema import UNKNOWN_KIND
 
 TITLES = {
     400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found",
-    405: "Method not allowed", 409: "Conflict", 412: "Precondition failed", 413: "Too large",
-    422: "Invalid", 429: "Too many requests", 500: "Internal error", 503: "Not available now",
+    405: "Method not allowed", 409: "Conflict", 410: "Gone", 412: "Precondition failed",
+    413: "Too large", 422: "Invalid", 429: "Too many requests", 500: "Internal error",
+    503: "Not available now",
 }  # fmt: skip
 _HEADERS = {
     401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "60"}, 503: {"Retry-After": "2"},
@@ -54,11 +55,6 @@ _PLAIN = {
     "value_error": "{error}",
 }  # fmt: skip
 """What pydantic says in words of Python, as plain English; by the type of the error."""
-_PATTERNS = {
-    PRINTABLE: "may hold no control characters and no line ends",
-    NO_NUL: "may hold no NUL",
-}
-"""The others are shown as they are."""
 _POINTER = 200
 """Characters: a name that a client made up is not said back whole."""
 _SLUGS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
@@ -127,8 +123,7 @@ def plain(item: Mapping[str, Any]) -> str:
     """What is wrong, for who sent it."""
     about = item.get("ctx", {})
     if item["type"] == "string_pattern_mismatch":
-        pattern = about["pattern"]
-        return _PATTERNS.get(pattern, f"has to fit the pattern {pattern}")
+        return ALLOWED.get(about["pattern"], "holds characters that are not allowed here")
     words = _PLAIN.get(item["type"])
     return words.format_map(about) if words is not None else item["msg"]
 

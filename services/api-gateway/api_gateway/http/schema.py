@@ -1,10 +1,14 @@
 """Bases of what clients send and are shown."""
 
+import re
+import unicodedata
 from typing import Annotated, Any, TypeAliasType, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 from slipway.contracts.values import PRINTABLE
+
+from api_gateway.http.patterns import NO_NUL
 
 
 class Body(BaseModel):
@@ -30,13 +34,46 @@ class Deleting(Shown):
     status: str
 
 
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: controls, marks of format and direction, halves of pairs, line ends."""
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks that are drawn as nothing."""
+
+
+def _seen(value: str) -> str:
+    """Two names that look alike are alike, and none turns what stands beside it around."""
+    if any(unicodedata.category(letter) in _UNSEEN or letter in _BLANK for letter in value):
+        raise ValueError("may hold no control characters, and none that can't be seen")
+    return value
+
+
+Seen = AfterValidator(_seen)
+"""Of a name that people read: no character of it is invisible."""
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=PRINTABLE),
+    Seen,
 ]
-NO_NUL = r"^[^\x00]*$"
 Text = Annotated[str, StringConstraints(pattern=NO_NUL)]
 """Kept as it is: what a program reads may hold lines and spaces, but no NUL."""
+
+_DNS_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_DNS_LABEL}(\.{_DNS_LABEL})*")
+
+
+def _host(value: str) -> str:
+    value = value.lower().removesuffix(".")
+    if not _HOST.fullmatch(value):
+        raise ValueError("is not a host name, such as app.example.org")
+    return value
+
+
+HostName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=254),
+    AfterValidator(_host),
+]
+"""In lower case, without the dot at the end."""
 
 
 UNKNOWN_KIND = "unknown_kind"

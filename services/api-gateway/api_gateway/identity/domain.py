@@ -200,8 +200,10 @@ def evolve_installation(state: InstallationState, event: Event) -> InstallationS
 
 USER = Decider("user", UserState(), decide_user, evolve_user)
 EMAIL = Decider("email", EmailState(), decide_email, evolve_email)
-SESSION = Decider("session", SessionState(), decide_session, evolve_session)
-TOKEN = Decider("token", TokenState(), decide_token, evolve_token)
+SESSION = Decider(
+    "session", SessionState(), decide_session, evolve_session, lambda state: state.closed
+)
+TOKEN = Decider("token", TokenState(), decide_token, evolve_token, lambda state: state.revoked)
 INSTALLATION = Decider(
     "installation", InstallationState(), decide_installation, evolve_installation
 )

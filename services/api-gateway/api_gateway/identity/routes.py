@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from fastapi import Request
 from fastapi.responses import Response
 from slipway.kernel import ids
-from slipway.kernel.envelope import INSTALLATION, Actor, Subject
+from slipway.kernel.envelope import INSTALLATION, Actor
 from slipway.kernel.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from slipway.runtime.clock import iso
 
@@ -50,7 +50,9 @@ async def setup(body: schema.Setup, request: Request, gateway: Gate) -> Response
     email_id = ids.value_id("email", body.email.lower())
     user, organization = ids.derived("setup", email_id), ids.derived("setup", "organization")
     async with _setting_up:
-        if not await gateway.commands.replayed(ctx, Subject(INSTALLATION, "installation", "main")):
+        if not await gateway.commands.replayed(
+            ctx, domain.INSTALLATION, "main", organization=INSTALLATION
+        ):
             state = await gateway.commands.state(domain.INSTALLATION, INSTALLATION, "main")
             if state.user is not None:
                 raise domain.SetupClosed("this installation has its first owner already")
@@ -103,6 +105,7 @@ async def sign_in(body: schema.SignIn, request: Request, gateway: Gate) -> Respo
     # It follows from the request's id: a repeat with the same Idempotency-Key is the same session.
     secret = gateway.own_key.secret_of(f"session/{ctx.id}".encode())
     session = ids.derived(ctx.id, "session")
+    await gateway.commands.replayed(ctx, domain.SESSION, session, organization=INSTALLATION)
     expires = (ctx.at + _SESSION).isoformat()
     opened = domain.Open(user["_id"], hashed(secret), expires)
     outcome = await gateway.commands.handle(
@@ -150,7 +153,7 @@ async def create_token(body: schema.NewToken, gateway: Gate, ctx: Ctx) -> Respon
             await gateway.commands.state(domain.TOKEN, ctx.organization, ctx.actor.id)
         ).created_by
     id_ = ids.derived(ctx.id, "token")
-    if not await gateway.commands.replayed(ctx, Subject(ctx.organization, "token", id_)):
+    if not await gateway.commands.replayed(ctx, domain.TOKEN, id_):
         ctx.precondition(0)
     secret = f"slp_{secrets.token_urlsafe(32)}"
     command = domain.CreateToken(body.name, body.role, hashed(secret), creator, expires)

@@ -4,8 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 from slipway.contracts.organization import Role
+from slipway.contracts.values import PRINTABLE
 
-from api_gateway.http.schema import PRINTABLE, Body, Name, Shown, Text
+from api_gateway.http.patterns import EMAIL
+from api_gateway.http.schema import Body, Name, Seen, Shown, Text
 
 Email = Annotated[
     str,
@@ -13,8 +15,9 @@ Email = Annotated[
         strip_whitespace=True,
         min_length=3,
         max_length=254,
-        pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$",
+        pattern=EMAIL,
     ),
+    Seen,
 ]
 
 

@@ -5,7 +5,6 @@ from typing import Any
 from fastapi.responses import Response
 from slipway.contracts.organization import Role
 from slipway.kernel import ids
-from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
@@ -14,7 +13,7 @@ from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Listed, Name, Shown
 from api_gateway.organizations.creation import create_organization as create
-from api_gateway.organizations.domain import MEMBER, Add
+from api_gateway.organizations.domain import MEMBER, ORGANIZATION, Add
 
 router = feature("organizations")
 
@@ -59,7 +58,7 @@ async def list_organizations(
 async def create_organization(body: NewOrganization, gateway: Gate, ctx: Ctx) -> Response:
     """Whoever makes it is its owner."""
     id_, user = ids.derived(ctx.id, "organization"), str(ctx.user)
-    if not await gateway.commands.replayed(ctx, Subject(id_, "organization", id_)):
+    if not await gateway.commands.replayed(ctx, ORGANIZATION, id_, organization=id_):
         ctx.precondition(0)
     ctx.organization = id_
     outcome = await create(

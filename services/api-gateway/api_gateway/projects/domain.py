@@ -169,5 +169,11 @@ def evolve_environment(state: EnvironmentState, event: Event) -> EnvironmentStat
             return state
 
 
-PROJECT = Decider("project", ProjectState(), decide_project, evolve_project)
-ENVIRONMENT = Decider("environment", EnvironmentState(), decide_environment, evolve_environment)
+def _deleted(state: ProjectState | EnvironmentState) -> bool:
+    return state.phase == "deleted"
+
+
+PROJECT = Decider("project", ProjectState(), decide_project, evolve_project, _deleted)
+ENVIRONMENT = Decider(
+    "environment", EnvironmentState(), decide_environment, evolve_environment, _deleted
+)

@@ -24,7 +24,7 @@ FEATURE = Feature(
         Aggregates(PROJECT, ["created_at", "state.phase"], ahead=False),
         Aggregates(ENVIRONMENT, ["state.project", "state.phase"], ahead=False),
     ),
-    views=(Trees,),
+    memories=(Trees,),
     react=react,
     work=(look_again,),
 )

@@ -4,7 +4,6 @@ import asyncio
 
 from fastapi.responses import Response
 from slipway.kernel import ids
-from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
@@ -27,7 +26,7 @@ async def list_projects(
 ) -> Response:
     """With their environments and services, oldest first."""
     after = decoded(cursor)
-    tree = await gateway.view(Trees).of(ctx.organization)
+    tree = await gateway.memory(Trees).of(ctx.organization)
     items, next_ = tree.page(after, limit)
     cursor_of_next = b"null" if next_ is None else b'"%s"' % next_.encode()
     return answer(ctx, b'{"items":[%s],"next":%s}' % (b",".join(items), cursor_of_next))
@@ -37,7 +36,7 @@ async def list_projects(
 async def create_project(body: schema.NewProject, gateway: Gate, ctx: Ctx) -> Response:
     """With its first environment, Production."""
     id_, production = ids.derived(ctx.id, "project"), ids.derived(ctx.id, "environment")
-    if not await gateway.commands.replayed(ctx, Subject(ctx.organization, "project", id_)):
+    if not await gateway.commands.replayed(ctx, domain.PROJECT, id_):
         ctx.precondition(0)
     # Side by side: what is cut off here is finished by the reaction to the project's making.
     _, environment, outcome = await asyncio.gather(
@@ -67,7 +66,7 @@ async def _environment(
 async def _project(
     gateway: Gateway, ctx: RequestContext, id_: str, version: int | None = None
 ) -> Response:
-    tree = await gateway.view(Trees).of(ctx.organization)
+    tree = await gateway.memory(Trees).of(ctx.organization)
     shown = tree.project(id_)
     if shown is None:
         raise NotFound("there is no such project")
@@ -99,11 +98,10 @@ async def create_environment(
     id_: Id, body: schema.NewEnvironment, gateway: Gate, ctx: Ctx
 ) -> Response:
     environment = ids.derived(ctx.id, "environment")
-    subject = Subject(ctx.organization, "environment", environment)
     state, head = await gateway.commands.last_seen(
         domain.PROJECT, ctx.organization, checked_id(id_, "project")
     )
-    if not await gateway.commands.replayed(ctx, subject):
+    if not await gateway.commands.replayed(ctx, domain.ENVIRONMENT, environment):
         domain.alive("project", state.phase)
         ctx.precondition(head.version)
         await names.claim(gateway.commands, ctx, id_, body.name, domain.ENVIRONMENT, environment)
@@ -116,7 +114,7 @@ async def create_environment(
 async def _one(
     gateway: Gateway, ctx: RequestContext, id_: str, version: int | None = None
 ) -> Response:
-    tree = await gateway.view(Trees).of(ctx.organization)
+    tree = await gateway.memory(Trees).of(ctx.organization)
     shown = tree.environment(id_)
     if shown is None:
         raise NotFound("there is no such environment")

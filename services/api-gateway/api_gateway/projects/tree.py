@@ -76,7 +76,8 @@ class Runs(Enum):
     def of(cls, rollout: dict[str, Any]) -> "Runs":
         if not rollout.get("serving"):
             return cls.NOTHING
-        idle = rollout.get("stopped") or not any(rollout.get("replicas", {"": 1}).values())
+        replicas = rollout.get("replicas")  # by workload
+        idle = rollout.get("stopped") or (replicas and not any(replicas.values()))
         return cls.STOPPED if idle else cls.SERVING
 
 

@@ -11,6 +11,7 @@ from slipway.contracts.service import (
     ServiceCreated,
     ServiceDeleted,
     ServiceDeletionRequested,
+    ServicePushKept,
     ServiceRenamed,
     ServiceScaled,
     ServiceStarted,
@@ -21,6 +22,7 @@ from slipway.contracts.service import (
 from slipway.contracts.values import (
     ApplicationSettings,
     Build,
+    GitSource,
     ImageSource,
     Sealed,
     Settings,
@@ -44,6 +46,8 @@ class ServiceState(Value):
     webhook_secret: Sealed | None = None
     replicas: int = 1
     stopped: bool = False
+    kept_push: str | None = None
+    """The commit of the last push that came since it was stopped last."""
     variables: tuple[Variable, ...] = ()
 
 
@@ -99,6 +103,13 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepPush:
+    """For its start. Nothing is kept of one that is not stopped."""
+
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetVariables:
     items: tuple[Variable, ...]
 
@@ -113,7 +124,9 @@ class FinishDeletion:
     pass
 
 
-type Command = Create | Configure | Stop | Start | SetVariables | RequestDeletion | FinishDeletion
+type Command = (
+    Create | Configure | Stop | Start | KeepPush | SetVariables | RequestDeletion | FinishDeletion
+)
 
 
 def present(state: ServiceState) -> None:
@@ -156,14 +169,30 @@ def decide(command: Command, state: ServiceState) -> tuple[Event, ...]:
             return () if state.stopped else (ServiceStopped(),)
         case Start():
             return (ServiceStarted(),) if state.stopped else ()
+        case KeepPush(commit):
+            new = state.stopped and commit != state.kept_push
+            return (ServicePushKept(commit=commit),) if new else ()
         case SetVariables(items):
             return () if items == state.variables else (ServiceVariablesSet(items=items),)
+
+
+def git_source(settings: Settings | None) -> GitSource | None:
+    """The repository that it is built from, if any."""
+    if isinstance(settings, ApplicationSettings) and isinstance(settings.source, GitSource):
+        return settings.source
+    return None
 
 
 def agree(settings: Settings) -> None:
     """What is said of a service must fit together. Raises Invalid."""
     match settings:
-        case ApplicationSettings(source=source, build=build):
+        case ApplicationSettings(source=source, build=build, runtime=runtime):
+            if runtime.health_check and runtime.health_check.path and runtime.port == "none":
+                raise Invalid(
+                    'what listens on nothing (port: "none") has no path to ask',
+                    pointer="/health_check/path",
+                    hint="set a port, or a command as the health check",
+                )
             if build is not None and isinstance(source, ImageSource):
                 raise Invalid("an image is not built; leave build away", pointer="/build")
         case _:
@@ -222,9 +251,11 @@ def evolve(state: ServiceState, event: Event) -> ServiceState:
         case WebhookSecretSet():
             return state.model_copy(update={"webhook_secret": event.secret})
         case ServiceStopped():
-            return state.model_copy(update={"stopped": True})
+            return state.model_copy(update={"stopped": True, "kept_push": None})
         case ServiceStarted():
             return state.model_copy(update={"stopped": False})
+        case ServicePushKept():
+            return state.model_copy(update={"kept_push": event.commit})
         case ServiceVariablesSet():
             return state.model_copy(update={"variables": event.items})
         case ServiceDeletionRequested():
@@ -235,4 +266,4 @@ def evolve(state: ServiceState, event: Event) -> ServiceState:
             return state
 
 
-SERVICE = Decider("service", ServiceState(), decide, evolve)
+SERVICE = Decider("service", ServiceState(), decide, evolve, lambda state: state.phase == "deleted")

@@ -1,12 +1,12 @@
 """Services as they are shown: what is wanted, and what was observed of it."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from slipway.contracts.values import Build, HealthCheck, Sealed, Source
 from slipway.readmodel.model import Document
 
-from api_gateway.domains.read import Domain, domains_of
+from api_gateway.domains.read import Domain, Target, domains_of, hosts_of
 from api_gateway.gateway import Gateway
 from api_gateway.http.schema import Shown
 from api_gateway.projects.tree import Runs, service_status
@@ -34,7 +34,7 @@ class Service(Shown):
     environment: str
     source: Source
     build: Build | None
-    port: int | None
+    port: int | Literal["none"] | None
     command: list[str] | None
     health_check: HealthCheck | None
     cpu_limit: float | None
@@ -91,7 +91,7 @@ def service(
         "observed": {
             "source": "deployer",
             "at": rollout["updated_at"] if rollout else None,
-            "replicas": sum(observed["replicas"].values()) if observed else None,
+            "replicas": _replicas(observed),
             "addresses": len(route["state"].get("addresses", ())) if route else 0,
         },
         "webhook": {
@@ -104,16 +104,29 @@ def service(
     }
 
 
+def _replicas(observed: dict[str, Any]) -> int | None:
+    if not observed:
+        return None
+    return 0 if observed.get("stopped") else sum(observed["replicas"].values())
+
+
 async def services(
     gateway: Gateway, documents: list[Document], *, hook: bool
 ) -> list[dict[str, Any]]:
     ids = [document["_id"] for document in documents]
-    rollouts, routes, newest, domains = await asyncio.gather(
+    rollouts, routes, newest, hosts = await asyncio.gather(
         gateway.documents.get_many("rollout", ids),
         gateway.documents.get_many("route", ids),
         gateway.documents.get_many("newest", ids),
-        domains_of(gateway.documents, ids),
+        hosts_of(gateway.documents, ids),
     )
+    targets = {
+        document["_id"]: Target.of(
+            document, rollouts.get(document["_id"]), routes.get(document["_id"])
+        )
+        for document in documents
+    }
+    domains = domains_of(hosts, targets)
     return [
         service(
             gateway, document, hook=hook,

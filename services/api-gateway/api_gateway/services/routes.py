@@ -7,11 +7,12 @@ from fastapi import Query
 from fastapi.responses import Response
 from slipway.contracts.values import Kind, Settings
 from slipway.kernel import ids
-from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
 from api_gateway import names
+from api_gateway.commands import still_there
+from api_gateway.deployments.carried import by_release
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate, hashed
@@ -42,7 +43,7 @@ async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: C
     parent, head = await gateway.commands.last_seen(
         ENVIRONMENT, ctx.organization, checked_id(id_, "environment")
     )
-    if await gateway.commands.replayed(ctx, Subject(ctx.organization, "service", service)):
+    if await gateway.commands.replayed(ctx, SERVICE, service):
         return await show(gateway, ctx, await _document(gateway, ctx, service), 201)
     alive("environment", parent.phase)
     ctx.precondition(head.version)
@@ -58,7 +59,8 @@ async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: C
         webhook_token=gateway.own_key.seal(token, f"service/{service}/webhook"),
         webhook_hash=hashed(token),
     )
-    await names.claim(gateway.commands, ctx, id_, body.name, SERVICE, service)
+    carried = by_release(gateway, ctx.organization, body.name)
+    await names.claim(gateway.commands, ctx, id_, body.name, SERVICE, service, carried)
     outcome = await gateway.commands.handle(ctx, SERVICE, service, command, step="create", new=True)
     shown = read.service(gateway, outcome.document, hook=True)
     return answer(ctx, shown, 201, version=outcome.head.version)
@@ -74,7 +76,7 @@ async def _document(gateway: Gateway, ctx: RequestContext, id_: str) -> Document
 async def _page(
     gateway: Gateway, ctx: RequestContext, wanted: Wanted, limit: int, cursor: str | None
 ) -> Response:
-    tree = await gateway.view(Trees).of(ctx.organization)
+    tree = await gateway.memory(Trees).of(ctx.organization)
     places, next_ = tree.services(wanted, decoded(cursor), limit)
     documents = await gateway.documents.get_many("service", places)
     found = [documents[id_] for id_ in places if id_ in documents]
@@ -87,7 +89,7 @@ async def list_environment_services(
     id_: Id, gateway: Gate, ctx: Ctx, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """Oldest first."""
-    tree = await gateway.view(Trees).of(ctx.organization)
+    tree = await gateway.memory(Trees).of(ctx.organization)
     if tree.environment(id_) is None:
         raise NotFound("there is no such environment")
     return await _page(gateway, ctx, Wanted(environment=id_), limit, cursor)
@@ -117,13 +119,15 @@ async def get_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.patch("/v1/services/{id}", response_model=read.Service)
 async def change_service(id_: Id, body: schema.ChangedService, gateway: Gate, ctx: Ctx) -> Response:
-    """`replicas` act at once, everything else with the next deployment."""
+    """`replicas` act at once, everything else with the next deployment. A former name is free for
+    another service as soon as nothing runs under it."""
     state, _ = await gateway.commands.begin(ctx, SERVICE, checked_id(id_, "service"))
     command = _changes(gateway, id_, body, state.settings)
     after = SERVICE.fold(SERVICE.decide(command, state), state)
     schema.not_too_large(after.settings)
     place = (state.environment, state.name, after.name)
-    async with names.moved(gateway.commands, ctx, *place, SERVICE, id_):
+    carried = by_release(gateway, ctx.organization, after.name)
+    async with names.moved(gateway.commands, ctx, *place, SERVICE, id_, carried):
         outcome = await gateway.commands.handle(ctx, SERVICE, id_, command)
     return await show(gateway, ctx, outcome.document)
 
@@ -150,7 +154,9 @@ async def delete_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.post("/v1/services/{id}/stop", response_model=read.Service)
 async def stop_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """Takes its domains off it, then ends what runs; it stays as it is until it is started."""
+    """Takes its domains off it, then ends what runs, and what is being deployed; it stays so until
+    it is started or deployed by hand. Pushes are kept for its start."""
     command = domain.Stop()
     outcome = await gateway.commands.handle(ctx, SERVICE, checked_id(id_, "service"), command)
+    still_there(SERVICE, outcome.state)
     return await show(gateway, ctx, outcome.document)

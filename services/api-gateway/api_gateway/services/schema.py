@@ -21,7 +21,8 @@ from slipway.contracts.values import (
 )
 from slipway.kernel.errors import Invalid
 
-from api_gateway.http.schema import Body, Text, given, kinds_of, of_kind
+from api_gateway.http.patterns import ADDRESS, ASKED_PATH, LABEL
+from api_gateway.http.schema import Body, HostName, Text, given, kinds_of, of_kind
 from api_gateway.services.domain import ApplicationChange
 
 _BRANCH = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
@@ -45,15 +46,13 @@ specification stays below 256 KiB, so nothing is refused only when it is deploye
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Word = Annotated[Text, Field(max_length=4000)]
-Label = Annotated[
-    str, StringConstraints(max_length=63, pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
-]
+Label = Annotated[str, StringConstraints(max_length=63, pattern=LABEL)]
 """A DNS label. It begins with a letter: resolvers take `0x7f` and `127` for addresses."""
 
 
 class Git(Body):
     kind: Literal["git"]
-    url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[\x21-\x7e]*$")]
+    url: Annotated[str, StringConstraints(max_length=2000, pattern=ADDRESS)]
     branch: Annotated[str, Field(max_length=200)] = "main"
     path: RepositoryPath = ""
 
@@ -92,9 +91,8 @@ class Image(Body):
 class Health(Body):
     """`path` or `command`."""
 
-    path: Annotated[str | None, StringConstraints(max_length=500, pattern=r"^/[\x21-\x7e]*$")] = (
-        None
-    )
+    path: Annotated[str | None, StringConstraints(max_length=500, pattern=ASKED_PATH)] = None
+    host: HostName | None = None
     command: Annotated[list[Word] | None, Field(min_length=1, max_length=50)] = None
     interval: Annotated[float, Field(ge=1, le=3600)] = 5.0
     timeout: Annotated[float, Field(ge=1, le=600)] = 5.0
@@ -105,6 +103,8 @@ class Health(Body):
     def one(self) -> Self:
         if self.path is not None and self.command is not None:
             raise ValueError("has a path or a command, not both")
+        if self.host is not None and self.path is None:
+            raise ValueError("has a host only with a path, which is asked for there")
         return self
 
 
@@ -116,7 +116,7 @@ type Size = Annotated[int, Field(ge=_SMALLEST, le=_LARGEST)] | Annotated[str, Fi
 
 
 class RuntimeFields(Body):
-    port: Port | None = None
+    port: Port | Literal["none"] | None = None
     command: Word | Annotated[list[Word], Field(min_length=1, max_length=200)] | None = None
     health_check: Health | None = None
     cpu_limit: Annotated[float | None, Field(ge=0.01, le=512)] = None

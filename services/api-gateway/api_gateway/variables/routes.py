@@ -14,6 +14,7 @@ from slipway.kernel.errors import Invalid, NotFound
 
 from api_gateway.http.answers import Id, answer, checked_id
 from api_gateway.http.context import Ctx, Gate
+from api_gateway.http.patterns import VARIABLE
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, Shown, Text
 from api_gateway.organizations.domain import ORGANIZATION
@@ -29,7 +30,7 @@ LARGEST = 55 * 1024
 
 
 class Item(Body):
-    name: Annotated[str, StringConstraints(max_length=200, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    name: Annotated[str, StringConstraints(max_length=200, pattern=VARIABLE)]
     value: Annotated[Text | None, Field(max_length=LARGEST)] = None
     secret: bool = False
 

@@ -6,28 +6,36 @@ import orjson
 from fastapi import Path, Request
 from fastapi.responses import Response
 from slipway.contracts.deployment import Trigger
-from slipway.contracts.values import GitSource, Sealed
+from slipway.contracts.values import Sealed
 from slipway.kernel import ids
 from slipway.kernel.envelope import Actor, Subject
 from slipway.kernel.errors import Forbidden, NotFound
-from slipway.readmodel.model import Document, Documents
+from slipway.readmodel.model import Document
 
+from api_gateway.deployments.history import newest_first
 from api_gateway.deployments.request import living, request
+from api_gateway.gateway import Gateway
 from api_gateway.http.answers import answer
 from api_gateway.http.context import Gate, address_of, hashed
 from api_gateway.http.problem import Malformed
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Shown
+from api_gateway.locks import Locks
 from api_gateway.own_key import OwnKey
 from api_gateway.request_context import RequestContext
+from api_gateway.services.domain import SERVICE, KeepPush, git_source
 from api_gateway.webhooks.push import kind, parse, signed
 
 router = feature("webhooks")
-_NOT_FAILED = ["open", "succeeded", "cancelled"]
+_NOT_FAILED = ("open", "succeeded", "cancelled")
+_requesting = Locks()
+"""By service: of two deliveries of one commit at once the second one finds the first."""
 
 
 class Received(Shown):
-    status: Literal["accepted", "ignored"]
+    """`kept`: the service is stopped, and its start deploys what was pushed."""
+
+    status: Literal["accepted", "ignored", "kept"]
     reason: str | None = None
     deployment: str | None = None
 
@@ -40,11 +48,11 @@ def _ignored(reason: str, deployment: str | None = None) -> Response:
     "/v1/webhooks/git/{token}",
     status_code=202,
     response_model=Received,
-    responses={200: {"model": Received, "description": "It starts nothing"}},
+    responses={200: {"model": Received, "description": "It starts nothing now"}},
 )
 async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway: Gate) -> Response:
     """A push event of GitHub or Gitea. One on the service's branch requests a deployment, once
-    for each delivery and each commit."""
+    for each delivery and each commit; one of a stopped service is kept for its start."""
     found = await gateway.documents.find(
         "service", {"state.webhook_hash": hashed(token), "state.phase": "active"}, limit=1
     )
@@ -64,8 +72,8 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     if push is None:
         return _ignored(f"a {event[:50]} event of this kind starts nothing")
     service = await living(gateway.commands, organization, id_)
-    source = service.specification.settings.source
-    if not isinstance(source, GitSource) or push.branch != source.branch:
+    source = git_source(service.specification.settings)
+    if source is None or push.branch != source.branch:
         return _ignored(f"the service follows another branch than {push.branch[:200]}")
     ctx = RequestContext(
         id=ids.derived("webhook", id_, push.delivery),
@@ -76,10 +84,17 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     made = ids.derived(ctx.id, "deployment")
     if await gateway.store.head(Subject(organization, "deployment", made)) is not None:
         return _ignored("seen before", made)
-    if (same := await _newest_of(gateway.documents, id_, push.commit)) is not None:
-        return _ignored("the newest deployment has this commit", same)
-    trigger = Trigger(kind="webhook", delivery=push.delivery, commit=push.commit)
-    await request(gateway.commands, ctx, service, trigger)
+    async with _requesting.of(id_):
+        if (same := await _newest_of(gateway, organization, id_, push.commit)) is not None:
+            return _ignored("the newest deployment has this commit", same)
+        if service.state.stopped:
+            keep = KeepPush(push.commit)
+            stopped = await gateway.commands.handle(ctx, SERVICE, id_, keep, step="keep")
+            if stopped.state.stopped:
+                reason = f"the service is stopped; POST /v1/services/{id_}/start deploys its branch"
+                return answer(ctx, {"status": "kept", "reason": reason, "deployment": None})
+        trigger = Trigger(kind="webhook", delivery=push.delivery, commit=push.commit)
+        await request(gateway.commands, ctx, service, trigger)
     return answer(ctx, {"status": "accepted", "reason": None, "deployment": made}, 202)
 
 
@@ -91,17 +106,11 @@ def _check(own_key: OwnKey, document: Document, incoming: Request, body: bytes) 
         raise Forbidden("the signature does not fit", hint="set the same secret on both sides")
 
 
-async def _newest_of(documents: Documents, service: str, commit: str) -> str | None:
+async def _newest_of(gateway: Gateway, organization: str, service: str, commit: str) -> str | None:
     """The newest deployment that has not failed, if that commit was announced for it or built."""
-    where = {"state.service": service, "state.phase": _NOT_FAILED}
-    newest = await documents.find("deployment", where, sort="first", descending=True, limit=1)
-    for last in newest.items:
-        timeline = await documents.get("timeline", last["_id"]) or {}
-        known = {
-            last["state"]["trigger"]["commit"],
-            (last["state"]["commit"] or {}).get("hash"),
-            (timeline.get("commit") or {}).get("hash"),
-        }
-        if commit in known:
-            return last["_id"]
+    async for found in newest_first(gateway, organization, service):
+        if found.state.phase in _NOT_FAILED:
+            announced = found.state.trigger.commit if found.state.trigger else None
+            built = found.commit.hash if found.commit else None
+            return found.id if commit in (announced, built) else None
     return None

@@ -6,7 +6,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from slipway.contracts.clipping import clipped
+from slipway.contracts.clipping import clipped, shown
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.eventstore.log_store import LogStore
 from slipway.eventstore.objects import Objects
@@ -37,7 +37,7 @@ class BuildLog:
         self._logs, self._archive, self._clock = logs, archive, clock
         self._subject = build_subject(organization, deployment)
         self._deployment = deployment
-        self._redact: Callable[[str], str] = lambda text: text
+        self._redact: Callable[[str], str] = shown
         self._waiting: deque[tuple[LogLine, int]] = deque()
         self._size = 0
         """Bytes of what waits."""

@@ -3,9 +3,11 @@
 import base64
 import codecs
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from slipway.contracts.clipping import shown
 from slipway.contracts.logs import LogLine
 from slipway.contracts.values import Step
 
@@ -42,8 +44,10 @@ class _Vertex:
 
 @dataclass(slots=True)
 class Progress:
-    """Feed it lines of the program's output; it gives log lines, and knows the steps."""
+    """Feed it lines of the program's output; it gives log lines, and knows the steps. `redacted`
+    takes the secrets out of their names, which are shown in many places."""
 
+    redacted: Callable[[str], str] = shown
     vertices: dict[str, _Vertex] = field(default_factory=dict)
     text: list[str] = field(default_factory=list)
     """What was no status: the program's own words, such as the final error."""
@@ -66,7 +70,8 @@ class Progress:
 
     def _vertex(self, given: dict[str, object], now: str) -> list[LogLine]:
         digest = str(given["digest"])
-        vertex = self.vertices.setdefault(digest, _Vertex(str(given.get("name", ""))[:_LONGEST]))
+        name = self.redacted(str(given.get("name", ""))[:_LONGEST])
+        vertex = self.vertices.setdefault(digest, _Vertex(name))
         if given.get("started") and vertex.started is None:  # BuildKit may begin it anew
             vertex.started = _utc(str(given["started"]))
         vertex.cached = bool(given.get("cached")) or vertex.cached

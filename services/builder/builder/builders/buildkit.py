@@ -38,7 +38,7 @@ async def image(
     )
     env = {variable: job.variables[name] for name, variable in names.items()}
     env["HOME"] = str(job.settings.work)
-    progress = job.progress = Progress()
+    progress = job.progress = Progress(job.log.redacted)
 
     def on_line(line: str) -> None:
         job.log.add(progress.feed(line, job.now()))

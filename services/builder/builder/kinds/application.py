@@ -31,8 +31,8 @@ class Application:
         self, images: Mapping[str, BuiltImage], variables: Mapping[str, str]
     ) -> Workloads:
         runtime, image = self.settings.runtime, images[MAIN]
-        port = runtime.port
-        if port is None and len(image.ports) == 1:
+        port = None if runtime.port == "none" else runtime.port
+        if runtime.port is None and len(image.ports) == 1:
             port = image.ports[0]
         environment = dict(variables)
         if port is not None:

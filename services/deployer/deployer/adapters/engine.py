@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from slipway.contracts import labels
 from slipway.runtime.engine import EngineMissing, EngineRefused, EngineTransport
 from slipway.runtime.logging import logger
 
-from deployer.rollout.domain import Phase, SwarmServiceView, TaskView
+from deployer.rollout.domain import Health, Phase, SwarmServiceView, TaskView
 from deployer.rollout.releases import Found, Owner
 
+_RETRIES = 3
+"""The engine's, where a health check says none."""
 _EVENTS = ("start", "kill", "die", "destroy", "health_status")
 _PHASES: dict[str, Phase] = {
     "new": "starting", "allocated": "starting", "pending": "starting", "assigned": "starting",
@@ -72,6 +75,26 @@ def release_view(found: Mapping[str, Any]) -> SwarmServiceView:
 
 def _held(marks: Mapping[str, str]) -> frozenset[str]:
     return frozenset(filter(None, marks.get(labels.HOLDS, "").split(",")))
+
+
+def health_of(found: Mapping[str, Any]) -> Health | None:
+    """Of a container, running or ended, what its health check said; None when that was not bad. The
+    engine's own word can't be taken: it calls every container that has ended unhealthy."""
+    health = found["State"].get("Health") or {}
+    log, check = health.get("Log") or [], found["Config"].get("Healthcheck") or {}
+    if not log or log[-1]["ExitCode"] == 0:
+        return None
+    good = [number for number, entry in enumerate(log) if entry["ExitCode"] == 0]
+    first = log[good[-1] + 1 if good else 0]
+    return Health(
+        asked=tuple(check.get("Test") or ())[1:],
+        answer=log[-1]["Output"].strip()[:500],
+        exit_code=log[-1]["ExitCode"],
+        started=datetime.fromisoformat(found["State"]["StartedAt"]),
+        since=datetime.fromisoformat(first["Start"]),
+        last=datetime.fromisoformat(log[-1]["Start"]),
+        unhealthy=health.get("FailingStreak", 0) >= (check.get("Retries") or _RETRIES),
+    )
 
 
 class Engine:
@@ -237,19 +260,12 @@ class Engine:
     async def lines(self, container: str, count: int = 20) -> list[str]:
         return await self._engine.last_lines(container, count) if container else []
 
-    async def health_answers(self, container: str) -> str:
-        """What the health check said, when it failed the last times it was asked; else empty. The
-        engine's own count leaves out the start period, so the answers are looked at."""
-        if not container:
-            return ""
+    async def health(self, container: str) -> Health | None:
+        """None when the health check said nothing bad last, or the container is gone."""
         try:
-            found = await self.query(f"containers/{container}/json")
+            return health_of(await self.query(f"containers/{container}/json"))
         except (EngineMissing, EngineRefused):
-            return ""
-        log = ((found.get("State") or {}).get("Health") or {}).get("Log") or []
-        if not log or any(entry["ExitCode"] == 0 for entry in log[-3:]):
-            return ""
-        return log[-1]["Output"].strip()[:300]
+            return None
 
     async def events(self) -> AsyncIterator[Owner]:
         """(organization, service) whose containers did something, but for what their health checks

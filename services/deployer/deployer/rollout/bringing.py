@@ -165,22 +165,28 @@ def failure(view: View, wanted: Release, *, late: bool) -> Failure | None:
         wanted.deployment, wanted.attempt,
     ):  # fmt: skip
         return refused.failure
-    alone = len(wanted.workloads) == 1
     for workload, there in _new(view, wanted):
         if workload.job:
             failed = _of_job(view, workload, there) or _of_refusals(view, there)
         else:
-            failed = _of_ends(view, there, 1 if alone else ENDS) or _of_refusals(view, there)
+            failed = _of_health(view, workload) or _of_ends(view, wanted, there)
+            failed = failed or _of_refusals(view, there)
         if failed is not None:
-            return failed if alone else explain.of_workload(workload.name, failed)
-    if view.unhealthy:
-        return explain.unhealthy(view.unhealthy)
-    if late and view.rollout.ready:
+            return explain.of_workload(wanted, workload, failed)
+    return _of_time(view, wanted) if late else None
+
+
+def _of_time(view: View, wanted: Release) -> Failure:
+    if view.rollout.ready:
         return explain.no_route()
-    if late and len(view.there.keys() & wanted.names) < len(wanted.names):
+    new = list(_new(view, wanted))
+    for workload, _ in new:
+        if (health := view.health.get(workload.name)) is not None:
+            failed = explain.unhealthy(health, ready=False)
+            return explain.of_workload(wanted, workload, failed)
+    if any(there is None for workload, there in new if not workload.job):
         return explain.too_late()
-    tasks = [task for _, there in _new(view, wanted) if there for task in there.tasks]
-    return explain.never_ready(tasks) if late else None
+    return explain.never_ready([task for _, there in new if there for task in there.tasks])
 
 
 def _new(view: View, wanted: Release) -> Iterator[tuple[Released, SwarmServiceView | None]]:
@@ -198,7 +204,15 @@ def _of_job(view: View, workload: Released, there: SwarmServiceView | None) -> F
     return explain.job(job.exit) if job.exit else None
 
 
-def _of_ends(view: View, there: SwarmServiceView | None, ends: int) -> Failure | None:
+def _of_health(view: View, workload: Released) -> Failure | None:
+    health = view.health.get(workload.name)
+    if health is None or not health.unhealthy:
+        return None
+    return explain.unhealthy(health, ready=view.rollout.ready)
+
+
+def _of_ends(view: View, wanted: Release, there: SwarmServiceView | None) -> Failure | None:
+    ends = 1 if len(wanted.workloads) == 1 else ENDS
     ended = [task for task in there.tasks if task.phase == "ended"] if there else []
     return explain.task(ended[-1], ready=view.rollout.ready) if len(ended) >= ends else None
 

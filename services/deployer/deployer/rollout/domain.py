@@ -40,6 +40,22 @@ class TaskView:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """What the health check of a container said last, when that was bad. `asked`: its command, or
+    the line for a shell; `since`, `last`: when it was asked for the first and the last of its bad
+    answers, as far as the engine keeps them; `started`: the container; `unhealthy`: so often in a
+    row that Swarm ends it."""
+
+    asked: tuple[str, ...]
+    answer: str
+    exit_code: int
+    started: datetime
+    since: datetime
+    last: datetime
+    unhealthy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmServiceView:
     """A workload of a release on the engine."""
 
@@ -85,8 +101,9 @@ class View:
     stops: frozenset[str] = frozenset()
     route: RouteState = field(default_factory=RouteState)
     route_event: str = ""
-    unhealthy: str = ""
-    """What the wanted release has answered to its health check for too long; empty otherwise."""
+    health: Mapping[str, Health] = field(default_factory=dict[str, Health])
+    """By workload, of the wanted release's new tasks that answer badly: before all others of one
+    that Swarm ends for it, or has ended."""
     containers: bool = False
     """Of a service that is being deleted: some of its containers are still there."""
     impossible: Failure | None = None

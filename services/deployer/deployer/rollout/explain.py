@@ -1,10 +1,13 @@
 """Why a release did not come to serve. Pure."""
 
+import shlex
 from collections.abc import Sequence
 
+from slipway.contracts.rollout import Release, Released
 from slipway.contracts.values import Failure
 
-from deployer.rollout.domain import TaskView
+from deployer.rollout.domain import Health, TaskView
+from deployer.rollout.render import LIFELINE
 
 
 def final(refused: TaskView) -> bool:
@@ -22,10 +25,10 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
             detail=f"the image is not on the node: {error}",
             hint="deploy with a build",
         )
-    if ended.exit_code == 137 and "unhealthy" in error:
+    if "unhealthy container" in error:  # it is gone, and its answers with it
         return Failure(
             reason="unhealthy",
-            detail="the container was ended: its health check kept failing",
+            detail=f"the container was ended {when}: its health check kept failing",
             hint="look at what the health check asks and at the log of the service",
         )
     if ended.exit_code == 137:
@@ -47,11 +50,37 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
     )
 
 
-def unhealthy(answers: str) -> Failure:
+def unhealthy(health: Health, *, ready: bool) -> Failure:
+    """Of a release that its health check ended: what was asked, what came, and for how long."""
+    seconds = (health.last - (health.since if ready else health.started)).total_seconds()
+    own = health.asked[:1] == (LIFELINE,)
+    if own and health.answer.startswith("nothing listens"):
+        when = "after it had been healthy" if ready else f"{seconds:.0f} s after its start"
+        return Failure(
+            reason="not-listening",
+            detail=f"{when} {health.answer}",
+            hint="set port to the one on which the program listens, or let it listen on the port"
+            " that the variable PORT says; if it needs longer to start, set a longer"
+            " health_check.start_period",
+        )
+    when = "after it had been healthy" if ready else "after its start"
+    detail = f"the health check failed for {seconds:.0f} s {when}: "
+    if own:
+        return Failure(
+            reason="unhealthy",
+            detail=detail + health.answer,
+            hint="look at the log of the service; health_check.path has to answer 2xx or 3xx,"
+            " health_check.host is sent as Host, and health_check.start_period is the time that it"
+            " has to start",
+        )
+    asked = shlex.join(health.asked) if len(health.asked) > 1 else "".join(health.asked)
+    said = f"said: {health.answer}" if health.answer else "said nothing"
     return Failure(
         reason="unhealthy",
-        detail=f"the health check keeps failing: {answers}",
-        hint="the service listens, but says that it is not healthy: look at its log",
+        detail=f"{detail}`{asked}` ended with {health.exit_code} and {said}",
+        hint="the command of a health check has to be there in the container and to end with 0; set"
+        " health_check on the service to ask something else than its image does, or a longer"
+        " health_check.start_period",
     )
 
 
@@ -111,6 +140,24 @@ def workloads_unreadable(detail: str) -> Failure:
     )
 
 
+def no_command(image: str) -> Failure:
+    return Failure(
+        reason="no-command",
+        detail=f"there is nothing to run: the image {image} has no command, and neither has the"
+        " service",
+        hint="set `command` of the service, or CMD in the Dockerfile, then deploy again",
+    )
+
+
+def no_port(path: str) -> Failure:
+    return Failure(
+        reason="port-unknown",
+        detail=f"the health check asks {path}, but it is not known on which port the service"
+        " listens",
+        hint="set port, or let the image EXPOSE exactly one",
+    )
+
+
 def refused(detail: str) -> Failure:
     return Failure(
         reason="engine-refused",
@@ -126,8 +173,11 @@ def with_lines(failure: Failure, lines: Sequence[str]) -> Failure:
     )
 
 
-def of_workload(name: str, failure: Failure) -> Failure:
-    return failure.model_copy(update={"detail": f"{name}: {failure.detail}"})
+def of_workload(release: Release, workload: Released, failure: Failure) -> Failure:
+    """It names the workload where there are several."""
+    if len(release.workloads) == 1:
+        return failure
+    return failure.model_copy(update={"detail": f"{workload.name}: {failure.detail}"})
 
 
 def job(code: int) -> Failure:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from slipway.contracts.deployment import DeploymentRequested
@@ -16,18 +15,15 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 
-from deployer.rollout.domain import View, state_of, turn
+from deployer.rollout.domain import Health, SwarmServiceView, View, state_of, turn
 from deployer.rollout.releases import Owner, Releases
-
-_UNHEALTHY = 10.0
-"""A release that listens and answers its health check badly for so many seconds has failed."""
 
 
 class Containers(Protocol):
     """What the engine is asked for here."""
 
-    async def health_answers(self, container: str) -> str:
-        """What the health check said, when it failed the last times it was asked; else empty."""
+    async def health(self, container: str) -> Health | None:
+        """None when the health check said nothing bad last, or the container is gone."""
         ...
 
     async def holding(self, service: str) -> Mapping[str, frozenset[str]]:
@@ -51,7 +47,6 @@ class Memory:
     """The request of the deployment whose turn it is."""
     stopped: bool = False
     """Whether that one was asked to stop, or has ended."""
-    unhealthy_since: datetime | None = None
     impossible: Failure | None = None
     """Why its release can't be made."""
 
@@ -99,7 +94,7 @@ class Observer:
             stops=frozenset({turn(state) or ""} if memory.stopped else ()),
             route=last.state if last else RouteState(),
             route_event=last.type if last else "",
-            unhealthy="" if away else await self._answers(owner, state, memory),
+            health={} if away else await self._health(owner, state),
             containers=deleting and not away and await self._engine.any_containers(service),
             impossible=memory.impossible,
         )
@@ -146,27 +141,32 @@ class Observer:
             return
         if memory.requested is None or memory.requested.subject.id != deployment:
             memory.requested = await requested(self._store, organization, deployment)
-            memory.stopped, memory.unhealthy_since, memory.impossible = False, None, None
+            memory.stopped, memory.impossible = False, None
         if not memory.stopped:
             later = await self._store.load(memory.requested.subject, memory.requested.sequence)
             memory.stopped = bool(later)
 
-    async def _answers(self, owner: Owner, state: RolloutState, memory: Memory) -> str:
-        """What a wanted release that listens has answered badly for too long."""
-        wanted = state.wanted
-        if wanted is None or state.ready:
-            return ""
-        there = self._releases.of(owner)
-        for task in [t for name in wanted.names if name in there for t in there[name].tasks]:
-            if task.phase == "starting" and task.container:
-                try:
-                    output = await self._engine.health_answers(task.container)
-                except EngineAway:
-                    continue  # its deadline goes on
-                if "answered" in output:
-                    now = self._clock.now()
-                    memory.unhealthy_since = memory.unhealthy_since or now
-                    late = (now - memory.unhealthy_since).total_seconds() >= _UNHEALTHY
-                    return f"{output}, for {_UNHEALTHY:.0f} s" if late else ""
-        memory.unhealthy_since = None
-        return ""
+    async def _health(self, owner: Owner, state: RolloutState) -> dict[str, Health]:
+        found: dict[str, Health] = {}
+        there, wanted = self._releases.of(owner), state.wanted
+        for workload in wanted.workloads if wanted else ():
+            if workload.swarm_service not in there or workload.carried or workload.job:
+                continue
+            health = await self._health_of(there[workload.swarm_service])
+            if health is not None:
+                found[workload.name] = health
+        return found
+
+    async def _health_of(self, there: SwarmServiceView) -> Health | None:
+        found = None
+        for task in there.tasks:
+            if not task.container or task.phase not in ("starting", "ended"):
+                continue
+            try:
+                health = await self._engine.health(task.container)
+            except EngineAway:
+                continue  # its deadline goes on
+            if health is not None and health.unhealthy:
+                return health
+            found = found or health
+        return found

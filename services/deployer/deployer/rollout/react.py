@@ -27,13 +27,14 @@ from slipway.runtime.trouble import Trouble
 
 from deployer.rollout import domain, explain
 from deployer.rollout.bringing import paused
+from deployer.rollout.creating import EnvironmentNetworks
 from deployer.rollout.domain import resting, state_of
 from deployer.rollout.observe import Containers, Memory, Observer, requested
 from deployer.rollout.plan import next_step
 from deployer.rollout.releases import Owner, ReleaseLists, Releases
 from deployer.rollout.sealed import SealedWorkloads
 from deployer.rollout.step import Rest, Wait, about
-from deployer.rollout.steps import EnvironmentNetworks, ReleaseEngine, Steps
+from deployer.rollout.steps import ReleaseEngine, Steps
 
 _LOOK, _AWAY = "look", "away"
 

@@ -1,5 +1,7 @@
 """A workload as Swarm's service specification. Pure."""
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any, assert_never
 
@@ -11,6 +13,16 @@ LIFELINE = "/.slipway/lifeline"
 _NANO = 1_000_000_000
 _GRACE = 30.0
 """Seconds that a program has to end, where nothing is said."""
+_INTERVAL = 30 * _NANO
+"""The engine's, where a health check says none."""
+_OFTEN = _NANO // 2
+
+
+def program_of(workload: Workload, image_config: Mapping[str, Any]) -> list[str]:
+    """The words of what a container runs: the image's entry point, then the command, the workload's
+    own or the image's. Empty where none of them says anything."""
+    words = workload.command if workload.command is not None else image_config.get("Cmd") or ()
+    return [*(image_config.get("Entrypoint") or ()), *words]
 
 
 def swarm_service(
@@ -40,15 +52,16 @@ def swarm_service(
     }
     if workload.holds:
         marks[labels.HOLDS] = ",".join(workload.holds)
-    program = [*(image_config.get("Entrypoint") or [])]
-    program += workload.command if workload.command is not None else image_config.get("Cmd") or []
+    program = program_of(workload, image_config)
     # Who has to end before the next one begins is not given time to let callers go elsewhere.
     drains = workload.port is not None and not workload.holds and not workload.job
     drain = workload.drain_seconds if drains else 0.0
     container: dict[str, Any] = {
         "Image": workload.image.reference,
         "Labels": {**workload.labels, **marks},
-        "Env": [f"{name}={value}" for name, value in sorted(workload.environment.items())],
+        "Env": [
+            f"{name}={_literal(value)}" for name, value in sorted(workload.environment.items())
+        ],
         "Command": [LIFELINE, "run", "--drain", f"{drain:g}", "--", *program],
         "StopGracePeriod": int((drain + (workload.stop_grace_seconds or _GRACE)) * _NANO),
         "Init": False,
@@ -120,11 +133,11 @@ def _mount(mount: Mount, instance: str, service: str, marks: Mapping[str, str]) 
             return {
                 "Type": "volume",
                 "Source": labels.volume(instance, service, name),
-                "Target": path,
+                "Target": _literal(path),
                 "VolumeOptions": {"Labels": {key: marks[key] for key in sorted(of)}},
             }
         case TmpfsMount(path=path, size=size):
-            return {"Type": "tmpfs", "Target": path, "TmpfsOptions": {"SizeBytes": size}}
+            return {"Type": "tmpfs", "Target": _literal(path), "TmpfsOptions": {"SizeBytes": size}}
         case _:
             assert_never(mount)
 
@@ -138,6 +151,12 @@ def _published(port: PublishedPort) -> dict[str, Any]:
     }
 
 
+def _literal(value: str) -> str:
+    """Swarm expands the values of variables and the paths of mounts as Go templates, and nothing
+    else that others say here. In a template `{{"{{"}}` is two braces, and the rest is text."""
+    return re.sub(r"\{{2,}", r'{{"\g<0>"}}', value)
+
+
 def _health(
     wanted: HealthCheck | None,
     port: int | None,
@@ -145,15 +164,15 @@ def _health(
     start_interval: bool,
 ) -> dict[str, Any] | None:
     """The service's own; else the image's (None: it is left as it is); else, with a port,
-    one that asks the port, so that a name leads only to tasks that listen."""
+    one that asks the port, so that a name leads only to tasks that listen. An engine that knows no
+    start interval asks often all the time, and is as patient by counting more."""
     own = (image_config.get("Healthcheck") or {}).get("Test")
     if wanted is None and own and own != ["NONE"]:
-        return None
+        return _of_the_image(image_config["Healthcheck"]) if start_interval else None
     if wanted is not None and wanted.command:
         test = ["CMD", *wanted.command]
     elif port is not None:
-        path = [wanted.path] if wanted is not None and wanted.path else []
-        test = ["CMD", LIFELINE, "check", str(port), *path]
+        test = ["CMD", *_question(wanted or HealthCheck(), port)]
     else:
         return None
     check = wanted or HealthCheck()
@@ -162,9 +181,24 @@ def _health(
         "Test": test,
         "Interval": int(interval * _NANO),
         "Timeout": int(check.timeout * _NANO),
-        "Retries": check.retries,
-        "StartPeriod": int(check.start_period * _NANO),
+        "Retries": math.ceil(check.retries * check.interval / interval),
+        "StartPeriod": int((check.start_period or check.interval) * _NANO),
     }
     if start_interval:
         found["StartInterval"] = _NANO // 4
     return found
+
+
+def _of_the_image(check: Mapping[str, Any]) -> dict[str, Any]:
+    """Asked often while it starts, and judged when the engine would have judged it. Where the image
+    gives no start period, that is the first interval: the engine would have asked for the first
+    time at its end, and so the answers that count are the same."""
+    period = check.get("StartPeriod") or check.get("Interval") or _INTERVAL
+    often = min(check.get("StartInterval") or _OFTEN, _OFTEN)
+    return {**check, "StartPeriod": period, "StartInterval": often}
+
+
+def _question(check: HealthCheck, port: int) -> list[str]:
+    host = ["--host", check.host] if check.host else []
+    path = [check.path] if check.path else []
+    return [LIFELINE, "check", "--timeout", f"{check.timeout:g}", *host, str(port), *path]

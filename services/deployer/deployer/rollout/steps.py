@@ -1,10 +1,8 @@
 """Carries out one step of a rollout: its effect on the engine, and the fact that tells it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypedDict, assert_never
+from collections.abc import Sequence
+from typing import Protocol, TypedDict, assert_never
 
-from slipway.contracts import labels
-from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import (
     DriftRepaired,
@@ -27,7 +25,6 @@ from slipway.contracts.rollout import (
     RolloutSuperseded,
 )
 from slipway.contracts.values import Failure, Kind
-from slipway.contracts.workload import Workload
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
@@ -38,10 +35,11 @@ from slipway.runtime.engine import EngineRefused
 from slipway.runtime.logging import logger
 from slipway.sealing import CannotOpen
 
-from deployer.rollout import domain, explain, render
+from deployer.rollout import domain, explain
 from deployer.rollout.bringing import replicas_of
+from deployer.rollout.creating import CreatingEngine, Creator, EnvironmentNetworks, Impossible
 from deployer.rollout.domain import SwarmServiceView, View
-from deployer.rollout.observe import Memory, request, requested
+from deployer.rollout.observe import Memory, request
 from deployer.rollout.releases import Owner, Releases
 from deployer.rollout.sealed import Missing, SealedWorkloads
 from deployer.rollout.step import (
@@ -66,8 +64,6 @@ from deployer.rollout.step import (
 
 failpoints.register(
     "deployer.started.appended",
-    "deployer.create.before",
-    "deployer.create.after",
     "deployer.ready.appended",
     "deployer.succeeded.appended",
     "deployer.reverting.appended",
@@ -90,12 +86,8 @@ class Ended(Of):
     former: Former
 
 
-class ReleaseEngine(Protocol):
+class ReleaseEngine(CreatingEngine, Protocol):
     """What of the engine a rollout changes, and what it needs to know for that."""
-
-    async def create(self, body: Mapping[str, Any]) -> None:
-        """One that is there under the same name is the same release: names are derived."""
-        ...
 
     async def scale(self, there: SwarmServiceView, replicas: int) -> None:
         """Under the version that was looked at: a process that was paused changes nothing."""
@@ -107,15 +99,7 @@ class ReleaseEngine(Protocol):
         """All that were built for it. One that a container still uses is left."""
         ...
 
-    async def image_config(self, reference: str) -> Mapping[str, Any] | None: ...
-    async def knows_start_interval(self) -> bool: ...
     async def lines(self, container: str, count: int = 20) -> list[str]: ...
-
-
-class EnvironmentNetworks(Protocol):
-    async def made(self, organization: str, environment: str) -> str:
-        """The name of the environment's network, which is there now."""
-        ...
 
 
 class Steps:
@@ -130,8 +114,8 @@ class Steps:
         instance: str,
     ) -> None:
         self._store, self._engine, self._releases = store, engine, releases
-        self._networks, self._sealed = networks, sealed
-        self._clock, self._instance = clock, instance
+        self._creator = Creator(store, engine, networks, sealed, instance)
+        self._clock = clock
         self._appender = Appender(store, clock, "deployer")
 
     async def perform(self, owner: Owner, view: View, memory: Memory, step: RolloutStep) -> None:
@@ -143,7 +127,8 @@ class Steps:
             case Start(pending):
                 try:
                     asked = _request_of_turn(memory)
-                    release = await self._release(subject, asked, pending.sequence, _living(state))
+                    serving = _living(state)
+                    release = await self._creator.release(subject, asked, pending.sequence, serving)
                 except (CannotOpen, Missing) as error:
                     failure = explain.workloads_unreadable(str(error))
                     await self.give_up(subject, view.kind, pending.deployment, failure)
@@ -160,8 +145,7 @@ class Steps:
                 )
                 await self._append(subject, view, event, "dropped")
             case Create(release, workload, replicas, repair):
-                await self._create(owner, state, release, workload, replicas, memory)
-                await self._releases.look(owner)
+                await self._create(owner, view, memory, release, workload, replicas)
                 if memory.impossible is None:
                     self._there(owner, workload)
                 if repair:
@@ -203,8 +187,7 @@ class Steps:
                 )
                 await self._append(subject, view, event, f"job-started.{workload.name}")
                 await failpoints.hit("deployer.job_started.appended")
-                await self._create(owner, state, release, workload, 1, memory)
-                await self._releases.look(owner)
+                await self._create(owner, view, memory, release, workload, 1)
             case NoteJobEnded(workload, code):
                 after = domain.job_ended(state, workload.name, code)
                 event = RolloutJobEnded(
@@ -261,81 +244,19 @@ class Steps:
             subject, "given-up", decide, cause=deployment, correlation=deployment
         )
 
-    async def _release(
-        self, subject: Subject, requested: Commit, sequence: int, serving: Release | None
-    ) -> Release:
-        """Restart and start carry nothing, and jobs run on a deploy only."""
-        deployment = requested.subject.id
-        build = await self._store.head(Subject(subject.organization, "build", deployment))
-        built = build.events[-1] if build else None
-        if not isinstance(built, BuildSucceeded):
-            raise RuntimeError(f"{deployment} is queued without an outcome of its build")
-        workloads = await self._sealed.opened(subject.organization, built.sealed)
-        digests = {each.name: each.digest for each in built.workloads}
-        again = request(requested).trigger.kind in ("restart", "start")
-        repeats = again or request(requested).trigger.kind == "rollback"
-        former = {} if again or serving is None else {each.name: each for each in serving.workloads}
-        return Release(
-            deployment=deployment,
-            sequence=sequence,
-            workloads=tuple(
-                _released(
-                    workload,
-                    digests[workload.name],
-                    labels.release(self._instance, subject.id, workload.name, deployment),
-                    former.get(workload.name),
-                )
-                for workload in workloads.items
-                if not (workload.job and repeats)
-            ),
-            sealed=built.sealed,
-            commit=built.commit,
-        )
-
     async def _create(
-        self,
-        owner: Owner,
-        state: RolloutState,
-        release: Release,
-        released: Released,
-        replicas: int,
-        memory: Memory,
-    ) -> None:
+        self, owner: Owner, view: View, memory: Memory,
+        release: Release, workload: Released, replicas: int,
+    ) -> None:  # fmt: skip
         """What makes a wanted release impossible is kept in `memory`: the next step says so."""
-        organization = owner[0]
-        wanted = state.wanted is not None and state.wanted.deployment == release.deployment
-        asked = request(await requested(self._store, organization, release.deployment))
+        wanted = view.rollout.wanted
         try:
-            workloads = await self._sealed.opened(organization, release.sealed)
-        except (CannotOpen, Missing) as error:
-            if not wanted:
-                raise
-            memory.impossible = explain.workloads_unreadable(str(error))
-            return
-        workload: Workload = workloads.by_name[released.name]
-        config = await self._engine.image_config(workload.image.reference)
-        body = render.swarm_service(
-            instance=self._instance,
-            organization=organization,
-            project=asked.project,
-            environment=asked.environment,
-            service=asked.service,
-            network=await self._networks.made(organization, asked.environment),
-            swarm_service=released.swarm_service,
-            workload=workload,
-            image_config=config or {},
-            replicas=replicas,
-            start_interval=await self._engine.knows_start_interval(),
-        )
-        await failpoints.hit("deployer.create.before")
-        try:
-            await self._engine.create(body)
-        except EngineRefused as error:
-            if not wanted:
-                raise
-            memory.impossible = explain.refused(str(error))
-            return
-        await failpoints.hit("deployer.create.after")
+            await self._creator.create(owner, release, workload, replicas)
+        except Impossible as impossible:
+            if wanted is None or wanted.deployment != release.deployment:
+                raise impossible.__cause__ or impossible from None
+            memory.impossible = explain.of_workload(release, workload, impossible.failure)
+        await self._releases.look(owner)
 
     def _there(self, owner: Owner, workload: Released) -> None:
         """What was made is seen. If not, something else has its name."""
@@ -375,28 +296,6 @@ class Steps:
 def _living(state: RolloutState) -> Release | None:
     """What runs, so that something of it may be carried over."""
     return None if state.stopped else state.serving
-
-
-def _released(
-    workload: Workload, digest: str, swarm_service: str, former: Released | None
-) -> Released:
-    """What is the same as it was goes on as it is."""
-    carried = former is not None and not workload.job and former.digest == digest
-    return Released(
-        name=workload.name,
-        swarm_service=former.swarm_service if former is not None and carried else swarm_service,
-        image=workload.image,
-        digest=digest,
-        port=workload.port,
-        settle_seconds=workload.settle_seconds,
-        drain_seconds=workload.drain_seconds,
-        health_path=workload.health_check.path if workload.health_check else None,
-        carried=carried,
-        job=workload.job,
-        after=workload.after,
-        holds=workload.holds,
-        replicas=workload.replicas,
-    )
 
 
 def _wanted(state: RolloutState) -> Release:

@@ -20,11 +20,10 @@ class Answer:
         self.status, self.marked, self.text = status, marked, text
 
     def good(self, *, strict: bool) -> bool:
-        """502 to 504 are the proxy's own words of a task that does not answer; `strict`: a health
-        check's path has to answer 2xx or 3xx."""
-        if not self.marked or self.status in (0, 502, 503, 504):
-            return False
-        return 200 <= self.status < 400 if strict else True
+        """Any answer below 500 shows that the program serves (502 to 504 are also the proxy's own
+        words of a task that does not answer); `strict`: a health check's path has to answer 2xx or
+        3xx."""
+        return self.marked and 200 <= self.status < (400 if strict else 500)
 
     def said(self, path: str) -> str:
         if self.status == 0:
@@ -35,7 +34,7 @@ class Answer:
 class Traefik:
     def __init__(self, folder: Path, password: str, secret: str) -> None:
         self._root, self._folder = folder, folder / "dynamic"
-        self._auth = aiohttp.BasicAuth("slipway", password)
+        self._login = {"Authorization": aiohttp.encode_basic_auth("slipway", password)}
         self._secret = secret
         self._session: aiohttp.ClientSession | None = None
         self.address = ""
@@ -88,10 +87,10 @@ class Traefik:
         base = f"http://{self.address}:{CONTROL_PORT}/api/http/middlewares"
         if name is not None:
             url = f"{base}/{name}@file"
-            async with self._http.get(url, auth=self._auth, timeout=timeout) as answer:
+            async with self._http.get(url, headers=self._login, timeout=timeout) as answer:
                 return answer.status == 200
         url = f"{base}?search=f-{service}-&per_page=1"
-        async with self._http.get(url, auth=self._auth, timeout=timeout) as answer:
+        async with self._http.get(url, headers=self._login, timeout=timeout) as answer:
             return answer.status == 200 and await answer.json() == []
 
     async def up(self) -> bool:
@@ -122,13 +121,21 @@ class Traefik:
                 f"http://{self.address}:80{path}",
                 headers=headers, timeout=timeout, allow_redirects=False,
             ) as answer:  # fmt: skip
-                text = (await answer.content.read(200)).decode(errors="replace")
+                text = await _beginning(answer) if answer.status >= 400 else ""
                 marked = attempt is None or answer.headers.get(ATTEMPT) == attempt
                 return Answer(answer.status, marked, text)
         except TimeoutError:
             return Answer(0, False, f"no answer within {seconds:g} s")
         except (aiohttp.ClientError, OSError) as error:
             return Answer(0, False, str(error))
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> str:
+    """Of what it says besides its status, if that comes soon: some answers never end, or begin."""
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+        async with asyncio.timeout(0.5):
+            return (await answer.content.read(200)).decode(errors="replace")
+    return ""
 
 
 def _write(file: Path, document: dict[str, Any]) -> None:

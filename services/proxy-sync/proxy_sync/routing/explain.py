@@ -1,13 +1,18 @@
 """Why a release was not routed to. Pure."""
 
+from collections.abc import Sequence
+
+from slipway.contracts.route import PORT_UNKNOWN, exposed
 from slipway.contracts.values import Failure
 
 
-def no_port() -> Failure:
+def no_port(host: str, ports: Sequence[int]) -> Failure:
+    """`ports` are those that the image exposes."""
     return Failure(
-        reason="port-unknown",
-        detail="the service has a domain, but it is not known on which port it listens",
-        hint="set port on the service or on the domain, or let the image EXPOSE exactly one",
+        reason=PORT_UNKNOWN,
+        detail=f"it is not known to which port {host} leads: the image {exposed(ports)}",
+        hint="set port on the service, or add the domain again with a port; then deploy again; what"
+        " listens on nothing has no domain",
     )
 
 
@@ -16,7 +21,8 @@ def never_answered(seconds: float, last: str) -> Failure:
         reason="no-answer",
         detail=f"it gave no good answer through the proxy within {seconds:.0f} s"
         + (f"; the last one: {last}" if last else ""),
-        hint="look at the log of the service, at its port, and at the path of its health check",
+        hint="look at the log of the service and at its port; without a health check any answer"
+        " below 500 is good, the path of a health check has to answer 2xx or 3xx",
     )
 
 

@@ -79,7 +79,8 @@ def _closed(view: View) -> bool:
 
 
 def targets(view: View, release: Release) -> frozenset[tuple[str, int]]:
-    """(workload, port) to which a domain leads: there its tasks have to answer."""
+    """(workload, port) to which a domain leads: there its tasks have to answer by HTTP. Of all
+    others the deployer knows that they accept."""
     found: set[tuple[str, int]] = set()
     for bound in view.bound:
         program = release.program(bound.workload)
@@ -198,15 +199,21 @@ def routing(view: View) -> Routing:
     chosen = public(view) or _of_deployment(view, view.route.deployment)
     deployment = chosen.deployment if chosen else view.route.deployment
     served = _served(chosen) if chosen else view.route.served
-    asked = targets(view, chosen) if chosen else frozenset[tuple[str, int]]()
-    addresses = tuple(
-        sorted(
-            (name, task.address)
-            for name, task in _tasks(view, served)
-            if _trusted(view, task)
-            or (task.running and chosen and _good_since(view, name, task, asked) is not None)
-        )
-    )
+    tasks = _tasks(view, served)
+    if chosen is None:
+        trusted = [(name, task) for name, task in tasks if _trusted(view, task)]
+    else:
+        # Nobody has asked what no domain leads to: it's asked when one does.
+        asked = targets(view, chosen)
+        led = {name for name, _ in asked}
+        trusted = [
+            (name, task)
+            for name, task in tasks
+            if name in led
+            and (_trusted(view, task)
+                 or (task.running and _good_since(view, name, task, asked) is not None))
+        ]  # fmt: skip
+    addresses = tuple(sorted((name, task.address) for name, task in trusted))
     closed = view.stopped or deployment is None
     return Routing(
         service=view.service,
@@ -295,7 +302,7 @@ def _failure(view: View, release: Release) -> Failure | None:
     for bound in view.bound:
         program = release.program(bound.workload)
         if program is not None and bound.port is None and program.port is None:
-            return explain.no_port()
+            return explain.no_port(bound.host, program.image.ports)
     asked = targets(view, release)
     answers = [
         view.asked.get((task.id, port), Answers())

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from slipway.contracts.rollout import Release
+from slipway.contracts.route import Binding
 from slipway.contracts.values import Failure
 from slipway.kernel.clock import Clock
 
@@ -92,16 +93,28 @@ def after(before: Answers, now: float, good: bool, said: str) -> Answers:
     return Answers(good_since=since, last=now)
 
 
-async def confirm(proxy: Proxy, clock: Clock, loaded: Routing) -> Failure | None:
+def _public_path(binding: Binding, release: Release | None) -> str:
+    """That of the health check, where it leads to the same port: the program's own `/` may answer
+    badly, and be healthy."""
+    program = release.program(binding.workload) if release else None
+    checked = program.health_path if program and program.port == binding.port else None
+    beneath = checked and (checked + "/").startswith(binding.path.rstrip("/") + "/")
+    return checked if checked and beneath else binding.path
+
+
+async def confirm(
+    proxy: Proxy, clock: Clock, loaded: Routing, release: Release | None
+) -> Failure | None:
     """Every public address once more, as anybody would ask; a bad answer is asked twice. One that
     leads to a workload which is not there answers 503, and is left out."""
     there = {each.workload for each in loaded.served}
     for binding in [each for each in loaded.bindings if each.workload in there]:
+        path = _public_path(binding, release)
         for pause in _PAUSES:
-            answer = await proxy.public(binding.host, binding.path, seconds=_PATIENCE)
+            answer = await proxy.public(binding.host, path, seconds=_PATIENCE)
             if answer.good(strict=False):
                 break
             if pause is None:
-                return explain.not_public(binding.host, answer.said(binding.path))
+                return explain.not_public(binding.host, answer.said(path))
             await clock.sleep(pause)
     return None

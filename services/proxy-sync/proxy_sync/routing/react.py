@@ -283,8 +283,8 @@ class Routes:
         match step:
             case plan.Confirm(deployment):
                 loaded = memory.loaded or Routing(view.service)
-                failure = await probes.confirm(self._proxy, self._clock, loaded)
                 release = plan.candidate(view)
+                failure = await probes.confirm(self._proxy, self._clock, loaded, release)
                 if failure is None:
                     memory.confirmed = deployment
                 elif release is not None:

@@ -1,0 +1,41 @@
+"""The name under which a service's tasks are reached in their environment: that of the deployment
+which made them, not the one that the service has by now."""
+
+from slipway.contracts.rollout import RolloutEvent
+from slipway.kernel.envelope import Subject
+
+from api_gateway.deployments.domain import DEPLOYMENT
+from api_gateway.deployments.open import OpenDeployments
+from api_gateway.gateway import Gateway
+from api_gateway.names import Carried, NameTaken
+from api_gateway.services.domain import SERVICE
+
+
+def by_release(gateway: Gateway, organization: str, name: str) -> Carried:
+    """A service carries a name while a release of that name serves, or is asked for or rolled out.
+    What is stopped does not: what starts it has the service's present name."""
+
+    async def carried(service: str) -> None:
+        for id_ in await _deployments(gateway, organization, service):
+            made = await gateway.commands.state(DEPLOYMENT, organization, id_)
+            if made.specification and made.specification.name.lower() == name.lower():
+                now = await gateway.commands.state(SERVICE, organization, service)
+                raise NameTaken(
+                    f"the service {now.name} was renamed, and what runs of it still has the name"
+                    f" {name!r}",
+                    pointer="/name",
+                    hint=f"deploy or restart {now.name}, so that it runs under its present name",
+                )
+
+    return carried
+
+
+async def _deployments(gateway: Gateway, organization: str, service: str) -> set[str]:
+    """Those that run, or are to run."""
+    found = {open_.id for open_ in await gateway.memory(OpenDeployments).of(service)}
+    head = await gateway.store.head(Subject(organization, "rollout", service))
+    last = head.events[-1] if head else None
+    if isinstance(last, RolloutEvent):
+        serving = None if last.state.stopped else last.state.serving
+        found |= {release.deployment for release in (serving, last.state.wanted) if release}
+    return found

@@ -1,0 +1,159 @@
+"""Makes a release: what it consists of, and each of its Swarm services."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from slipway.contracts import labels
+from slipway.contracts.build import BuildSucceeded
+from slipway.contracts.rollout import Release, Released
+from slipway.contracts.values import Failure
+from slipway.contracts.workload import Workload
+from slipway.eventstore.store import Commit, EventStore
+from slipway.kernel.envelope import Subject
+from slipway.runtime import failpoints
+from slipway.runtime.engine import EngineRefused
+from slipway.sealing import CannotOpen
+
+from deployer.rollout import explain, render
+from deployer.rollout.observe import request, requested
+from deployer.rollout.releases import Owner
+from deployer.rollout.sealed import Missing, SealedWorkloads
+
+failpoints.register("deployer.create.before", "deployer.create.after")
+
+
+class Impossible(Exception):
+    """It can't be made, and trying again doesn't help."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
+
+
+class CreatingEngine(Protocol):
+    async def create(self, body: Mapping[str, Any]) -> None:
+        """One that is there under the same name is the same release: names are derived."""
+        ...
+
+    async def image_config(self, reference: str) -> Mapping[str, Any] | None: ...
+    async def knows_start_interval(self) -> bool: ...
+
+
+class EnvironmentNetworks(Protocol):
+    async def made(self, organization: str, environment: str) -> str:
+        """The name of the environment's network, which is there now."""
+        ...
+
+
+class Creator:
+    def __init__(
+        self,
+        store: EventStore,
+        engine: CreatingEngine,
+        networks: EnvironmentNetworks,
+        sealed: SealedWorkloads,
+        instance: str,
+    ) -> None:
+        self._store, self._engine = store, engine
+        self._networks, self._sealed = networks, sealed
+        self._instance = instance
+
+    async def release(
+        self, subject: Subject, requested: Commit, sequence: int, serving: Release | None
+    ) -> Release:
+        """Restart and start carry nothing, and jobs run on a deploy only. Raises CannotOpen,
+        Missing."""
+        deployment = requested.subject.id
+        build = await self._store.head(Subject(subject.organization, "build", deployment))
+        built = build.events[-1] if build else None
+        if not isinstance(built, BuildSucceeded):
+            raise RuntimeError(f"{deployment} is queued without an outcome of its build")
+        workloads = await self._sealed.opened(subject.organization, built.sealed)
+        digests = {each.name: each.digest for each in built.workloads}
+        again = request(requested).trigger.kind in ("restart", "start")
+        repeats = again or request(requested).trigger.kind == "rollback"
+        former = {} if again or serving is None else {each.name: each for each in serving.workloads}
+        return Release(
+            deployment=deployment,
+            sequence=sequence,
+            workloads=tuple(
+                _released(
+                    workload,
+                    digests[workload.name],
+                    labels.release(self._instance, subject.id, workload.name, deployment),
+                    former.get(workload.name),
+                )
+                for workload in workloads.items
+                if not (workload.job and repeats)
+            ),
+            sealed=built.sealed,
+            commit=built.commit,
+        )
+
+    async def create(
+        self, owner: Owner, release: Release, released: Released, replicas: int
+    ) -> None:
+        """Raises Impossible, and what the engine and the log raise."""
+        organization = owner[0]
+        asked = request(await requested(self._store, organization, release.deployment))
+        try:
+            workloads = await self._sealed.opened(organization, release.sealed)
+        except (CannotOpen, Missing) as error:
+            raise Impossible(explain.workloads_unreadable(str(error))) from error
+        workload = workloads.by_name[released.name]
+        config = await self._engine.image_config(workload.image.reference)
+        if (failure := _impossible(workload, config)) is not None:
+            raise Impossible(failure)
+        body = render.swarm_service(
+            instance=self._instance,
+            organization=organization,
+            project=asked.project,
+            environment=asked.environment,
+            service=asked.service,
+            network=await self._networks.made(organization, asked.environment),
+            swarm_service=released.swarm_service,
+            workload=workload,
+            image_config=config or {},
+            replicas=replicas,
+            start_interval=await self._engine.knows_start_interval(),
+        )
+        await failpoints.hit("deployer.create.before")
+        try:
+            await self._engine.create(body)
+        except EngineRefused as error:
+            raise Impossible(explain.refused(str(error))) from error
+        await failpoints.hit("deployer.create.after")
+
+
+def _released(
+    workload: Workload, digest: str, swarm_service: str, former: Released | None
+) -> Released:
+    """What is the same as it was goes on as it is."""
+    carried = former is not None and not workload.job and former.digest == digest
+    return Released(
+        name=workload.name,
+        swarm_service=former.swarm_service if former is not None and carried else swarm_service,
+        image=workload.image,
+        digest=digest,
+        port=workload.port,
+        settle_seconds=workload.settle_seconds,
+        drain_seconds=workload.drain_seconds,
+        health_path=workload.health_check.path if workload.health_check else None,
+        health_command=bool(workload.health_check and workload.health_check.command),
+        carried=carried,
+        job=workload.job,
+        after=workload.after,
+        holds=workload.holds,
+        replicas=workload.replicas,
+    )
+
+
+def _impossible(workload: Workload, image_config: Mapping[str, Any] | None) -> Failure | None:
+    """Why it can't be made, as far as that is known before. `image_config` is None where the image
+    is not there."""
+    check = workload.health_check
+    if workload.port is None and check is not None and check.path and not check.command:
+        return explain.no_port(check.path)
+    if image_config is not None and not render.program_of(workload, image_config):
+        return explain.no_command(workload.image.source or workload.image.reference)
+    return None

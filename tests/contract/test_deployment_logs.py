@@ -1,0 +1,163 @@
+"""A deployment's log goes on behind its build, to the addresses or the reason."""
+
+import asyncio
+import json
+from typing import Any
+
+from api_gateway.deployments.logs import _of_deployment, position
+from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
+from slipway.contracts.logs import LogLine, build_subject
+from slipway.contracts.rollout import (
+    Release,
+    RolloutReady,
+    RolloutStarted,
+    RolloutState,
+    RolloutSucceeded,
+    Task,
+)
+from slipway.contracts.route import Binding, RouteActivated, RouteState
+from slipway.contracts.values import BuiltImage, Failure
+from slipway.kernel.envelope import Subject
+
+from tests.contract.test_api import Platform, bare, platform
+from tests.contract.test_api_promises import _has, service, until
+
+_fixtures = (bare, platform, service)
+IMAGE = BuiltImage(reference="sha256:1")
+WHOLE = [
+    "built",
+    "creating the release slipway-web-1",
+    "waiting until its tasks run and are healthy (port 8000)",
+    "1 task is ready",
+    "asking each through the proxy, settling for 5 s",
+    "it answered and has settled; the routes lead to it",
+    "live at http://a.example.org/",
+]
+
+
+class Deploying:
+    """Builder, deployer and proxy-sync, as far as the log hears of them."""
+
+    def __init__(self, platform: Platform, service: dict[str, Any], deployment: str) -> None:
+        self.platform, self.id = platform, deployment
+        self.service, self.environment = service["id"], service["environment"]
+        self.of: dict[str, Any] = {
+            "service": service["id"], "kind": "application", "deployment": deployment
+        }  # fmt: skip
+        self.release = Release(
+            deployment=deployment, sequence=1, swarm_service="slipway-web-1", image=IMAGE,
+            specification_digest="x", port=8000,
+        )  # fmt: skip
+
+    async def append(self, category: str, event: Any) -> None:
+        of = self.id if category == "build" else self.service
+        await self.platform.append(Subject(self.platform.organization, category, of), event)
+
+    async def print(self, text: str) -> None:
+        line = LogLine(at="2026-01-01T00:00:00Z", text=text)
+        subject = build_subject(self.platform.organization, self.id)
+        await self.platform.gateway.logs.write(subject, [line])
+
+    async def build(self) -> None:
+        at: dict[str, Any] = {
+            "service": self.service, "kind": "application", "environment": self.environment
+        }  # fmt: skip
+        begun = BuildStarted(**at, attempt=1, deadline="2126-01-01T00:00:00Z")
+        await self.append("build", begun)
+        await self.print("built")
+        await self.append("build", BuildSucceeded(**at, image=IMAGE))
+
+    async def roll_out(self) -> None:
+        wanted = RolloutState(wanted=self.release, tasks=(Task(id="t", address="10.0.0.1"),))
+        await self.append("rollout", RolloutStarted(**self.of, state=wanted))
+        await self.append("rollout", RolloutReady(**self.of, state=wanted))
+
+    async def route(self) -> None:
+        bound = Binding(domain="x", host="a.example.org", path="/", port=8000)
+        state = RouteState(deployment=self.id, bindings=(bound,))
+        await self.append("route", RouteActivated(**self.of, state=state))
+        serving = RolloutState(serving=self.release)
+        await self.append("rollout", RolloutSucceeded(**self.of, state=serving))
+        await until(lambda: _has(self.platform, self.id, "live"))
+
+
+async def deploying(platform: Platform, service: dict[str, Any]) -> Deploying:
+    made = await platform.ok("POST", f"/v1/services/{service['id']}/deployments", {})
+    return Deploying(platform, service, made["id"])
+
+
+async def read(platform: Platform, deployment: str, last: str = "") -> list[tuple[str, str]]:
+    """(id, text) of what there is."""
+    headers = {"Accept": "text/event-stream"} | ({"Last_Event_ID": last} if last else {})
+    path = f"/v1/deployments/{deployment}/logs?follow=false"
+    answer = await platform.call("GET", path, **headers)
+    parts = [part.splitlines() for part in answer.text.split("\n\n") if part.startswith("id: ")]
+    return [
+        (id_.removeprefix("id: "), json.loads(data.removeprefix("data: "))["text"])
+        for id_, data in parts
+    ]
+
+
+async def test_what_has_ended_is_told_to_the_end_and_resumed_anywhere(
+    platform: Platform, service: dict[str, Any]
+):
+    one = await deploying(platform, service)
+    await one.build()
+    await one.roll_out()
+    await one.route()
+    another = await deploying(platform, service)
+    await another.roll_out()
+    lines = await read(platform, one.id)
+    assert [text for _, text in lines] == WHOLE
+    assert len({id_ for id_, _ in lines}) == len(lines)
+    for seen, (id_, _) in enumerate(lines, 1):
+        assert await read(platform, one.id, id_) == lines[seen:]
+
+
+async def test_what_is_followed_is_told_as_it_happens(platform: Platform, service: dict[str, Any]):
+    one = await deploying(platform, service)
+    of = (platform.gateway, platform.organization, one.id)
+    lines = _of_deployment(*of, position(None), follow=True)
+
+    async def next_(count: int) -> list[str]:
+        async with asyncio.timeout(5):
+            return [(await anext(lines))[1].text for _ in range(count)]
+
+    await one.build()
+    assert await next_(1) == WHOLE[:1]
+    await one.roll_out()
+    assert await next_(4) == WHOLE[1:5]
+    assert [text for _, text in await read(platform, one.id)] == WHOLE[:5]
+    await one.route()
+    async with asyncio.timeout(5):
+        assert [line.text async for _, line in lines] == WHOLE[5:]
+
+
+async def test_times_are_those_of_the_events(platform: Platform, service: dict[str, Any]):
+    one = await deploying(platform, service)
+    await one.build()
+    await one.roll_out()
+    head = await platform.store.head(Subject(platform.organization, "rollout", service["id"]))
+    assert head is not None
+    answer = await platform.call("GET", f"/v1/deployments/{one.id}/logs?follow=false")
+    last = json.loads(answer.text.splitlines()[-1])
+    assert (last["stream"], last["step"]) == ("system", "route")
+    assert last["at"] == head.meta.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def test_why_its_build_failed_is_said_once(platform: Platform, service: dict[str, Any]):
+    one = await deploying(platform, service)
+    await one.print("failed: it did")
+    failure = Failure(reason="build-failed", detail="it did")
+    failed = BuildFailed(
+        service=service["id"], kind="application", environment=service["environment"],
+        failure=failure,
+    )  # fmt: skip
+    await one.append("build", failed)
+    await until(lambda: _has(platform, one.id, "failed"))
+    assert [text for _, text in await read(platform, one.id)] == ["failed: it did"]
+
+
+async def test_what_runs_has_no_line_that_events_tell(platform: Platform, service: dict[str, Any]):
+    path = f"/v1/services/{service['id']}/logs?follow=false"
+    assert (await platform.call("GET", path, Last_Event_ID="e1.0")).status_code == 422
