@@ -23,7 +23,7 @@ from slipway.contracts.rollout import (
     RolloutSucceeded,
     Task,
 )
-from slipway.contracts.route import Binding, RouteActivated, RouteState
+from slipway.contracts.route import Binding, RouteActivated, RouteState, Served
 from slipway.contracts.service import ServiceCreated, ServiceScaled
 from slipway.contracts.values import (
     ApplicationSettings,
@@ -256,9 +256,12 @@ class Site:
         state = state.model_copy(update={"ready": True, "tasks": (task,)})
         yield self._commit("rollout", service, RolloutReady(**about, deployment=id_, state=state))
         host = f"{self._name}.example"
-        binding = Binding(domain=derived("domain", service), host=host, path="/", port=8080)
+        binding = Binding(
+            domain=derived("domain", service), host=host, path="/", workload=MAIN, port=8080
+        )
         route = RouteState(
-            environment=self._environment, deployment=id_, attempt=1, served=(swarm_service,),
+            environment=self._environment, deployment=id_, attempt=1,
+            served=(Served(workload=MAIN, swarm_service=swarm_service),),
             named=(swarm_service,), addresses=("10.0.5.7:8080",), bindings=(binding,),
         )  # fmt: skip
         yield self._commit("route", service, RouteActivated(**about, deployment=id_, state=route))

@@ -71,7 +71,9 @@ def stopped(history: History, count: int) -> Iterator[Message]:
             derived("deployment", number), digest="x" * 32, swarm_service=swarm_service(number),
             image=BuiltImage(reference=f"sha256:{number:064x}"),
         )  # fmt: skip
-        state = RolloutState(environment=ENVIRONMENT, serving=serving, highest=1, replicas=2)
+        state = RolloutState(
+            environment=ENVIRONMENT, serving=serving, highest=1, replicas={MAIN: 2}
+        )
         rollout = Subject(ORGANIZATION, "rollout", id_)
         for _ in range(6):
             yield history.commit(rollout, RolloutQueued(**about, state=state))

@@ -17,7 +17,8 @@ from slipway.contracts.deployment import DeploymentRequested, Repeats
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.contracts.rollout import RolloutState, RolloutStopped, RolloutSucceeded
 from slipway.contracts.service import ServiceDeletionRequested
-from slipway.contracts.values import Failure, GitCommit, Step
+from slipway.contracts.values import ApplicationSettings, Failure, GitCommit, Step
+from slipway.contracts.workload import MAIN
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 from slipway.kernel.envelope import Subject
 from slipway.testing.releases import BUILT, IMAGE, SEALED, release
@@ -162,12 +163,12 @@ async def _succeed(
 async def _serves(
     platform: Platform, service: dict[str, Any], deployment: str, commit: GitCommit
 ) -> None:
+    requested = await platform.store.load(Subject(platform.organization, "deployment", deployment))
+    ran = release(deployment, requested[0].sequence, commit=commit)
     serving = RolloutSucceeded(
-        service=service["id"],
-        kind="application",
-        deployment=deployment,
-        state=RolloutState(serving=release(deployment, commit=commit)),
-    )
+        service=service["id"], kind="application", deployment=deployment,
+        state=RolloutState(serving=ran, replicas={MAIN: 1}),
+    )  # fmt: skip
     await platform.append(Subject(platform.organization, "rollout", service["id"]), serving)
 
 
@@ -188,8 +189,10 @@ async def _asked(platform: Platform, path: str, body: Any = None) -> DeploymentR
     return event
 
 
-def _port(asked: DeploymentRequested) -> int | None:
-    return asked.specification.settings.runtime.port
+def _port(asked: DeploymentRequested) -> Any:
+    settings = asked.specification.settings
+    assert isinstance(settings, ApplicationSettings)
+    return settings.runtime.port
 
 
 async def test_what_runs_again_is_said_by_its_deployment(platform: Platform):

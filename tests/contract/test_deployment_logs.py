@@ -8,7 +8,6 @@ from api_gateway.deployments.logs import _of_deployment, position
 from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.contracts.rollout import (
-    Release,
     RolloutReady,
     RolloutStarted,
     RolloutState,
@@ -16,14 +15,15 @@ from slipway.contracts.rollout import (
     Task,
 )
 from slipway.contracts.route import Binding, RouteActivated, RouteState
-from slipway.contracts.values import BuiltImage, Failure
+from slipway.contracts.values import Failure
+from slipway.contracts.workload import MAIN
 from slipway.kernel.envelope import Subject
+from slipway.testing.releases import BUILT, SEALED, release
 
 from tests.contract.test_api import Platform, bare, platform
 from tests.contract.test_api_promises import _has, service, until
 
 _fixtures = (bare, platform, service)
-IMAGE = BuiltImage(reference="sha256:1")
 WHOLE = [
     "built",
     "creating the release slipway-web-1",
@@ -44,10 +44,7 @@ class Deploying:
         self.of: dict[str, Any] = {
             "service": service["id"], "kind": "application", "deployment": deployment
         }  # fmt: skip
-        self.release = Release(
-            deployment=deployment, sequence=1, swarm_service="slipway-web-1", image=IMAGE,
-            specification_digest="x", port=8000,
-        )  # fmt: skip
+        self.release = release(deployment, swarm_service="slipway-web-1", port=8000)
 
     async def append(self, category: str, event: Any) -> None:
         of = self.id if category == "build" else self.service
@@ -65,15 +62,16 @@ class Deploying:
         begun = BuildStarted(**at, attempt=1, deadline="2126-01-01T00:00:00Z")
         await self.append("build", begun)
         await self.print("built")
-        await self.append("build", BuildSucceeded(**at, image=IMAGE))
+        await self.append("build", BuildSucceeded(**at, workloads=BUILT, sealed=SEALED))
 
     async def roll_out(self) -> None:
-        wanted = RolloutState(wanted=self.release, tasks=(Task(id="t", address="10.0.0.1"),))
+        task = Task(id="t", workload=MAIN, address="10.0.0.1")
+        wanted = RolloutState(wanted=self.release, tasks=(task,))
         await self.append("rollout", RolloutStarted(**self.of, state=wanted))
         await self.append("rollout", RolloutReady(**self.of, state=wanted))
 
     async def route(self) -> None:
-        bound = Binding(domain="x", host="a.example.org", path="/", port=8000)
+        bound = Binding(domain="x", host="a.example.org", path="/", workload=MAIN, port=8000)
         state = RouteState(deployment=self.id, bindings=(bound,))
         await self.append("route", RouteActivated(**self.of, state=state))
         serving = RolloutState(serving=self.release)

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
-from slipway.contracts.rollout import Release, RolloutFailed, RolloutState, RolloutSucceeded
+from slipway.contracts.rollout import RolloutFailed, RolloutState, RolloutSucceeded
 from slipway.contracts.route import Refusal, RouteFailed, RouteState, exposed
 from slipway.contracts.values import BuiltImage, Failure
+from slipway.contracts.workload import MAIN
 from slipway.kernel.envelope import Subject
+from slipway.testing.releases import release
 
 from tests.contract.test_api import Platform, bare, platform
 
@@ -17,13 +19,9 @@ HOST = {"host": "shop.example.org"}
 async def serves(
     platform: Platform, service: dict[str, Any], *exposes: int, port: int | None = None
 ) -> None:
-    release = Release(
-        deployment="d", sequence=1, swarm_service="s", specification_digest="x", port=port,
-        image=BuiltImage(reference="sha256:1", ports=exposes),
-    )  # fmt: skip
-    said = RolloutSucceeded(
-        service=service["id"], kind="application", state=RolloutState(serving=release)
-    )
+    serving = release("d", port=port, image=BuiltImage(reference="sha256:1", ports=exposes))
+    state = RolloutState(serving=serving, replicas={MAIN: 1})
+    said = RolloutSucceeded(service=service["id"], kind="application", state=state)
     await platform.append(Subject(platform.organization, "rollout", service["id"]), said)
     platform.sequence = str(await platform.store.last_sequence())
 

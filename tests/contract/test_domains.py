@@ -3,7 +3,7 @@
 import asyncio
 
 from api_gateway.domains.domain import MOST
-from slipway.contracts.route import Binding, Refusal, RouteFailed, RouteState
+from slipway.contracts.route import Binding, Refusal, RouteFailed, RouteState, Served
 from slipway.contracts.values import Failure
 from slipway.eventstore import codec
 from slipway.kernel.envelope import NOTHING, Actor, Meta
@@ -35,11 +35,14 @@ async def test_a_service_has_so_many_domains_and_no_more(platform: Platform):
 
 def test_the_route_of_all_of_them_fits_a_commit_with_room():
     id_, long = "0" * 36, Failure(reason="x" * 100, detail="x" * 3000, lines=("x" * 2000,) * 40)
-    binding = Binding(domain=id_, host="h" * 253, path="/" + "p" * 399, port=65535)
+    binding = Binding(
+        domain=id_, host="h" * 253, path="/" + "p" * 399, workload="w" * 63, port=65535
+    )
     state = RouteState(
         environment=id_,
         deployment=id_,
-        deployments=(id_,) * 20,
+        served=(Served(workload="w" * 63, swarm_service="s" * 63),) * 50,
+        named=("s" * 63,) * 50,
         addresses=("fd00:1234:5678:9abc:def0:1234:5678:9abc:65535",) * 100,
         bindings=(binding,) * MOST,
         refused=Refusal(deployment=id_, attempt=1, failure=long),

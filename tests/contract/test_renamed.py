@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from api_gateway.deployments.domain import DEPLOYMENT
+from slipway.contracts.deployment import Repeats
 from slipway.contracts.rollout import RolloutEvent, RolloutStopped
 from slipway.kernel.envelope import Subject
 
@@ -93,3 +94,4 @@ async def test_a_rollback_takes_no_name_back(platform: Platform):
     asked = await platform.gateway.commands.state(DEPLOYMENT, platform.organization, made["id"])
     assert asked.specification is not None
     assert asked.specification.name == "shop"
+    assert asked.repeats == Repeats(deployment=first, whole=False), "its workloads have the former"

@@ -4,8 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from api_gateway.http.schema import kinds_of
-from api_gateway.services import schema
+from api_gateway.http.schema import NAMED_KINDS, kinds_of
 from slipway.contracts.rollout import RolloutState, RolloutSucceeded
 from slipway.contracts.values import Build
 from slipway.kernel.envelope import Subject
@@ -16,7 +15,7 @@ from tests.contract.test_api_promises import pages
 
 _fixtures = (bare, platform)
 IMAGE = {"kind": "image", "image": "nginx"}
-KINDS = ", ".join(schema.KINDS)
+KINDS = ", ".join(NAMED_KINDS)
 BUILDS = ", ".join(kinds_of(Build))
 
 

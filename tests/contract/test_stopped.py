@@ -8,14 +8,13 @@ from api_gateway.deployments.react import react
 from api_gateway.deployments.request import living, request
 from api_gateway.request_context import RequestContext
 from slipway.contracts.build import BuildStarted
-from slipway.contracts.deployment import Trigger
+from slipway.contracts.deployment import Repeats, Trigger
 from slipway.contracts.service import ServiceStarted
 from slipway.kernel import ids
 from slipway.kernel.envelope import Actor, Subject
 
 from tests.contract.test_api import Platform, bare, platform
 from tests.contract.test_api_promises import (
-    IMAGE,
     _deployed,
     _has,
     _succeed,
@@ -42,7 +41,7 @@ async def test_a_push_to_what_is_stopped_is_kept_for_its_start(
     started = await platform.ok("POST", f"{path}/start")
     assert started["trigger"] == {"kind": "start", "commit": commit, "delivery": None, "of": None}
     asked = await platform.gateway.commands.state(DEPLOYMENT, platform.organization, started["id"])
-    assert asked.image is None, "its branch is built"
+    assert asked.repeats is None, "its branch is built"
     await _succeed(platform, service, started["id"], commit)
     assert (await push(platform, service, commit, "d3")).json()["status"] == "ignored"
     again = await platform.ok("POST", f"{path}/start")
@@ -65,13 +64,14 @@ async def test_a_start_that_was_cut_off_finds_what_was_pushed(
 async def test_a_start_without_a_push_runs_what_served(platform: Platform, service: dict[str, Any]):
     path = f"/v1/services/{service['id']}"
     await _deployed(platform, service, "a" * 40)
+    served = (await platform.ok("GET", path))["live_deployment"]
     await platform.ok("POST", f"{path}/stop")
     await push(platform, service, "b" * 40, "d1")
     await platform.ok("POST", f"{path}/start")
     await platform.ok("POST", f"{path}/stop")  # what was kept before is forgotten
     started = await platform.ok("POST", f"{path}/start")
     asked = await platform.gateway.commands.state(DEPLOYMENT, platform.organization, started["id"])
-    assert (asked.image, started["trigger"]["commit"]) == (IMAGE, None)
+    assert (asked.repeats, started["trigger"]["commit"]) == (Repeats(deployment=served), None)
 
 
 async def test_a_stop_ends_what_is_under_way_and_keeps_its_push(

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from slipway.contracts.build import BuildStarted, BuildSucceeded
-from slipway.contracts.deployment import DeploymentRequested
-from slipway.contracts.values import BuiltImage, GitCommit
+from slipway.contracts.deployment import DeploymentRequested, Repeats
+from slipway.contracts.values import GitCommit
 from slipway.kernel.envelope import Subject
 from slipway.readmodel.model import Page
+from slipway.testing.releases import BUILT, SEALED
 
 from tests.contract.test_api import Platform, bare, platform
 
@@ -47,8 +48,8 @@ async def built(platform: Platform, service: dict[str, Any], id_: str, commit: s
     here = {"service": service["id"], "environment": service["environment"], "kind": "application"}
     of = Subject(platform.organization, "build", id_)
     await platform.append(of, BuildStarted(**here, attempt=1, deadline="2126-01-01T00:00:00Z"))
-    image, found = BuiltImage(reference=f"sha256:{commit}"), GitCommit(hash=commit * 40)
-    await platform.append(of, BuildSucceeded(**here, image=image, commit=found))
+    found = GitCommit(hash=commit * 40)
+    await platform.append(of, BuildSucceeded(**here, workloads=BUILT, sealed=SEALED, commit=found))
 
 
 async def test_a_commit_that_was_announced_is_not_deployed_again(
@@ -88,14 +89,16 @@ async def test_the_newest_image_is_that_of_the_log(platform: Platform, service: 
     path = f"/v1/services/{service['id']}/deployments"
     nothing = await platform.call("POST", path, {"build": False})
     assert nothing.json()["type"] == "/problems/nothing-to-run-again"
+    newest = ""
     for commit in "ab":
         made = await platform.ok("POST", path, {})
         await built(platform, service, made["id"], commit)
+        newest = made["id"]
     await platform.ok("POST", path, {})  # which is not built yet
+    await platform.ok("POST", path, {"build": False})  # which is not built either
     made = await platform.ok("POST", path, {"build": False})
     head = await platform.store.load(Subject(platform.organization, "deployment", made["id"]))
     requested = head[0].events[0]
     assert isinstance(requested, DeploymentRequested)
-    assert (requested.image, requested.commit) == (
-        BuiltImage(reference="sha256:b"), GitCommit(hash="b" * 40),
-    )  # fmt: skip
+    assert requested.repeats == Repeats(deployment=newest, whole=False)
+    assert requested.commit == GitCommit(hash="b" * 40)

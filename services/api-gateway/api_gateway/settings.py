@@ -25,6 +25,9 @@ class GatewaySettings(Settings):
     allow_private_sources: bool = False
     """Whether repositories may be at private addresses: with `make up`, not in production."""
 
+    test_kinds: bool = False
+    """Whether there are services of kind `raw`, workloads as they are said: for tests alone."""
+
     @property
     def mongo_url(self) -> str:
         password = self.mongo_password.get_secret_value()

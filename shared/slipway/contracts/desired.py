@@ -3,6 +3,7 @@ and without a deployment. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from slipway.contracts.event import Event
 from slipway.contracts.service import (
@@ -14,6 +15,7 @@ from slipway.contracts.service import (
     ServiceStopped,
 )
 from slipway.contracts.values import Kind
+from slipway.contracts.workload import MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,15 @@ class DesiredService:
     """By workload, of those that somebody has scaled."""
     stopped: bool = False
     deleting: bool = False
+
+
+def wanted_replicas(settings: Mapping[str, Any], scaled: Mapping[str, int]) -> dict[str, int]:
+    """By workload that goes on running, of settings as they are stored; `scaled`: those that
+    somebody has scaled."""
+    found = {MAIN: 1}
+    if (workloads := settings.get("workloads")) is not None:
+        found = {each["name"]: each["replicas"] for each in workloads if not each["job"]}
+    return {name: scaled.get(name, count) for name, count in found.items()}
 
 
 def evolve(state: DesiredService, events: Iterable[Event]) -> DesiredService:

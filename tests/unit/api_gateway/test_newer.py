@@ -47,7 +47,7 @@ def document(id_: str, **state: Any) -> dict[str, Any]:
     return {
         "_id": id_, "_seq": 1, "version": 1, "created_at": "2026", "updated_at": "2026",
         "state": {
-            "phase": "active", "project": "p1", "environment": "e1", "name": "web", "replicas": 1,
+            "phase": "active", "project": "p1", "environment": "e1", "name": "web", "replicas": {},
             "stopped": False, "settings": {"kind": "application"}, **state,
         },
     }  # fmt: skip

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from api_gateway.http.problem import place_of, pointer
-from api_gateway.services import schema
-from api_gateway.services.schema import ChangedService, NewService
+from api_gateway.http.schema import NAMED_KINDS
+from api_gateway.services.kinds import ChangedService, NewService
 from pydantic import TypeAdapter, ValidationError
 
 
@@ -27,7 +27,7 @@ def test_a_location_is_a_pointer(location: Any, body: Any, expected: str):
 
 WEB = {"kind": "application", "name": "web", "source": {"kind": "image", "image": "nginx"}}
 GIT = {"kind": "git", "url": "https://a.example/a.git"}
-KINDS = ", ".join(schema.KINDS)
+KINDS = ", ".join(NAMED_KINDS)
 
 
 @pytest.mark.parametrize(

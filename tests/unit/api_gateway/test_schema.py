@@ -134,7 +134,7 @@ def test_no_images(image: str):
 
 
 def test_what_was_sent_is_what_changes():
-    body = schema.ChangedService.model_validate(
+    body = schema.ChangedApplication.model_validate(
         {"port": None, "cpu_limit": 1, "health_check": {"command": ["true"]}, "command": "a b"}
     )
     assert schema.runtime_of(body) == {

@@ -57,7 +57,7 @@ CREATE = domain.Create("p1", "e1", "web", application(), TOKEN, "hash")
 
 def test_it_is_made_once():
     made = Given(SERVICE).when(CREATE).then(WEB)
-    assert (made.phase, made.name, made.replicas, made.stopped) == ("active", "web", 1, False)
+    assert (made.phase, made.name, made.replicas, made.stopped) == ("active", "web", {}, False)
     Given(SERVICE, WEB).when(CREATE).nothing()
     Given(SERVICE, WEB, LEAVING, GONE).when(CREATE).nothing()
 

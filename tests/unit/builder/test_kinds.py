@@ -10,6 +10,8 @@ from slipway.contracts.values import (
     BuiltImage,
     HealthCheck,
     ImageSource,
+    RawProgram,
+    RawSettings,
     Runtime,
     Specification,
 )
@@ -70,3 +72,22 @@ def test_the_port_is_the_wanted_one_or_the_only_one(
 
 def test_the_owners_own_port_variable_stays():
     assert program(Runtime(port=3000), PORT="8080").environment == {"PORT": "8080"}
+
+
+def test_raw_workloads_are_what_they_say_with_their_images_and_the_service_s_variables():
+    web = RawProgram(name="web", image="nginx", environment={"MODE": "own"}, port=80)
+    job = RawProgram(name="job", image="app", job=True, aliases=("first", "second"))
+    specification = Specification(name="shop", settings=RawSettings(workloads=(web, job)))
+    images = {"web": IMAGE, "job": BuiltImage(reference="sha256:2")}
+    variables = {"MODE": "live", "KEY": "k"}
+    found = kind_of(specification).workloads(images, variables).items
+    assert found == (
+        Workload(
+            name="web", image=IMAGE, environment={"MODE": "own", "KEY": "k"}, port=80,
+            aliases=("shop-web",),
+        ),
+        Workload(
+            name="job", image=images["job"], environment=variables, job=True,
+            aliases=("first", "second"),
+        ),
+    )  # fmt: skip

@@ -90,6 +90,23 @@ def _require_tags(schemas: dict[str, Any]) -> None:
                 alternative["required"] = [tag["propertyName"], *required]
 
 
+def _referred(node: Any, schemas: dict[str, Any], found: set[str]) -> set[str]:
+    """The names of all schemas that are met from there."""
+    match node:
+        case {"$ref": str(reference)} if (name := reference.rpartition("/")[2]) not in found:
+            found.add(name)
+            _referred(schemas[name], schemas, found)
+        case dict():
+            for inner in node.values():
+                _referred(inner, schemas, found)
+        case list():
+            for inner in node:
+                _referred(inner, schemas, found)
+        case _:
+            pass
+    return found
+
+
 def _complete(document: dict[str, Any], needs: Mapping[str, Need]) -> None:
     schemas = document["components"]["schemas"]
     _require_tags(schemas)
@@ -121,6 +138,9 @@ def _complete(document: dict[str, Any], needs: Mapping[str, Need]) -> None:
             operation.setdefault("parameters", []).extend(_parameters(name, method, need))
             operation["security"] = [] if need == "nothing" else [{"bearer": []}, {"session": []}]
             operation["x-needs"] = need
+    referred = _referred(document["paths"], schemas, set())
+    for name in schemas.keys() - referred:  # of what is taken, and not told
+        del schemas[name]
 
 
 def install(app: FastAPI, needs: Mapping[str, Need]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import Annotated, Any, TypeAliasType, get_args
+from typing import Annotated, Any, Literal, TypeAliasType, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -88,12 +88,17 @@ def kinds_of(union: TypeAliasType) -> tuple[str, ...]:
     )
 
 
-def of_kind(what: str, *kinds: str) -> BeforeValidator:
+type NamedKind = Literal["application"]
+"""Of a service. `raw` is not named: it is for test instances alone."""
+NAMED_KINDS: tuple[str, ...] = get_args(NamedKind.__value__)
+
+
+def of_kind(what: str, *kinds: str, unnamed: tuple[str, ...] = ()) -> BeforeValidator:
     """`kind` is looked at before everything else, so that a missing or unknown one is told in plain
-    words instead of as a union that did not match."""
+    words instead of as a union that did not match. `unnamed` are taken, and not told."""
 
     def check(value: Any) -> Any:
-        if not isinstance(value, dict) or value.get("kind") in kinds:
+        if not isinstance(value, dict) or value.get("kind") in (*kinds, *unnamed):
             return value
         if "kind" not in value:
             problem = f"has to say what kind of {what} it is"

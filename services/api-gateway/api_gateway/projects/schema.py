@@ -2,9 +2,7 @@
 
 from typing import Literal
 
-from slipway.contracts.values import Kind
-
-from api_gateway.http.schema import Body, Name, Shown
+from api_gateway.http.schema import Body, Name, NamedKind, Shown
 
 type Phase = Literal["active", "deleting"]
 
@@ -29,10 +27,11 @@ class ServiceSummary(Shown):
     """Of a service in its environment; all of it is at its own address."""
 
     id: str
-    kind: Kind
+    kind: NamedKind
     name: str
     status: Literal["running", "stopped", "not deployed", "deleting"]
     replicas: int
+    """Of all its workloads together."""
 
 
 class Environment(Shown):

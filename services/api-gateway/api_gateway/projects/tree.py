@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Literal
 
 import orjson
+from slipway.contracts.desired import wanted_replicas
 from slipway.eventstore.store import Commit, EventStore
 from slipway.readmodel import cursor as cursors
 from slipway.readmodel.model import Document, Documents
@@ -51,7 +52,9 @@ def _part(kind: str, document: Document) -> _Part:
     match kind:
         case "service":
             wanted = ("phase", "project", "environment", "name", "kind", "replicas", "stopped")
-            state = {**state, "kind": state["settings"]["kind"]}
+            settings = state["settings"]
+            replicas = sum(wanted_replicas(settings, state["replicas"]).values())
+            state = {**state, "kind": settings["kind"], "replicas": replicas}
         case "rollout":
             state, wanted = {"runs": Runs.of(state)}, ("runs",)
         case _:

@@ -1,10 +1,12 @@
 """Services: what is wanted of them. What runs is the deployer's to say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, assert_never
 
+from pydantic import Field
+from slipway.contracts.desired import wanted_replicas
 from slipway.contracts.event import Event, Value
 from slipway.contracts.service import (
     ServiceConfigured,
@@ -24,10 +26,13 @@ from slipway.contracts.values import (
     Build,
     GitSource,
     ImageSource,
+    RawProgram,
+    RawSettings,
     Sealed,
     Settings,
     Source,
     Variable,
+    VolumeMount,
 )
 from slipway.kernel.decider import Decider
 from slipway.kernel.errors import Invalid, NotFound
@@ -44,7 +49,8 @@ class ServiceState(Value):
     webhook_token: Sealed | None = None
     webhook_hash: str = ""
     webhook_secret: Sealed | None = None
-    replicas: int = 1
+    replicas: dict[str, int] = Field(default_factory=dict)
+    """By workload, of those that somebody has scaled."""
     stopped: bool = False
     kept_push: str | None = None
     """The commit of the last push that came since it was stopped last."""
@@ -79,7 +85,14 @@ class ApplicationChange:
     runtime: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-type SettingsChange = ApplicationChange
+@dataclass(frozen=True, slots=True)
+class RawChange:
+    """All workloads anew; None keeps them."""
+
+    workloads: tuple[RawProgram, ...] | None = None
+
+
+type SettingsChange = ApplicationChange | RawChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,8 @@ class Configure:
     name: str | Keep = KEEP
     settings: SettingsChange | None = None
     replicas: int | Keep = KEEP
+    workload: str | None = None
+    """Whose replicas; None: the only one's."""
     webhook_secret: Sealed | Keep | None = KEEP
 
 
@@ -195,8 +210,52 @@ def agree(settings: Settings) -> None:
                 )
             if build is not None and isinstance(source, ImageSource):
                 raise Invalid("an image is not built; leave build away", pointer="/build")
+        case RawSettings(workloads=workloads):
+            _together(workloads)
         case _:
             assert_never(settings)
+
+
+def _together(workloads: Sequence[RawProgram]) -> None:
+    """Raises Invalid."""
+    found: dict[str, RawProgram] = {}
+    taken: set[str] = set()
+    for index, workload in enumerate(workloads):
+        at = f"/workloads/{index}"
+        if workload.name in found:
+            raise Invalid("two workloads have this name", pointer=f"{at}/name")
+        held = {f"the volume {m.name}" for m in workload.mounts if isinstance(m, VolumeMount)}
+        held |= {f"the port {port.published}/{port.protocol}" for port in workload.ports}
+        if twice := sorted(held & taken):
+            raise Invalid(f"another workload has {twice[0]}", pointer=at)
+        if any(name.startswith("slipway.") for name in workload.labels):
+            raise Invalid("labels that begin with slipway. are the platform's", pointer=at)
+        found[workload.name] = workload
+        taken |= held
+    if all(workload.job for workload in workloads):
+        raise Invalid("one at least has to go on running", pointer="/workloads")
+    _in_order(workloads)
+
+
+def _in_order(workloads: Sequence[RawProgram]) -> None:
+    """None starts after what there is not, or, by whatever way, after itself. Raises Invalid."""
+    left = {workload.name: {after.workload for after in workload.after} for workload in workloads}
+    jobs = {workload.name for workload in workloads if workload.job}
+    for index, workload in enumerate(workloads):
+        for after in workload.after:
+            if after.workload not in left:
+                raise Invalid(
+                    f"there is no workload {after.workload}", pointer=f"/workloads/{index}/after"
+                )
+            if (after.workload in jobs) != (after.condition == "completed"):
+                raise Invalid(
+                    "a job is waited for until it has completed, and nothing else is",
+                    pointer=f"/workloads/{index}/after",
+                )
+    while free := {name for name, others in left.items() if not others & left.keys()}:
+        left = {name: others for name, others in left.items() if name not in free}
+    if left:
+        raise Invalid(f"they wait for each other: {', '.join(sorted(left))}", pointer="/workloads")
 
 
 def changed(settings: Settings, change: SettingsChange) -> Settings:
@@ -209,8 +268,10 @@ def changed(settings: Settings, change: SettingsChange) -> Settings:
                 build = None if isinstance(source, ImageSource) else settings.build
             runtime = settings.runtime.model_copy(update=dict(change.runtime))
             after = ApplicationSettings(source=source, build=build, runtime=runtime)
-        case _:  # pyright: ignore[reportUnnecessaryComparison]  # there is one kind so far
-            assert_never(settings)
+        case RawSettings(), RawChange(workloads):
+            after = settings if workloads is None else RawSettings(workloads=workloads)
+        case _:
+            raise Invalid("this is no setting of its kind")
     agree(after)
     return after
 
@@ -219,15 +280,29 @@ def _configured(command: Configure, state: ServiceState) -> tuple[Event, ...]:
     facts: list[Event] = []
     if command.name is not KEEP and command.name != state.name:
         facts.append(ServiceRenamed(name=command.name))
-    if command.settings is not None and state.settings is not None:
-        settings = changed(state.settings, command.settings)
+    settings = state.settings
+    if command.settings is not None and settings is not None:
+        settings = changed(settings, command.settings)
         if settings != state.settings:
             facts.append(ServiceConfigured(settings=settings))
-    if command.replicas is not KEEP and command.replicas != state.replicas:
-        facts.append(ServiceScaled(replicas=command.replicas))
+    if command.replicas is not KEEP and settings is not None:
+        now = wanted_replicas(settings.model_dump(), state.replicas)
+        name = _scaled(command.workload, now)
+        if command.replicas != now[name]:
+            facts.append(ServiceScaled(workload=name, replicas=command.replicas))
     if command.webhook_secret is not KEEP and command.webhook_secret != state.webhook_secret:
         facts.append(WebhookSecretSet(secret=command.webhook_secret))
     return tuple(facts)
+
+
+def _scaled(workload: str | None, replicas: Mapping[str, int]) -> str:
+    """Raises Invalid."""
+    names = ", ".join(replicas)
+    if workload is None and len(replicas) > 1:
+        raise Invalid(f"say which workload; there are: {names}", pointer="/workload")
+    if workload is not None and workload not in replicas:
+        raise Invalid(f"there is no such workload; there are: {names}", pointer="/workload")
+    return workload or next(iter(replicas))
 
 
 def evolve(state: ServiceState, event: Event) -> ServiceState:
@@ -247,7 +322,8 @@ def evolve(state: ServiceState, event: Event) -> ServiceState:
         case ServiceConfigured():
             return state.model_copy(update={"settings": event.settings})
         case ServiceScaled():
-            return state.model_copy(update={"replicas": event.replicas})
+            scaled = {**state.replicas, event.workload: event.replicas}
+            return state.model_copy(update={"replicas": scaled})
         case WebhookSecretSet():
             return state.model_copy(update={"webhook_secret": event.secret})
         case ServiceStopped():

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any, Literal
 
-from slipway.contracts.values import Build, HealthCheck, Sealed, Source
+from slipway.contracts.desired import wanted_replicas
+from slipway.contracts.values import Build, HealthCheck, Runtime, Sealed, Source
 from slipway.readmodel.model import Document
 
 from api_gateway.domains.read import Domain, Target, domains_of, hosts_of
@@ -21,6 +22,16 @@ class Observed(Shown):
     addresses: int
 
 
+class Replicas(Shown):
+    wanted: int
+
+
+class RunningWorkload(Shown):
+    name: str
+    image: str
+    replicas: Replicas
+
+
 class Webhook(Shown):
     url: str | None
     has_secret: bool
@@ -32,7 +43,7 @@ class Service(Shown):
     name: str
     project: str
     environment: str
-    source: Source
+    source: Source | None
     build: Build | None
     port: int | Literal["none"] | None
     command: list[str] | None
@@ -42,6 +53,8 @@ class Service(Shown):
     settle_seconds: float
     drain_seconds: float
     replicas: int
+    """Of all its workloads together."""
+    workloads: list[RunningWorkload]
     status: str
     live_deployment: str | None
     latest_deployment: str | None
@@ -60,8 +73,28 @@ def webhook_url(gateway: Gateway, document: Document) -> str:
 
 def _settings(settings: dict[str, Any]) -> dict[str, Any]:
     """What the owner said, in the form in which it is said: without the inner structure."""
-    return {**{name: said for name, said in settings.items() if name != "runtime"},
-            **settings.get("runtime", {})}  # fmt: skip
+    return {
+        "kind": settings["kind"],
+        "source": settings.get("source"),
+        "build": settings.get("build"),
+        **(settings.get("runtime") or Runtime().model_dump()),
+    }
+
+
+def _workloads(state: dict[str, Any], rollout: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of what serves, or is to serve first; without jobs."""
+    release = rollout.get("serving") or rollout.get("wanted") or {"workloads": ()}
+    return [
+        {
+            "name": each["name"],
+            "image": each["image"]["reference"],
+            "replicas": {
+                "wanted": 0 if state["stopped"]
+                else state["replicas"].get(each["name"], each.get("replicas", 1))
+            },
+        }
+        for each in release["workloads"] if not each.get("job")
+    ]  # fmt: skip
 
 
 def service(
@@ -84,7 +117,8 @@ def service(
         "project": state["project"],
         "environment": state["environment"],
         **_settings(state["settings"]),
-        "replicas": state["replicas"],
+        "replicas": sum(wanted_replicas(state["settings"], state["replicas"]).values()),
+        "workloads": _workloads(state, observed),
         "status": service_status(state, Runs.of(observed)),
         "live_deployment": serving["deployment"] if serving else None,
         "latest_deployment": newest["deployment"] if newest else None,

@@ -3,9 +3,9 @@
 import secrets
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Depends, Query
 from fastapi.responses import Response
-from slipway.contracts.values import Kind, Settings
+from slipway.contracts.values import Settings
 from slipway.kernel import ids
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
@@ -17,12 +17,12 @@ from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate, hashed
 from api_gateway.http.routing import router as feature
-from api_gateway.http.schema import Deleting, Listed, given
+from api_gateway.http.schema import Deleting, Listed, NamedKind, given
 from api_gateway.projects.domain import ENVIRONMENT, alive
 from api_gateway.projects.tree import ServiceStatus, Trees, Wanted
 from api_gateway.request_context import RequestContext
 from api_gateway.roles import may
-from api_gateway.services import domain, read, schema
+from api_gateway.services import domain, kinds, read, schema
 from api_gateway.services.domain import SERVICE
 
 router = feature("services")
@@ -37,8 +37,14 @@ async def show(
     return answer(ctx, shown, status, version=document["version"])
 
 
-@router.post("/v1/environments/{id}/services", status_code=201, response_model=read.Service)
-async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: Ctx) -> Response:
+_only_named = [Depends(kinds.only_named)]
+
+
+@router.post(
+    "/v1/environments/{id}/services",
+    status_code=201, response_model=read.Service, dependencies=_only_named,
+)  # fmt: skip
+async def create_service(id_: Id, body: kinds.NewService, gateway: Gate, ctx: Ctx) -> Response:
     service = ids.derived(ctx.id, "service")
     parent, head = await gateway.commands.last_seen(
         ENVIRONMENT, ctx.organization, checked_id(id_, "environment")
@@ -47,7 +53,7 @@ async def create_service(id_: Id, body: schema.NewService, gateway: Gate, ctx: C
         return await show(gateway, ctx, await _document(gateway, ctx, service), 201)
     alive("environment", parent.phase)
     ctx.precondition(head.version)
-    settings = schema.settings_of(body, allow_private=gateway.settings.allow_private_sources)
+    settings = kinds.settings_of(body, allow_private=gateway.settings.allow_private_sources)
     domain.agree(settings)
     schema.not_too_large(settings)
     token = secrets.token_urlsafe(24)
@@ -101,7 +107,7 @@ async def list_services(
     ctx: Ctx,
     project: Filter = None,
     environment: Filter = None,
-    kind: Kind | None = None,
+    kind: NamedKind | None = None,
     name: Filter = None,
     status: ServiceStatus | None = None,
     limit: Limit = 50,
@@ -117,10 +123,11 @@ async def get_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
     return await show(gateway, ctx, await _document(gateway, ctx, id_))
 
 
-@router.patch("/v1/services/{id}", response_model=read.Service)
-async def change_service(id_: Id, body: schema.ChangedService, gateway: Gate, ctx: Ctx) -> Response:
-    """`replicas` act at once, everything else with the next deployment. A former name is free for
-    another service as soon as nothing runs under it."""
+@router.patch("/v1/services/{id}", response_model=read.Service, dependencies=_only_named)
+async def change_service(id_: Id, body: kinds.ChangedService, gateway: Gate, ctx: Ctx) -> Response:
+    """`replicas` act at once (those of `workload`, where there are several), everything else with
+    the next deployment. A former name is free for another service as soon as nothing runs under
+    it."""
     state, _ = await gateway.commands.begin(ctx, SERVICE, checked_id(id_, "service"))
     command = _changes(gateway, id_, body, state.settings)
     after = SERVICE.fold(SERVICE.decide(command, state), state)
@@ -133,14 +140,14 @@ async def change_service(id_: Id, body: schema.ChangedService, gateway: Gate, ct
 
 
 def _changes(
-    gateway: Gateway, id_: str, body: schema.ChangedService, settings: Settings | None
+    gateway: Gateway, id_: str, body: kinds.ChangedService, settings: Settings | None
 ) -> domain.Configure:
-    changes = given(body, "name", "replicas")
+    changes = given(body, "name", "replicas", "workload")
     if "webhook_secret" in body.model_fields_set:
         place, secret = f"service/{id_}/webhook-secret", body.webhook_secret
         changes["webhook_secret"] = gateway.own_key.seal(secret, place) if secret else None
     allow_private = gateway.settings.allow_private_sources
-    change = schema.change_of(body, settings, allow_private=allow_private)
+    change = kinds.change_of(body, settings, allow_private=allow_private)
     return domain.Configure(**changes, settings=change)
 
 

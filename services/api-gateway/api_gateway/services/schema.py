@@ -3,27 +3,23 @@
 import ipaddress
 import re
 import shlex
-from typing import Annotated, Any, Literal, Self, assert_never, get_args
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 from slipway.contracts.values import (
-    ApplicationSettings,
     Build,
     GitSource,
     HealthCheck,
     ImageSource,
-    Kind,
     RepositoryPath,
-    Runtime,
     Settings,
     Source,
 )
 from slipway.kernel.errors import Invalid
 
 from api_gateway.http.patterns import ADDRESS, ASKED_PATH, LABEL
-from api_gateway.http.schema import Body, HostName, Text, given, kinds_of, of_kind
-from api_gateway.services.domain import ApplicationChange
+from api_gateway.http.schema import Body, HostName, NamedKind, Text, given, kinds_of, of_kind
 
 _BRANCH = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -74,18 +70,17 @@ class Git(Body):
         return value
 
 
+def reference(value: str) -> str:
+    match = _IMAGE.fullmatch(value)
+    # `sha256:…` is how an engine names what it has, whoever brought it there.
+    if match is None or len(match["name"]) > 255 or match["name"] == "sha256":
+        raise ValueError("is no image reference, such as nginx:stable")
+    return value
+
+
 class Image(Body):
     kind: Literal["image"]
-    image: Annotated[str, Field(min_length=1, max_length=400)]
-
-    @field_validator("image")
-    @classmethod
-    def reference(cls, value: str) -> str:
-        match = _IMAGE.fullmatch(value)
-        # `sha256:…` is how an engine names what it has, whoever brought it there.
-        if match is None or len(match["name"]) > 255 or match["name"] == "sha256":
-            raise ValueError("is no image reference, such as nginx:stable")
-        return value
+    image: Annotated[str, Field(min_length=1, max_length=400), AfterValidator(reference)]
 
 
 class Health(Body):
@@ -151,16 +146,14 @@ class NewApplication(RuntimeFields):
     build: AnyBuild | None = None
 
 
-KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
-NewService = Annotated[NewApplication, of_kind("service", *KINDS)]
-
-
-class ChangedService(RuntimeFields):
-    kind: Kind | None = None
+class ChangedApplication(RuntimeFields):
+    kind: NamedKind | None = None
     name: Label | None = None
     source: AnySource | None = None
     build: AnyBuild | None = None
     replicas: Annotated[int | None, Field(ge=0, le=50)] = None
+    workload: Label | None = None
+    """Whose replicas; null: the only one's."""
     webhook_secret: Annotated[Text | None, Field(min_length=8, max_length=200)] = None
 
     @field_validator("name", "source", "replicas")
@@ -170,8 +163,14 @@ class ChangedService(RuntimeFields):
             raise ValueError("has a value always; leave it away to keep it")
         return value
 
+    @model_validator(mode="after")
+    def scaled(self) -> Self:
+        if self.workload is not None and self.replicas is None:
+            raise ValueError("has a workload only with the replicas that it is to have")
+        return self
 
-_RUNTIME = tuple(RuntimeFields.model_fields)
+
+RUNTIME = tuple(RuntimeFields.model_fields)
 
 
 def source_of(given: Git | Image, *, allow_private: bool) -> Source:
@@ -199,41 +198,13 @@ def _is_private(host: str) -> bool:
 
 def runtime_of(body: RuntimeFields) -> dict[str, Any]:
     """The fields of Runtime that were sent."""
-    changed = given(body, *_RUNTIME)
+    changed = given(body, *RUNTIME)
     if isinstance(health := changed.get("health_check"), Health):
         words = tuple(health.command) if health.command else None
         changed["health_check"] = HealthCheck(**{**health.model_dump(), "command": words})
     if isinstance(command := changed.get("command"), list):
         changed["command"] = tuple(command)
     return changed
-
-
-def settings_of(body: NewApplication, *, allow_private: bool) -> Settings:
-    """Raises Invalid."""
-    match body:
-        case NewApplication():
-            settings = ApplicationSettings(
-                source=source_of(body.source, allow_private=allow_private),
-                build=body.build,
-                runtime=Runtime(**runtime_of(body)),
-            )
-        case _:
-            assert_never(body)
-    return settings
-
-
-def change_of(
-    body: ChangedService, settings: Settings | None, *, allow_private: bool
-) -> ApplicationChange:
-    """Of the fields that were sent; null takes away what may be absent. Raises Invalid."""
-    if body.kind is not None and settings is not None and body.kind != settings.kind:
-        raise Invalid(f"it is of kind {settings.kind}, which never changes", pointer="/kind")
-    changes: dict[str, Any] = {}
-    if body.source is not None:
-        changes["source"] = source_of(body.source, allow_private=allow_private)
-    if "build" in body.model_fields_set:
-        changes["build"] = body.build
-    return ApplicationChange(**changes, runtime=runtime_of(body))
 
 
 def not_too_large(settings: Settings | None) -> None:

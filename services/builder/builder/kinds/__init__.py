@@ -34,6 +34,6 @@ def kind_of(specification: Specification) -> ServiceKind:
         case ApplicationSettings():
             return Application(specification.name, settings)
         case RawSettings():
-            return Raw(settings)
+            return Raw(specification.name, settings)
         case _:
             assert_never(settings)

@@ -12,6 +12,8 @@ from builder.sources.image import Image
 
 @dataclass(frozen=True, slots=True)
 class Raw:
+    name: str
+    """The service's."""
     settings: RawSettings
 
     @property
@@ -34,6 +36,7 @@ class Raw:
                     **{
                         **{name: value for name, value in workload if name != "image"},
                         "image": images[workload.name],
+                        "aliases": workload.aliases or (f"{self.name}-{workload.name}",),
                         "environment": {**variables, **workload.environment},
                     }
                 )

@@ -1,0 +1,92 @@
+"""What a client says of a service of each kind, and the settings that this gives."""
+
+from typing import Annotated, Any, assert_never
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import Discriminator, TypeAdapter, ValidationError
+from pydantic.json_schema import SkipJsonSchema
+from slipway.contracts.values import ApplicationSettings, RawSettings, Runtime, Settings
+from slipway.kernel.errors import Invalid
+
+from api_gateway.http.context import Ctx, Gate
+from api_gateway.http.schema import NAMED_KINDS, given, of_kind
+from api_gateway.services.domain import ApplicationChange, RawChange, SettingsChange
+from api_gateway.services.kinds.raw import NewRaw, Workloads, programs
+from api_gateway.services.schema import (
+    RUNTIME,
+    ChangedApplication,
+    NewApplication,
+    runtime_of,
+    source_of,
+)
+
+NewService = Annotated[
+    NewApplication | SkipJsonSchema[NewRaw],
+    Discriminator("kind"),
+    of_kind("service", *NAMED_KINDS, unnamed=("raw",)),
+]
+
+
+class ChangedService(ChangedApplication):
+    workloads: SkipJsonSchema[Workloads | None] = None
+
+
+_named = TypeAdapter[Any](Annotated[NewApplication, of_kind("service", *NAMED_KINDS)])
+_named_changes = TypeAdapter[Any](ChangedApplication)
+
+
+async def only_named(request: Request, gateway: Gate, _: Ctx) -> None:
+    """Elsewhere than on a test instance there is no kind `raw`, and nothing has `workloads`. Raises
+    what is raised for a kind and a field that nobody knows, before anything is said of their
+    insides."""
+    if gateway.settings.test_kinds:
+        return
+    try:
+        body = await request.json()
+    except ValueError:
+        return  # which is said where the body is read
+    if not isinstance(body, dict) or not (body.get("kind") == "raw" or "workloads" in body):
+        return
+    try:
+        (_named if request.method == "POST" else _named_changes).validate_python(body)
+    except ValidationError as error:
+        errors = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        raise RequestValidationError(errors, body=body) from None
+
+
+def settings_of(body: NewApplication | NewRaw, *, allow_private: bool) -> Settings:
+    """Raises Invalid."""
+    match body:
+        case NewApplication():
+            return ApplicationSettings(
+                source=source_of(body.source, allow_private=allow_private),
+                build=body.build,
+                runtime=Runtime(**runtime_of(body)),
+            )
+        case NewRaw():
+            return RawSettings(workloads=programs(body.workloads))
+        case _:
+            assert_never(body)
+
+
+def change_of(
+    body: ChangedService, settings: Settings | None, *, allow_private: bool
+) -> SettingsChange:
+    """Of the fields that were sent; null takes away what may be absent. Raises Invalid."""
+    if body.kind is not None and settings is not None and body.kind != settings.kind:
+        raise Invalid(f"it is of kind {settings.kind}, which never changes", pointer="/kind")
+    if isinstance(settings, RawSettings):
+        _without(body, settings.kind, "source", "build", *RUNTIME)
+        return RawChange(programs(body.workloads) if body.workloads else None)
+    _without(body, "application", "workloads")
+    changes = given(body, "build")
+    if body.source is not None:
+        changes["source"] = source_of(body.source, allow_private=allow_private)
+    return ApplicationChange(**changes, runtime=runtime_of(body))
+
+
+def _without(body: ChangedService, kind: str, *names: str) -> None:
+    for name in names:
+        if name in body.model_fields_set:
+            raise Invalid(f"a service of kind {kind} has none", pointer=f"/{name}")
