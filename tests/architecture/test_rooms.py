@@ -22,7 +22,8 @@ ROOMS = {
     "explain",  # what happened, in the words that users read
 }
 PARTS = {
-    "adapters", "http", "sources", "builders", "kinds", "engines", "compose", "strategies",
+    "adapters", "http", "sources", "builders", "kinds", "workloads", "engines", "compose",
+    "strategies",
     "providers",
 }  # fmt: skip
 """Folders of interchangeable parts, or of doors to the outside: a file there is named after it."""
@@ -51,10 +52,14 @@ EXCEPTIONS = {
     "builder.build.slots": "whose turn it is",
     "builder.build.variables": "a deployment's variables, opened",
     "builder.build.work": "one build from source to what is to run",
+    "deployer.rollout.bringing": "the part of a plan that brings a release up",
+    "deployer.rollout.creating": "what a release consists of, and each of its Swarm services made",
     "deployer.rollout.observe": "what the engine shows, as plan's input",
     "deployer.rollout.releases": "the releases of all services, in one question to the engine",
     "deployer.rollout.sealed": "what a build has sealed, opened",
+    "deployer.rollout.step": "the steps that a plan may take, as values",
     "deployer.rollout.steps": "each step of a plan, carried out",
+    "deployer.rollout.undoing": "the part of a plan that undoes a release",
     "metrics.anchors.chain": "hashes and signatures",
     "metrics.logs.batch": "lines in batches of bounded size",
     "metrics.logs.frames": "the engine's framing",

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from builder.kinds import kind_of
+from builder.workloads import workloads_of
 from deployer.adapters.engine import Engine
 from deployer.app import giving_up, key, reaction
 from deployer.networks.react import Networks
@@ -304,7 +304,7 @@ class Site:
     ) -> Commit:
         """`beside`: workloads next to its own, by name, and how their tasks behave."""
         image = self.image(deployment, behaviour or Behaviour())
-        program = kind_of(self.specification).workloads({MAIN: image}, {})
+        program = workloads_of(self.specification, {MAIN: image}, {})
         others = [
             Workload(name=name, image=self.image(f"{deployment}/{name}", how), aliases=(name,))
             for name, how in beside.items()

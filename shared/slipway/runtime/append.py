@@ -46,15 +46,15 @@ class Appender:
 
     async def behind(
         self, planned: int, subject: Subject, step: str, event: Event, *, correlation: str
-    ) -> None:
+    ) -> Commit | None:
         """Only behind the state that it was planned from, whose last commit has this sequence (0:
-        there is none). Whatever came meanwhile makes nothing of it: plan again."""
+        there is none). Whatever came meanwhile makes nothing of it (None): plan again."""
 
         def decide(now: Commit | None) -> tuple[Event, ...]:
             return (event,) if (now.sequence if now else 0) == planned else ()
 
         cause = f"{correlation}/{planned}"
-        await self.append(
+        return await self.append(
             subject, step, decide, cause=cause, correlation=correlation, since=planned
         )
 

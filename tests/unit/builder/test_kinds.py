@@ -3,7 +3,7 @@
 from typing import Any, Literal, get_args
 
 import pytest
-from builder.kinds import kind_of
+from builder.workloads import workloads_of
 from slipway.contracts import values
 from slipway.contracts.values import (
     ApplicationSettings,
@@ -28,7 +28,7 @@ def program(runtime: Runtime, ports: tuple[int, ...] = (), **variables: str) -> 
     settings = ApplicationSettings(source=ImageSource(image="web:1"), runtime=runtime)
     specification = Specification(name="web", settings=settings)
     image = IMAGE.model_copy(update={"ports": ports})
-    (one,) = kind_of(specification).workloads({MAIN: image}, variables).items
+    (one,) = workloads_of(specification, {MAIN: image}, variables).items
     return one
 
 
@@ -80,7 +80,7 @@ def test_raw_workloads_are_what_they_say_with_their_images_and_the_service_s_var
     specification = Specification(name="shop", settings=RawSettings(workloads=(web, job)))
     images = {"web": IMAGE, "job": BuiltImage(reference="sha256:2")}
     variables = {"MODE": "live", "KEY": "k"}
-    found = kind_of(specification).workloads(images, variables).items
+    found = workloads_of(specification, images, variables).items
     assert found == (
         Workload(
             name="web", image=IMAGE, environment={"MODE": "own", "KEY": "k"}, port=80,

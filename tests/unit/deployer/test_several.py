@@ -4,11 +4,16 @@ stopped before another begins, jobs, and what is undone. In virtual time."""
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
+from deployer.rollout.domain import View
+from deployer.rollout.steps import Steps
+from slipway.contracts.event import Event
 from slipway.contracts.rollout import RolloutCancelled, RolloutFailed
 from slipway.contracts.values import After, VolumeMount
 from slipway.contracts.workload import Workload
+from slipway.kernel.envelope import Subject
 
 from tests.simulation.platform import Site, deployer, edge, end, platform, swarm_service
 from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
@@ -320,3 +325,29 @@ def test_whatever_point_it_dies_at_one_release_serves_and_each_ends_once(how: st
 
     for number in range(1, len(names) + 1):
         die(number)
+
+
+@virtual
+async def test_a_job_is_not_made_when_something_came_before_it_was_said(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """The rollout has gone on since the step was planned, so that nothing is appended of it."""
+    append, made = Steps._append, list[bool]()
+
+    async def stale(self: Steps, subject: Subject, view: View, event: Event, step: str) -> bool:
+        if not step.startswith("job-started") or made:
+            return await append(self, subject, view, event, step)  # pyright: ignore[reportArgumentType]
+        behind = replace(view, sequence=view.sequence - 1)
+        said = await append(self, subject, behind, event, step)  # pyright: ignore[reportArgumentType]
+        made.append(said)
+        return said
+
+    monkeypatch.setattr(Steps, "_append", stale)
+    async with platform() as site:
+        await ask(site, "d1", web(site, "1"), db(site, "1"), migrate(site, "1"))
+        job = swarm_service("d1", "migrate")
+        await site.world.until(lambda: site.swarm.job_runs[job])
+        assert made == [False]
+        assert "job_started d1" in site.rollout(), "said first"
+        assert await site.ended("d1") == "rollout.succeeded"
+        assert site.swarm.job_runs[job] == 1

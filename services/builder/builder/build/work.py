@@ -14,6 +14,7 @@ from builder.build.failures import BuildError
 from builder.build.job import Job
 from builder.kinds import kind_of
 from builder.sources.image import again
+from builder.workloads import workloads_of
 
 
 async def work(job: Job) -> Workloads | BuildSucceeded:
@@ -23,12 +24,12 @@ async def work(job: Job) -> Workloads | BuildSucceeded:
         await asyncio.to_thread(shutil.rmtree, job.folder, True)
         if job.former is not None and job.former[1]:
             return await _again(job, job.former[0])
-        kind = kind_of(job.requested.specification)
+        specification = job.requested.specification
         if job.former is not None:
             images = await _images_again(job, job.former[0])
         else:
-            images = await kind.images(job)
-        return kind.workloads(images, job.variables)
+            images = await kind_of(specification).images(job)
+        return workloads_of(specification, images, job.variables)
     except EngineAway as error:
         raise BuildError(failures.engine_away(str(error))) from error
     except EngineRefused as error:

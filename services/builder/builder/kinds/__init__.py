@@ -1,10 +1,9 @@
-"""What a service of each kind is made of, and what it runs: here kinds end."""
+"""What a service of each kind is made of: the images that its workloads run."""
 
 from collections.abc import Mapping
 from typing import Protocol, assert_never
 
 from slipway.contracts.values import ApplicationSettings, BuiltImage, RawSettings, Specification
-from slipway.contracts.workload import Workloads
 
 from builder.build.job import Job
 from builder.kinds.application import Application
@@ -21,19 +20,13 @@ class ServiceKind(Protocol):
         """By workload. Raises BuildError, EngineAway, EngineRefused."""
         ...
 
-    def workloads(
-        self, images: Mapping[str, BuiltImage], variables: Mapping[str, str]
-    ) -> Workloads:
-        """Pure; `variables` are resolved."""
-        ...
-
 
 def kind_of(specification: Specification) -> ServiceKind:
     settings = specification.settings
     match settings:
         case ApplicationSettings():
-            return Application(specification.name, settings)
+            return Application(settings)
         case RawSettings():
-            return Raw(specification.name, settings)
+            return Raw(settings)
         case _:
             assert_never(settings)

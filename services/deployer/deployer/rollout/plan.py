@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from slipway.contracts.rollout import Release, Reverting
 from slipway.contracts.values import Failure
-from slipway.runtime.clock import iso
+from slipway.kernel.clock import iso
 
 from deployer.rollout import bringing, explain, undoing
 from deployer.rollout.bringing import paused, replicas_of

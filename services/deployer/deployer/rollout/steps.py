@@ -185,7 +185,8 @@ class Steps:
                 event = RolloutJobStarted(
                     **of, deployment=release.deployment, state=after, workload=workload.name
                 )
-                await self._append(subject, view, event, f"job-started.{workload.name}")
+                if not await self._append(subject, view, event, f"job-started.{workload.name}"):
+                    return  # without the fact it might run twice
                 await failpoints.hit("deployer.job_started.appended")
                 await self._create(owner, view, memory, release, workload, 1)
             case NoteJobEnded(workload, code):
@@ -288,9 +289,13 @@ class Steps:
                 return explain.with_lines(failure, lines)
         return failure
 
-    async def _append(self, subject: Subject, view: View, event: RolloutEvent, step: str) -> None:
+    async def _append(self, subject: Subject, view: View, event: RolloutEvent, step: str) -> bool:
+        """False: something came meanwhile, and nothing was appended."""
         correlation = event.deployment or subject.id
-        await self._appender.behind(view.sequence, subject, step, event, correlation=correlation)
+        commit = await self._appender.behind(
+            view.sequence, subject, step, event, correlation=correlation
+        )
+        return commit is not None
 
 
 def _living(state: RolloutState) -> Release | None:
