@@ -85,6 +85,7 @@ VALID: dict[str, list[Json]] = {
             "source": GIT,
             "build": DOCKERFILE,
             "replicas": 2,
+            "workload": "main",
             **RUNTIME,
         },
         {"source": GIT, "build": STATIC, "webhook_secret": "a shared secret"},
@@ -95,7 +96,15 @@ VALID: dict[str, list[Json]] = {
     "set_project_variables": [ITEMS],
     "set_environment_variables": [ITEMS],
     "set_service_variables": [ITEMS],
-    "add_domain": [{"host": "a.example.org", "path": "/x", "port": 8080, "https": False}],
+    "add_domain": [
+        {
+            "host": "a.example.org",
+            "path": "/x",
+            "port": 8080,
+            "workload": "main",
+            "https": False,
+        }
+    ],
     "deploy": [{"build": True}],
 }
 """Bodies that would be carried out: each field of each shape stands in one of them."""

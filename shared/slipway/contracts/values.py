@@ -123,6 +123,11 @@ class ApplicationSettings(Value):
     build: Build | None = None
     runtime: Runtime = Runtime()
 
+    @property
+    def health_checks(self) -> tuple[HealthCheck, ...]:
+        """Those that are said."""
+        return (self.runtime.health_check,) if self.runtime.health_check else ()
+
 
 class VolumeMount(Value):
     """A volume of the service, by its name, under `path`. It outlives deployments."""
@@ -200,7 +205,13 @@ class RawSettings(Value):
     kind: Literal["raw"] = "raw"
     workloads: tuple[RawProgram, ...]
 
+    @property
+    def health_checks(self) -> tuple[HealthCheck, ...]:
+        return tuple(each.health_check for each in self.workloads if each.health_check)
 
+
+type NamedKind = Literal["application"]
+"""What the API names. `raw` is for test instances alone."""
 type Kind = Literal["application", "raw"]
 type Settings = Annotated[ApplicationSettings | RawSettings, Field(discriminator="kind")]
 """What the owner says of a service: one model for each kind, told apart by `kind`. Every `match`

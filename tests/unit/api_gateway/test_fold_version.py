@@ -88,7 +88,7 @@ def changed(sources: Sources) -> set[str]:
         ("slipway/contracts/values.py", "class Failure(Clipped):", "class Failure(Value):",
          {"deployment", "timeline", "newest", "rollout", "route"}),
         # two modules away: how a time is written
-        ("slipway/runtime/clock.py", 'timespec="milliseconds"', 'timespec="seconds"',
+        ("slipway/kernel/clock.py", 'timespec="milliseconds"', 'timespec="seconds"',
          set(PROJECTIONS) - {"newest"}),
         # how every commit is decoded
         *[(file, old, new, set(PROJECTIONS)) for file, old, new in DECODING],

@@ -1,20 +1,10 @@
 """Making a deployment of a service, as it is wanted now or as it was."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 from slipway.contracts.deployment import Limits, Repeats, Trigger
-from slipway.contracts.values import (
-    ApplicationSettings,
-    GitCommit,
-    HealthCheck,
-    RawSettings,
-    ScopedVariables,
-    Settings,
-    Specification,
-)
+from slipway.contracts.values import GitCommit, ScopedVariables, Specification
 from slipway.kernel import ids
 from slipway.kernel.envelope import Head
 from slipway.kernel.errors import Invalid, NotFound, Refused
@@ -57,24 +47,13 @@ def limits_of(specification: Specification) -> Limits:
     """A rollout lasts at least as long as its health checks let it: it's for them to judge. Those
     of several workloads follow each other, as these may start one after another."""
     limits = Limits()
-    checks = _health_checks(specification.settings)
+    checks = specification.settings.health_checks
     if not checks:
         return limits
     allowed = sum(
         check.start_period + check.retries * (check.interval + check.timeout) for check in checks
     )
     return limits.model_copy(update={"rollout": max(limits.rollout, allowed + _BESIDES)})
-
-
-def _health_checks(settings: Settings) -> Sequence[HealthCheck]:
-    match settings:
-        case ApplicationSettings(runtime=runtime):
-            found = [runtime.health_check]
-        case RawSettings(workloads=workloads):
-            found = [workload.health_check for workload in workloads]
-        case _:
-            assert_never(settings)
-    return [check for check in found if check is not None]
 
 
 async def living(commands: Commands, organization: str, service: str) -> Living:

@@ -28,7 +28,7 @@ from api_gateway.domains.read import (
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate
-from api_gateway.http.patterns import ROUTED_PATH
+from api_gateway.http.patterns import LABEL, ROUTED_PATH
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Body, HostName, Listed
 from api_gateway.locks import Locks
@@ -50,7 +50,7 @@ class NewDomain(Body):
     host: HostName
     path: Annotated[str, StringConstraints(max_length=400, pattern=ROUTED_PATH)] = "/"
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
-    workload: Annotated[str | None, Field(min_length=1, max_length=63)] = None
+    workload: Annotated[str | None, StringConstraints(max_length=63, pattern=LABEL)] = None
     """Null: the only one of the service."""
     https: bool = False
 

@@ -2,11 +2,11 @@
 
 import re
 import unicodedata
-from typing import Annotated, Any, Literal, TypeAliasType, get_args
+from typing import Annotated, Any, TypeAliasType, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
-from slipway.contracts.values import PRINTABLE
+from slipway.contracts.values import PRINTABLE, NamedKind
 
 from api_gateway.http.patterns import NO_NUL
 
@@ -88,9 +88,8 @@ def kinds_of(union: TypeAliasType) -> tuple[str, ...]:
     )
 
 
-type NamedKind = Literal["application"]
-"""Of a service. `raw` is not named: it is for test instances alone."""
 NAMED_KINDS: tuple[str, ...] = get_args(NamedKind.__value__)
+"""Of services."""
 
 
 def of_kind(what: str, *kinds: str, unnamed: tuple[str, ...] = ()) -> BeforeValidator:

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from api_gateway.http.schema import Body, Name, NamedKind, Shown
+from slipway.contracts.values import NamedKind
+
+from api_gateway.http.schema import Body, Name, Shown
 
 type Phase = Literal["active", "deleting"]
 

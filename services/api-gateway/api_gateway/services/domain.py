@@ -193,9 +193,11 @@ def decide(command: Command, state: ServiceState) -> tuple[Event, ...]:
 
 def git_source(settings: Settings | None) -> GitSource | None:
     """The repository that it is built from, if any."""
-    if isinstance(settings, ApplicationSettings) and isinstance(settings.source, GitSource):
-        return settings.source
-    return None
+    match settings:
+        case ApplicationSettings(source=GitSource() as source):
+            return source
+        case _:
+            return None
 
 
 def agree(settings: Settings) -> None:

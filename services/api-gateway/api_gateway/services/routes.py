@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 from fastapi.responses import Response
-from slipway.contracts.values import Settings
+from slipway.contracts.values import NamedKind, Settings
 from slipway.kernel import ids
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
@@ -17,7 +17,7 @@ from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate, hashed
 from api_gateway.http.routing import router as feature
-from api_gateway.http.schema import Deleting, Listed, NamedKind, given
+from api_gateway.http.schema import Deleting, Listed, given
 from api_gateway.projects.domain import ENVIRONMENT, alive
 from api_gateway.projects.tree import ServiceStatus, Trees, Wanted
 from api_gateway.request_context import RequestContext

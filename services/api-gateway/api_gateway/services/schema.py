@@ -12,6 +12,7 @@ from slipway.contracts.values import (
     GitSource,
     HealthCheck,
     ImageSource,
+    NamedKind,
     RepositoryPath,
     Settings,
     Source,
@@ -19,7 +20,7 @@ from slipway.contracts.values import (
 from slipway.kernel.errors import Invalid
 
 from api_gateway.http.patterns import ADDRESS, ASKED_PATH, LABEL
-from api_gateway.http.schema import Body, HostName, NamedKind, Text, given, kinds_of, of_kind
+from api_gateway.http.schema import Body, HostName, Text, given, kinds_of, of_kind
 
 _BRANCH = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -170,7 +171,7 @@ class ChangedApplication(RuntimeFields):
         return self
 
 
-RUNTIME = tuple(RuntimeFields.model_fields)
+_RUNTIME = tuple(RuntimeFields.model_fields)
 
 
 def source_of(given: Git | Image, *, allow_private: bool) -> Source:
@@ -198,7 +199,7 @@ def _is_private(host: str) -> bool:
 
 def runtime_of(body: RuntimeFields) -> dict[str, Any]:
     """The fields of Runtime that were sent."""
-    changed = given(body, *RUNTIME)
+    changed = given(body, *_RUNTIME)
     if isinstance(health := changed.get("health_check"), Health):
         words = tuple(health.command) if health.command else None
         changed["health_check"] = HealthCheck(**{**health.model_dump(), "command": words})

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from slipway.contracts.values import BuiltImage, ImageSource, RawSettings
 
@@ -13,7 +12,10 @@ from builder.sources.image import Image
 @dataclass(frozen=True, slots=True)
 class Raw:
     settings: RawSettings
-    is_built: ClassVar[bool] = False
+
+    @property
+    def is_built(self) -> bool:
+        return False
 
     async def images(self, job: Job) -> Mapping[str, BuiltImage]:
         found: dict[str, BuiltImage] = {}
