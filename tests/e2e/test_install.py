@@ -35,8 +35,8 @@ def as_it_was_brought_up() -> dict[str, str]:
     """The variables that the present services were started with, and the ports."""
     template = inspect("service", service("proxy-sync"))["Spec"]["TaskTemplate"]
     env = dict(item.split("=", 1) for item in template["ContainerSpec"]["Env"])
-    names = ("SLIPWAY_LOG_LEVEL", "SLIPWAY_FAILPOINTS", "SLIPWAY_FAILPOINTS_FILE")
-    found = {name: env[name] for name in names if env.get(name)}
+    names = ("LOG_LEVEL", "FAILPOINTS", "FAILPOINTS_FILE", "TEST_KINDS")
+    found = {f"SLIPWAY_{name}": said for name in names if (said := env.get(f"SLIPWAY_{name}"))}
     for name in ("HTTP_PORT", "HTTPS_PORT", "API_PORT"):
         found[name] = env[f"SLIPWAY_{name}"]
     return found
