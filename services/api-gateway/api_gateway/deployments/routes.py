@@ -6,6 +6,7 @@ from fastapi import Body as Given
 from fastapi.responses import Response
 from slipway.contracts.deployment import Trigger
 from slipway.contracts.rollout import RolloutEvent
+from slipway.contracts.service import ServiceStarted
 from slipway.contracts.values import BuiltImage, GitCommit, GitSource, Specification
 from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
@@ -14,6 +15,7 @@ from slipway.readmodel.model import Document
 
 from api_gateway.deployments import domain, read
 from api_gateway.deployments.history import Former, former, last_live, newest_image
+from api_gateway.deployments.open import OpenDeployments
 from api_gateway.deployments.request import Living, NothingToRunAgain, living, request
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, listed, owned, page
@@ -152,15 +154,43 @@ async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigg
 
 
 async def _kept_push(gateway: Gateway, ctx: RequestContext, service: Living) -> str | None:
-    """The commit of a push that came while it was stopped, unless what serves was requested since:
-    a start that was cut off behind its first fact is asked for again."""
-    push, settings = service.state.kept_push, service.specification.settings
-    if push is None or not isinstance(settings.source, GitSource):
+    """The commit of a push that came while it was stopped, or whose deployment the stop is about to
+    end. Of one that was started since: where what serves was requested before; a start that was cut
+    off behind its first fact is asked for again."""
+    if not isinstance(service.specification.settings.source, GitSource):
+        return None
+    push = service.state.kept_push
+    if service.state.stopped:
+        return push or await _announced(gateway, ctx, service.id)
+    if push is None:
         return None
     head = await gateway.store.head(Subject(ctx.organization, "rollout", service.id))
     last = head.events[-1] if head else None
     serving = last.state.serving if isinstance(last, RolloutEvent) else None
-    return push if serving is None or serving.sequence < service.head.sequence else None
+    started = await _started(gateway, Subject(ctx.organization, "service", service.id))
+    return push if serving is None or serving.sequence < started else None
+
+
+async def _announced(gateway: Gateway, ctx: RequestContext, service: str) -> str | None:
+    """The newest commit that a deployment which has not ended was requested for."""
+    for found in reversed(await gateway.memory(OpenDeployments).of(service)):
+        asked = await gateway.commands.state(domain.DEPLOYMENT, ctx.organization, found.id)
+        if asked.trigger is not None and asked.trigger.commit:
+            return asked.trigger.commit
+    return None
+
+
+async def _started(gateway: Gateway, service: Subject) -> int:
+    """The sequence at which it was started last; 0 when it never was stopped."""
+    commits = await gateway.store.load(service)
+    return max(
+        (
+            commit.sequence
+            for commit in commits
+            if any(isinstance(event, ServiceStarted) for event in commit.events)
+        ),
+        default=0,
+    )
 
 
 @router.post("/v1/services/{id}/restart", status_code=202, response_model=read.Deployment)
