@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 from api_gateway.deployments.logs import _of_deployment, position
-from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
+from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
+from slipway.contracts.deployment import DeploymentExpired
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.contracts.rollout import (
     Release,
@@ -50,7 +51,7 @@ class Deploying:
         )  # fmt: skip
 
     async def append(self, category: str, event: Any) -> None:
-        of = self.id if category == "build" else self.service
+        of = self.id if category in ("build", "deployment") else self.service
         await self.platform.append(Subject(self.platform.organization, category, of), event)
 
     async def print(self, text: str) -> None:
@@ -156,6 +157,21 @@ async def test_why_its_build_failed_is_said_once(platform: Platform, service: di
     await one.append("build", failed)
     await until(lambda: _has(platform, one.id, "failed"))
     assert [text for _, text in await read(platform, one.id)] == ["failed: it did"]
+
+
+async def test_why_it_expired_is_said_whatever_becomes_of_its_build(
+    platform: Platform, service: dict[str, Any]
+):
+    one = await deploying(platform, service)
+    late = Failure(reason="expired", detail="it took too long", hint="deploy again")
+    expired = DeploymentExpired(service=service["id"], kind="application", failure=late)
+    await one.append("deployment", expired)
+    said = await read(platform, one.id)
+    assert [text for _, text in said] == ["expired: it took too long", "what to do: deploy again"]
+    at = {"environment": service["environment"]}
+    stopped = BuildCancelled(service=service["id"], kind="application", **at)
+    await one.append("build", stopped)
+    assert await read(platform, one.id) == said
 
 
 async def test_what_runs_has_no_line_that_events_tell(platform: Platform, service: dict[str, Any]):
