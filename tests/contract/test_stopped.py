@@ -152,6 +152,24 @@ async def test_a_request_that_is_heard_of_late_keeps_no_push_of_what_has_ended(
     assert started["trigger"]["commit"] is None
 
 
+async def test_a_push_that_was_cancelled_by_hand_is_not_kept(
+    platform: Platform, service: dict[str, Any]
+):
+    await _deployed(platform, service, "a" * 40)
+    path, at = f"/v1/services/{service['id']}", {"environment": service["environment"]}
+    made = (await push(platform, service, "b" * 40, "d1")).json()["deployment"]
+    begun = BuildStarted(
+        service=service["id"], kind="application", **at, attempt=1, deadline="2126-01-01T00:00:00Z"
+    )
+    await platform.append(Subject(platform.organization, "build", made), begun)
+    await platform.ok("POST", f"/v1/deployments/{made}/cancel")
+    await platform.ok("POST", f"{path}/stop")
+    stopped = await platform.store.head(Subject(platform.organization, "service", service["id"]))
+    assert stopped is not None
+    await react(platform.gateway, stopped)
+    assert (await platform.ok("POST", f"{path}/start"))["trigger"]["commit"] is None
+
+
 async def test_a_deployment_that_met_a_stop_ends(platform: Platform, service: dict[str, Any]):
     """Its service was read before the stop, its request stands behind it."""
     path = f"/v1/services/{service['id']}"

@@ -172,11 +172,11 @@ async def _kept_push(gateway: Gateway, ctx: RequestContext, service: Living) -> 
 
 
 async def _announced(gateway: Gateway, ctx: RequestContext, service: str) -> str | None:
-    """The newest commit that a deployment which has not ended was requested for."""
+    """The newest commit that is being deployed."""
     for found in reversed(await gateway.memory(OpenDeployments).of(service)):
         asked = await gateway.commands.state(domain.DEPLOYMENT, ctx.organization, found.id)
-        if asked.trigger is not None and asked.trigger.commit:
-            return asked.trigger.commit
+        if (commit := domain.coming(asked)) is not None:
+            return commit
     return None
 
 
