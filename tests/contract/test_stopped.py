@@ -77,6 +77,21 @@ async def test_a_start_without_a_push_runs_what_served(platform: Platform, servi
     assert (asked.image, started["trigger"]["commit"]) == (IMAGE, None)
 
 
+async def test_a_delivery_that_is_sent_again_after_another_stop_is_kept_again(
+    platform: Platform, service: dict[str, Any]
+):
+    path = f"/v1/services/{service['id']}"
+    await _deployed(platform, service, "a" * 40)
+    await platform.ok("POST", f"{path}/stop")
+    await push(platform, service, "b" * 40, "d1")
+    started = await platform.ok("POST", f"{path}/start")
+    await _succeed(platform, service, started["id"], "b" * 40)
+    await _deployed(platform, service, "c" * 40)
+    await platform.ok("POST", f"{path}/stop")
+    assert (await push(platform, service, "b" * 40, "d1")).json()["status"] == "kept"
+    assert (await platform.ok("POST", f"{path}/start"))["trigger"]["commit"] == "b" * 40
+
+
 async def test_a_stop_ends_what_is_under_way_and_keeps_its_push(
     platform: Platform, service: dict[str, Any]
 ):

@@ -89,7 +89,9 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
             return _ignored("the newest deployment has this commit", same)
         if service.state.stopped:
             keep = KeepPush(push.commit)
-            stopped = await gateway.commands.handle(ctx, SERVICE, id_, keep, step="keep")
+            # Sent once more it is kept again: there may have been another stop since.
+            step = f"keep.{service.head.sequence}"
+            stopped = await gateway.commands.handle(ctx, SERVICE, id_, keep, step=step)
             if stopped.state.stopped:
                 reason = f"the service is stopped; POST /v1/services/{id_}/start deploys its branch"
                 return answer(ctx, {"status": "kept", "reason": reason, "deployment": None})
