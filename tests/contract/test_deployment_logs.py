@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from api_gateway.deployments.logs import _of_deployment, position
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentExpired
@@ -21,7 +22,7 @@ from slipway.contracts.values import BuiltImage, Failure
 from slipway.kernel.envelope import Subject
 
 from tests.contract.test_api import Platform, bare, platform
-from tests.contract.test_api_promises import _has, service, until
+from tests.contract.test_api_promises import _has, _quiet, service, until
 
 _fixtures = (bare, platform, service)
 IMAGE = BuiltImage(reference="sha256:1")
@@ -99,6 +100,13 @@ async def read(platform: Platform, deployment: str, last: str = "") -> list[tupl
     ]
 
 
+async def _follow(platform: Platform, deployment: str) -> list[str]:
+    lines = _of_deployment(
+        platform.gateway, platform.organization, deployment, position(None), follow=True
+    )
+    return [line.text async for _, line in lines]
+
+
 async def test_what_has_ended_is_told_to_the_end_and_resumed_anywhere(
     platform: Platform, service: dict[str, Any]
 ):
@@ -132,6 +140,37 @@ async def test_what_is_followed_is_told_as_it_happens(platform: Platform, servic
     await one.route()
     async with asyncio.timeout(5):
         assert [line.text async for _, line in lines] == WHOLE[5:]
+
+
+async def test_who_follows_reads_the_log_only_when_it_has_gone_on(
+    platform: Platform, service: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    one = await deploying(platform, service)
+    await one.build()
+    looks = asyncio.Semaphore(0)
+    asked, last = list[str](), platform.store.last_sequence
+    read_ = platform.store.read
+
+    def reading(after: int, until: int | None = None, pattern: str = "evt.>") -> Any:
+        asked.append(pattern)
+        return read_(after, until, pattern)
+
+    async def looked() -> int:
+        looks.release()
+        return await last()
+
+    monkeypatch.setattr("api_gateway.deployments.logs._EVERY", 0.01)
+    follower = asyncio.create_task(_follow(platform, one.id))
+    async with asyncio.timeout(5):
+        await _quiet(platform)
+        monkeypatch.setattr(platform.store, "last_sequence", looked)
+        monkeypatch.setattr(platform.store, "read", reading)
+        for _ in range(5):
+            await looks.acquire()
+        assert [pattern for pattern in asked if ".rollout." in pattern] == []
+        await one.roll_out()
+        await one.route()
+        assert await follower == WHOLE
 
 
 async def test_times_are_those_of_the_events(platform: Platform, service: dict[str, Any]):

@@ -177,6 +177,8 @@ async def _between(
 ) -> list[Commit]:
     """Of what a deployment's story is told, in the order of the log."""
     found: list[Commit] = []
+    if until <= after:
+        return found  # as most often: there may be many who look
     for category, of in (("deployment", id_), ("rollout", service), ("route", service)):
         pattern = str(Subject(organization, category, of))
         found += [commit async for commit in gateway.store.read(after, until, pattern)]
