@@ -23,6 +23,7 @@
 
 #define MOST 16        /* addresses */
 #define NAMED_PORTS 10 /* of those that are open instead */
+#define SWITCHED 101   /* the one status below 200 behind which nothing comes */
 #define WITHIN 0.9     /* part of the time: the engine's own clock ran before this program did */
 
 enum state { UNTRIED, CONNECTING, ASKED, OVER };
@@ -34,6 +35,7 @@ struct attempt {
     enum state state;
     int fd;
     size_t got;
+    int interim; /* what comes is the rest of an interim answer */
     char text[1024];
 };
 
@@ -177,6 +179,30 @@ static int judge(struct attempt *one, char *said, size_t size)
     return 0;
 }
 
+/* Interim answers (100 Continue, 103 Early Hints) are gone past, up to their empty lines. 1 when
+ * nothing more is needed: the first line of the answer itself is there, or there is no room. */
+static int whole(struct attempt *one)
+{
+    size_t room = sizeof one->text - 1;
+    for (;;) {
+        char *end = memchr(one->text, '\n', one->got);
+        if (end == NULL && one->interim && one->got == room) {
+            one->text[0] = '-'; /* the middle of a line: it is not empty */
+            one->got = 1;
+        }
+        if (end == NULL)
+            return one->got == room;
+        int status = 0;
+        one->text[one->got] = '\0';
+        sscanf(one->text, "HTTP/%*s %d", &status);
+        if (!one->interim && (status < 100 || status >= 200 || status == SWITCHED))
+            return 1;
+        size_t line = (size_t)(end + 1 - one->text);
+        one->interim = line > 2 || (line == 2 && one->text[0] != '\r');
+        memmove(one->text, end + 1, one->got -= line);
+    }
+}
+
 /* It can be written or read: 1 when it is good. `said` is filled when it ended badly after it had
  * connected. */
 static int go_on(struct attempt *one, const struct question *q, char *said, size_t size)
@@ -208,9 +234,7 @@ static int go_on(struct attempt *one, const struct question *q, char *said, size
         return 0;
     if (part > 0)
         one->got += (size_t)part;
-    int whole = part <= 0 || one->got == sizeof one->text - 1 ||
-                memchr(one->text, '\n', one->got) != NULL;
-    return whole ? judge(one, said, size) : 0;
+    return part <= 0 || whole(one) ? judge(one, said, size) : 0;
 }
 
 /* -- all of them --------------------------------------------------------------------------------- */

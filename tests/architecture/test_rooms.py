@@ -43,6 +43,7 @@ EXCEPTIONS = {
     "api_gateway.organizations.creation": "what several routes do to make one",
     "api_gateway.projects.tree": "a view that many features' events make",
     "api_gateway.variables.scopes": "where variables come from, for routes and requests",
+    "api_gateway.webhooks.delivery": "a body of bounded size, and its room",
     "api_gateway.webhooks.push": "what git servers send, as values",
     "builder.build.failures": "why a build failed, in words",
     "builder.build.job": "what every source and builder is given",

@@ -650,6 +650,60 @@ async def test_a_body_without_a_length_has_a_limit_too(platform: Platform):
     assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")
 
 
+async def test_a_delivery_of_very_many_values_is_not_decoded(
+    platform: Platform, service: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("api_gateway.webhooks.delivery.orjson.loads", pytest.fail)
+    for value in ("[]", "{}", "1", '"a"'):
+        body = f'{{"a": [{",".join([value] * 500_002)}]}}'.encode()
+        headers = {"X-GitHub-Event": "push"}
+        answer = await platform.http.post(service["webhook"]["url"], content=body, headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")
+
+
+async def test_few_large_deliveries_come_at_once(platform: Platform, service: dict[str, Any]):
+    """Small ones always do; who hung up makes room."""
+    url, headers, held = service["webhook"]["url"], {"X-GitHub-Event": "push"}, asyncio.Event()
+    waiting = 0
+
+    async def slow() -> AsyncIterator[bytes]:
+        nonlocal waiting
+        yield b" " * (2 << 20)
+        waiting += 1
+        await held.wait()
+        yield b"{"
+
+    def send() -> asyncio.Task[Any]:
+        return asyncio.create_task(platform.http.post(url, content=slow(), headers=headers))
+
+    async def all_wait() -> bool:
+        return waiting == 4
+
+    four = [send() for _ in range(4)]
+    await until(all_wait)
+    refused = await platform.http.post(url, content=b" " * (2 << 20), headers=headers)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
+    assert (await push(platform, service, "a" * 40, "d")).json()["status"] == "accepted"
+    four.pop().cancel()
+    await asyncio.sleep(0)
+    held.set()
+    assert [answer.status_code for answer in await asyncio.gather(*four)] == [400] * 3
+    assert (await send()).status_code == 400
+
+
+async def test_a_delivery_that_does_not_come_to_its_end_is_not_waited_for(
+    platform: Platform, service: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("api_gateway.webhooks.delivery._WITHIN", 0.05)
+    url, headers = service["webhook"]["url"], {"X-GitHub-Event": "push"}
+    answer = await platform.http.post(url, content=endless(), headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed")
+
+
 async def test_a_push_of_many_commits_is_not_too_large(platform: Platform, service: dict[str, Any]):
     body = {"ref": "refs/heads/main", "after": "a" * 40, "commits": ["x" * 1000] * 3000}
     headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d"}

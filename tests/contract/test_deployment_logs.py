@@ -4,8 +4,10 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from api_gateway.deployments.logs import _of_deployment, position
-from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
+from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
+from slipway.contracts.deployment import DeploymentExpired
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.contracts.rollout import (
     RolloutReady,
@@ -21,7 +23,7 @@ from slipway.kernel.envelope import Subject
 from slipway.testing.releases import BUILT, SEALED, release
 
 from tests.contract.test_api import Platform, bare, platform
-from tests.contract.test_api_promises import _has, service, until
+from tests.contract.test_api_promises import _has, _quiet, service, until
 
 _fixtures = (bare, platform, service)
 WHOLE = [
@@ -47,7 +49,7 @@ class Deploying:
         self.release = release(deployment, swarm_service="slipway-web-1", port=8000)
 
     async def append(self, category: str, event: Any) -> None:
-        of = self.id if category == "build" else self.service
+        of = self.id if category in ("build", "deployment") else self.service
         await self.platform.append(Subject(self.platform.organization, category, of), event)
 
     async def print(self, text: str) -> None:
@@ -96,6 +98,13 @@ async def read(platform: Platform, deployment: str, last: str = "") -> list[tupl
     ]
 
 
+async def _follow(platform: Platform, deployment: str) -> list[str]:
+    lines = _of_deployment(
+        platform.gateway, platform.organization, deployment, position(None), follow=True
+    )
+    return [line.text async for _, line in lines]
+
+
 async def test_what_has_ended_is_told_to_the_end_and_resumed_anywhere(
     platform: Platform, service: dict[str, Any]
 ):
@@ -131,6 +140,37 @@ async def test_what_is_followed_is_told_as_it_happens(platform: Platform, servic
         assert [line.text async for _, line in lines] == WHOLE[5:]
 
 
+async def test_who_follows_reads_the_log_only_when_it_has_gone_on(
+    platform: Platform, service: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    one = await deploying(platform, service)
+    await one.build()
+    looks = asyncio.Semaphore(0)
+    asked, last = list[str](), platform.store.last_sequence
+    read_ = platform.store.read
+
+    def reading(after: int, until: int | None = None, pattern: str = "evt.>") -> Any:
+        asked.append(pattern)
+        return read_(after, until, pattern)
+
+    async def looked() -> int:
+        looks.release()
+        return await last()
+
+    monkeypatch.setattr("api_gateway.deployments.logs._EVERY", 0.01)
+    follower = asyncio.create_task(_follow(platform, one.id))
+    async with asyncio.timeout(5):
+        await _quiet(platform)
+        monkeypatch.setattr(platform.store, "last_sequence", looked)
+        monkeypatch.setattr(platform.store, "read", reading)
+        for _ in range(5):
+            await looks.acquire()
+        assert [pattern for pattern in asked if ".rollout." in pattern] == []
+        await one.roll_out()
+        await one.route()
+        assert await follower == WHOLE
+
+
 async def test_times_are_those_of_the_events(platform: Platform, service: dict[str, Any]):
     one = await deploying(platform, service)
     await one.build()
@@ -154,6 +194,21 @@ async def test_why_its_build_failed_is_said_once(platform: Platform, service: di
     await one.append("build", failed)
     await until(lambda: _has(platform, one.id, "failed"))
     assert [text for _, text in await read(platform, one.id)] == ["failed: it did"]
+
+
+async def test_why_it_expired_is_said_whatever_becomes_of_its_build(
+    platform: Platform, service: dict[str, Any]
+):
+    one = await deploying(platform, service)
+    late = Failure(reason="expired", detail="it took too long", hint="deploy again")
+    expired = DeploymentExpired(service=service["id"], kind="application", failure=late)
+    await one.append("deployment", expired)
+    said = await read(platform, one.id)
+    assert [text for _, text in said] == ["expired: it took too long", "what to do: deploy again"]
+    at = {"environment": service["environment"]}
+    stopped = BuildCancelled(service=service["id"], kind="application", **at)
+    await one.append("build", stopped)
+    assert await read(platform, one.id) == said
 
 
 async def test_what_runs_has_no_line_that_events_tell(platform: Platform, service: dict[str, Any]):

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
+import pytest
+from api_gateway.deployments import react as deployments
 from api_gateway.deployments.domain import DEPLOYMENT
 from api_gateway.deployments.react import react
 from api_gateway.deployments.request import living, request
@@ -67,11 +69,27 @@ async def test_a_start_without_a_push_runs_what_served(platform: Platform, servi
     served = (await platform.ok("GET", path))["live_deployment"]
     await platform.ok("POST", f"{path}/stop")
     await push(platform, service, "b" * 40, "d1")
-    await platform.ok("POST", f"{path}/start")
+    started = await platform.ok("POST", f"{path}/start")
+    await _succeed(platform, service, started["id"], "b" * 40)
     await platform.ok("POST", f"{path}/stop")  # what was kept before is forgotten
     started = await platform.ok("POST", f"{path}/start")
     asked = await platform.gateway.commands.state(DEPLOYMENT, platform.organization, started["id"])
     assert (asked.repeats, started["trigger"]["commit"]) == (Repeats(deployment=served), None)
+
+
+async def test_a_delivery_that_is_sent_again_after_another_stop_is_kept_again(
+    platform: Platform, service: dict[str, Any]
+):
+    path = f"/v1/services/{service['id']}"
+    await _deployed(platform, service, "a" * 40)
+    await platform.ok("POST", f"{path}/stop")
+    await push(platform, service, "b" * 40, "d1")
+    started = await platform.ok("POST", f"{path}/start")
+    await _succeed(platform, service, started["id"], "b" * 40)
+    await _deployed(platform, service, "c" * 40)
+    await platform.ok("POST", f"{path}/stop")
+    assert (await push(platform, service, "b" * 40, "d1")).json()["status"] == "kept"
+    assert (await platform.ok("POST", f"{path}/start"))["trigger"]["commit"] == "b" * 40
 
 
 async def test_a_stop_ends_what_is_under_way_and_keeps_its_push(
@@ -90,6 +108,81 @@ async def test_a_stop_ends_what_is_under_way_and_keeps_its_push(
 
     await until(stopping)
     assert (await platform.ok("POST", f"{path}/start"))["trigger"]["commit"] == "b" * 40
+
+
+async def test_a_push_whose_start_was_stopped_is_kept_again(
+    platform: Platform, service: dict[str, Any]
+):
+    path = f"/v1/services/{service['id']}"
+    await _deployed(platform, service, "a" * 40)
+    await platform.ok("POST", f"{path}/stop")
+    await push(platform, service, "b" * 40, "d1")
+    made = await platform.ok("POST", f"{path}/start")
+    await platform.ok("POST", f"{path}/stop")
+    await until(lambda: _has(platform, made["id"], "cancelled"))
+    assert (await platform.ok("POST", f"{path}/start"))["trigger"]["commit"] == "b" * 40
+
+
+async def test_a_start_behind_a_stop_that_nobody_heard_of_yet_finds_the_push(
+    platform: Platform, service: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    await _deployed(platform, service, "a" * 40)
+    path = f"/v1/services/{service['id']}"
+
+    async def unheard(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(deployments, "_end_if_stopped", unheard)
+    monkeypatch.setattr(deployments, "_end_those_of_stopped", unheard)
+    await push(platform, service, "b" * 40, "d1")
+    await platform.ok("POST", f"{path}/stop")
+    assert (await platform.ok("POST", f"{path}/start"))["trigger"]["commit"] == "b" * 40
+
+
+async def test_a_start_of_what_runs_repeats_it_whatever_was_pushed_before(
+    platform: Platform, service: dict[str, Any]
+):
+    path = f"/v1/services/{service['id']}"
+    await _deployed(platform, service, "a" * 40)
+    await platform.ok("POST", f"{path}/stop")
+    await push(platform, service, "b" * 40, "d1")
+    started = await platform.ok("POST", f"{path}/start")
+    await _succeed(platform, service, started["id"], "b" * 40)
+    await platform.ok("PATCH", path, {"replicas": 2})
+    again = await platform.ok("POST", f"{path}/start")
+    asked = await platform.gateway.commands.state(DEPLOYMENT, platform.organization, again["id"])
+    assert (asked.repeats, again["trigger"]["commit"]) == (Repeats(deployment=started["id"]), None)
+
+
+async def test_a_request_that_is_heard_of_late_keeps_no_push_of_what_has_ended(
+    platform: Platform, service: dict[str, Any]
+):
+    path = f"/v1/services/{service['id']}"
+    made = (await push(platform, service, "b" * 40, "d1")).json()["deployment"]
+    await _succeed(platform, service, made, "b" * 40)
+    await platform.ok("POST", f"{path}/stop")
+    requested = await platform.store.load(Subject(platform.organization, "deployment", made))
+    await react(platform.gateway, requested[0])
+    started = await platform.ok("POST", f"{path}/start")
+    assert started["trigger"]["commit"] is None
+
+
+async def test_a_push_that_was_cancelled_by_hand_is_not_kept(
+    platform: Platform, service: dict[str, Any]
+):
+    await _deployed(platform, service, "a" * 40)
+    path, at = f"/v1/services/{service['id']}", {"environment": service["environment"]}
+    made = (await push(platform, service, "b" * 40, "d1")).json()["deployment"]
+    begun = BuildStarted(
+        service=service["id"], kind="application", **at, attempt=1, deadline="2126-01-01T00:00:00Z"
+    )
+    await platform.append(Subject(platform.organization, "build", made), begun)
+    await platform.ok("POST", f"/v1/deployments/{made}/cancel")
+    await platform.ok("POST", f"{path}/stop")
+    stopped = await platform.store.head(Subject(platform.organization, "service", service["id"]))
+    assert stopped is not None
+    await react(platform.gateway, stopped)
+    assert (await platform.ok("POST", f"{path}/start"))["trigger"]["commit"] is None
 
 
 async def test_a_deployment_that_met_a_stop_ends(platform: Platform, service: dict[str, Any]):

@@ -24,10 +24,15 @@ async def answer(kind, reader, writer):
         await asyncio.sleep(1.5)
     line = {"garbage": b"SSH-2.0-x\\r\\n", "closes": b""}
     line["moved"] = b"HTTP/1.1 302 Found\\r\\n\\r\\n"
+    hints = b"HTTP/1.1 103 Early Hints\\r\\nLink: </" + 2000 * b"x" + b">\\r\\n\\r\\n"
+    line["hints"] = hints + b"HTTP/1.1 100 Continue\\r\\n\\r\\nHTTP/1.1 200 OK\\r\\n"
+    line["bad-hints"] = hints + b"HTTP/1.1 500 Broken\\r\\n\\r\\n"
+    line["hint"] = hints
+    line["switches"] = b"HTTP/1.1 101 Switching Protocols\\r\\n\\r\\n"
     good = kind != "hosts" or "\\r\\nHost: shop.example\\r\\n" in head
     good = good and not head.startswith("GET /missing")
     words = b"HTTP/1.1 200 OK\\r\\n\\r\\n" if good else b"HTTP/1.1 400 Bad Request\\r\\n\\r\\n"
-    writer.write(line.get(kind, words))
+    writer.write(line.get(head.split()[1][1:], line.get(kind, words)))
     writer.close()
 async def main():
     for host, port, kind in (
@@ -72,6 +77,19 @@ ASKED: dict[str, tuple[str, str]] = {
     ),
     "one that needs most of the time": ("--timeout 2 3008 /", ""),
     "a redirect": ("3009 /", ""),
+    "hints, then an answer": ("3001 /hints", ""),
+    "hints, then a bad answer": (
+        "3001 /bad-hints",
+        "GET http://127.0.0.1:3001/bad-hints (Host: localhost) answered 500 Broken",
+    ),
+    "nothing but hints": (
+        "3001 /hint",
+        "GET http://127.0.0.1:3001/hint (Host: localhost) closed the connection without an answer",
+    ),
+    "another protocol": (
+        "3001 /switches",
+        "GET http://127.0.0.1:3001/switches (Host: localhost) answered 101 Switching Protocols",
+    ),
     "silence on the loopback, an answer on its own address": ("--timeout 2 3010 /", ""),
 }  # fmt: skip
 

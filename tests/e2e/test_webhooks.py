@@ -104,6 +104,24 @@ def test_a_push_deploys_once_and_what_is_none_does_nothing(forge: Forge, version
     assert version_of(app.host) == "pushed again"
 
 
+def test_no_domain_gets_the_deliveries_of_others(
+    api: Api, environment: str, git_server: GitServer, http_address: str
+):
+    """A domain at the host that all addresses of webhooks name, under their path."""
+    theirs = Service(api, environment, git_server.repository(), **QUICK)
+    webhook = urlsplit(theirs.webhook)
+    thief = Service(api, environment, git_server.repository(), **QUICK)
+    taken = {"host": webhook.hostname, "path": "/v1/webhooks"}
+    domain = api.post(f"{thief.path}/domains", taken)["id"]
+    thief.live()
+    with httpx2.Client(base_url=f"http://{http_address}", timeout=10) as http:
+        host = {"Host": str(webhook.hostname)}
+        assert http.get("/v1/webhooks", headers=host).status_code == 200, "the domain is routed"
+        delivered = http.post(webhook.path, json={}, headers=host | {"X-GitHub-Event": "ping"})
+        assert delivered.json()["status"] == "ignored", delivered.text
+    api.ok("DELETE", f"/v1/domains/{domain}")
+
+
 def test_a_stopped_service_is_not_public_whatever_is_pushed(
     api: Api, environment: str, git_server: GitServer, version_of: Any
 ):

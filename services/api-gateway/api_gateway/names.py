@@ -42,8 +42,9 @@ class Claim:
     scope: str
     name: str
     owner: str
-    over: str | None = None
-    """The last owner, which never came to be, or does not carry it any more."""
+    over: NameState | None = None
+    """The name as it was when it was seen that its last owner never came to be, or does not carry
+    it any more: if it has changed since, that says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ def decide(command: Claim | Free, state: NameState) -> tuple[Event, ...]:
         case Claim(scope, name, owner, over):
             if state.owner == owner:
                 return ()
-            if (state.owner or state.former) not in (None, owner, over):
+            last = state.owner or state.former
+            if last not in (None, owner) and state != over:
                 raise NameTaken(f"the name {name!r} is taken here", pointer="/name")
             return (NameClaimed(scope=scope, name=name, owner=owner),)
         case Free(owner):
@@ -96,7 +98,7 @@ async def claim(
         former = state.owner or state.former
         if carried is not None and former is not None:
             await carried(former)
-        over = Claim(scope, name, owner, over=former)
+        over = Claim(scope, name, owner, over=state)
         await commands.handle(ctx, NAME, id_, over, step="claim-over")
 
 

@@ -14,6 +14,8 @@ class ProxySettings(Settings):
     """Of the proxy's own API, on the control network."""
     probe_key: SecretStr = SecretStr("")
     """From which the header of probes is made, which nobody else can send."""
+    public_url: str = ""
+    """As the gateway's: webhooks at its host lead to the platform, whoever has a domain there."""
     http_port: int = 80
     """Published on all addresses."""
     https_port: int = 443

@@ -89,6 +89,10 @@ def test_a_member_has_one_role():
     assert Given(MEMBER, added).when(Add("u1", "owner")).then(owner).role == "owner"
 
 
+def _name(owner: str | None = None, former: str | None = None) -> names.NameState:
+    return names.NameState(scope="e1", name="web", owner=owner, former=former)
+
+
 def test_a_name_belongs_to_one_in_its_scope():
     command = names.Claim("e1", "web", "a1")
     assert Given(NAME).when(command).then(CLAIMED).owner == "a1"
@@ -97,10 +101,10 @@ def test_a_name_belongs_to_one_in_its_scope():
 
 
 def test_a_name_is_taken_over_from_the_one_that_is_named():
-    over = names.Claim("e1", "web", "a2", over="a1")
+    over = names.Claim("e1", "web", "a2", over=_name(owner="a1"))
     theirs = NameClaimed(scope="e1", name="web", owner="a2")
     assert Given(NAME, CLAIMED).when(over).then(theirs).owner == "a2"
-    mistaken = names.Claim("e1", "web", "a2", over="a3")
+    mistaken = names.Claim("e1", "web", "a2", over=_name(owner="a3"))
     Given(NAME, CLAIMED).when(mistaken).refused(NameTaken, "/name")
 
 
@@ -108,10 +112,16 @@ def test_a_name_is_released_by_its_owner():
     released = NameReleased(owner="a1")
     assert Given(NAME, CLAIMED).when(names.Free("a1")).then(released).owner is None
     Given(NAME, CLAIMED).when(names.Free("a2")).nothing()
-    over = names.Claim("e1", "web", "a2", over="a1")
+    over = names.Claim("e1", "web", "a2", over=_name(former="a1"))
     Given(NAME, CLAIMED, released).when(over).then(NameClaimed(scope="e1", name="web", owner="a2"))
     unseen = names.Claim("e1", "web", "a2")
     Given(NAME, CLAIMED, released).when(unseen).refused(NameTaken, "/name")
+
+
+def test_a_former_owner_that_took_its_name_back_meanwhile_keeps_it():
+    over = names.Claim("e1", "web", "a2", over=_name(former="a1"))
+    released = NameReleased(owner="a1")
+    Given(NAME, CLAIMED, released, CLAIMED).when(over).refused(NameTaken, "/name")
 
 
 def test_names_are_compared_without_case():

@@ -84,6 +84,45 @@ async def test_a_slow_answer_counts_as_long_as_it_is_waited_for(tmp_path: Path):
     assert late.said("/") == "GET /: no answer within 0.1 s"
 
 
+async def test_what_is_not_answered_keeps_nobody_else_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """However many do not answer: neither another service's task nor the proxy's own API."""
+    held, asked = asyncio.Event(), 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        if b"slow.example" in await reader.readuntil(b"\r\n\r\n"):
+            asked += 1
+            await held.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+        writer.write(b"X-Slipway-Attempt: d1.1\r\nContent-Length: 2\r\n\r\n[]")
+        writer.close()
+
+    socket = str(tmp_path / "proxy.sock")
+    monkeypatch.setattr(
+        "proxy_sync.adapters.traefik.aiohttp.TCPConnector",
+        lambda **options: aiohttp.UnixConnector(socket, **options),
+    )
+    traefik = Traefik(tmp_path, "password", "secret")
+    traefik.address = "proxy"
+    async with await asyncio.start_unix_server(serve, socket, backlog=500):
+        await traefik.open()
+        slow = [
+            asyncio.create_task(traefik.probe(f"t{n}", 80, "d1.1", "slow.example", "/", seconds=30))
+            for n in range(300)
+        ]
+        async with asyncio.timeout(5):
+            while asked < len(slow):
+                await asyncio.sleep(0.01)
+        answer = await traefik.probe("t", 80, "d1.1", "app.example", "/", seconds=3)
+        assert answer.good(strict=True)
+        await traefik.loaded("service", {}, seconds=3)
+        held.set()
+        assert all(answer.good(strict=True) for answer in await asyncio.gather(*slow))
+        await traefik.close()
+
+
 class Public:
     """A proxy that notes what is asked in public, and answers so."""
 

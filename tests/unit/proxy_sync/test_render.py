@@ -126,6 +126,27 @@ def test_its_own_api_listens_on_the_control_network_alone():
     assert edge.user("slipway", "pw") == "slipway:{SHA}GpHWL3ymc5liWkNopqtdSjuqYHM="
 
 
+def test_a_domain_at_the_platforms_own_host_gets_no_webhooks():
+    routers = edge.platform(
+        users="u", loopback=[], gateway="http://g", public_url="http://Slipway.example:8080"
+    )["http"]["routers"]
+    own = routers["own-webhooks"]
+    assert own["rule"].startswith("Host(`slipway.example`) && Method(`POST`) && PathRegexp(")
+    assert (own["entryPoints"], own["service"]) == (["web"], "platform")
+    binding = Binding(
+        domain="d", host="slipway.example", path="/" + "a" * 399, workload=MAIN, port=80
+    )
+    routed = render.configuration(Routing("s", bindings=(binding,)), "secret")
+    theirs = routed["http"]["routers"]["d-d"]
+    assert own["priority"] > theirs["priority"] > routers["webhooks"]["priority"]
+
+
+@pytest.mark.parametrize("public_url", ["", "http://[2001:db8::1]:8080"])
+def test_where_no_domain_can_be_webhooks_are_as_anywhere(public_url: str):
+    platform = edge.platform(users="u", loopback=[], gateway="http://g", public_url=public_url)
+    assert "own-webhooks" not in platform["http"]["routers"]
+
+
 def test_another_start_is_another_mark():
     assert edge.mark({"a": 1}, {"b": 2}) == edge.mark({"a": 1}, {"b": 2})
     assert edge.mark({"a": 1}) != edge.mark({"a": 2})

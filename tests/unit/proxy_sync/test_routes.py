@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from proxy_sync.adapters.traefik import Answer
+from proxy_sync.routing.react import AT_ONCE
 from slipway.contracts.deployment import Limits
 from slipway.contracts.project import EnvironmentDeletionRequested
 from slipway.contracts.rollout import RolloutFailed, RolloutScaled, RolloutState
@@ -279,6 +281,36 @@ async def test_the_log_is_read_when_it_has_gone_on_and_else_seldom():
         platform.world.read_calls.clear()
         await asyncio.sleep(30)
         assert platform.world.read_calls.total() <= 31 * 3
+
+
+class Mute(Traefik):
+    """None of its tasks answers."""
+
+    def __init__(self, swarm: Swarm) -> None:
+        super().__init__(swarm)
+        self.asked, self.waiting, self.most = set[str](), 0, 0
+
+    async def probe(
+        self, task: str, port: int, attempt: str, host: str, path: str, seconds: float = 5
+    ) -> Answer:
+        self.asked.add(task)
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        await asyncio.sleep(seconds)
+        self.waiting -= 1
+        return Answer(0, False, "no answer")
+
+
+@virtual
+async def test_of_many_tasks_that_do_not_answer_some_are_asked_at_once_and_all_in_turn():
+    async with routed() as platform:
+        mute = Mute(platform.site.swarm)
+        await platform.change(mute)
+        await platform.site.scale(50)
+        await platform.site.deploy("d1")
+        assert await platform.site.ended("d1", seconds=300) == "rollout.failed"
+        assert mute.most == AT_ONCE
+        assert len(mute.asked) == 50
 
 
 @pytest.mark.parametrize("category", ["rollout", "route"])

@@ -44,6 +44,13 @@ class DeploymentState(Value):
     failure: Failure | None = None
 
 
+def coming(state: DeploymentState) -> str | None:
+    """The announced commit that it is about to deploy: it has not ended, and nobody asked it to."""
+    if state.phase != "open" or state.stop is not None or state.trigger is None:
+        return None
+    return state.trigger.commit
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     project: str

@@ -133,7 +133,11 @@ async def _behind_build(
     outcome = built.events[-1] if built else None
     failed = isinstance(outcome, BuildFailed)
     story = Story(id_, gateway.settings.public_url, failed)
-    after = built.sequence if built and isinstance(outcome, _BUILT) else own[0].sequence
+    after = own[0].sequence
+    # An outcome that came behind the deployment's own end is no part of it.
+    late = built is not None and _ends(own[-1]) and own[-1].sequence < built.sequence
+    if built is not None and isinstance(outcome, _BUILT) and not late:
+        after = built.sequence
     while True:
         until, ended = await _until(gateway, Subject(organization, "deployment", id_))
         for commit in await _between(gateway, organization, id_, requested.service, after, until):
@@ -159,9 +163,13 @@ async def _until(gateway: Gateway, deployment: Subject) -> tuple[int, bool]:
     """The sequence up to which the log is told now, and whether the deployment ends there."""
     present = await gateway.store.last_sequence()
     head = await gateway.store.head(deployment)
-    if head is not None and isinstance(head.events[-1], ENDS):
+    if head is not None and _ends(head):
         return head.sequence, True
     return present, False
+
+
+def _ends(commit: Commit) -> bool:
+    return isinstance(commit.events[-1], ENDS)
 
 
 async def _between(
@@ -169,6 +177,8 @@ async def _between(
 ) -> list[Commit]:
     """Of what a deployment's story is told, in the order of the log."""
     found: list[Commit] = []
+    if until <= after:
+        return found  # as most often: there may be many who look
     for category, of in (("deployment", id_), ("rollout", service), ("route", service)):
         pattern = str(Subject(organization, category, of))
         found += [commit async for commit in gateway.store.read(after, until, pattern)]

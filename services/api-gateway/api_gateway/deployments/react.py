@@ -34,6 +34,7 @@ from api_gateway.deployments.domain import (
     RequestStop,
     Stopped,
     Succeed,
+    coming,
 )
 from api_gateway.deployments.open import Open, OpenDeployments
 from api_gateway.gateway import Gateway
@@ -157,11 +158,11 @@ async def _end_those_of_stopped(gateway: Gateway, stopped: Commit) -> None:
 
 
 async def _end_of_stopped(gateway: Gateway, cause: Commit, found: Open) -> None:
-    """What was pushed is kept for the service's start."""
+    """What was pushed is kept for the service's start, also when a start was deploying it."""
     ctx = service_context(gateway.clock, cause, found.id)
     asked = await gateway.commands.state(DEPLOYMENT, found.organization, found.id)
-    if asked.trigger is not None and asked.trigger.kind == "webhook" and asked.trigger.commit:
-        keep = KeepPush(asked.trigger.commit)
+    if (commit := coming(asked)) is not None:
+        keep = KeepPush(commit)
         await gateway.commands.handle(ctx, SERVICE, found.service, keep, step="keep")
     await _handle(gateway, ctx, found.organization, found.id, RequestStop("cancelled"), "stop")
 

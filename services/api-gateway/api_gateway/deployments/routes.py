@@ -6,6 +6,7 @@ from fastapi import Body as Given
 from fastapi.responses import Response
 from slipway.contracts.deployment import Repeats, Trigger
 from slipway.contracts.rollout import RolloutEvent
+from slipway.contracts.service import ServiceStarted
 from slipway.contracts.values import GitCommit, Specification
 from slipway.kernel import ids
 from slipway.kernel.envelope import Subject
@@ -14,6 +15,7 @@ from slipway.readmodel.model import Document
 
 from api_gateway.deployments import domain, read
 from api_gateway.deployments.history import Former, former, last_live, newest_images
+from api_gateway.deployments.open import OpenDeployments
 from api_gateway.deployments.request import Living, NothingToRunAgain, living, request
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, listed, owned, page
@@ -32,7 +34,7 @@ _ENDED = {
 
 class NewDeployment(Body):
     build: bool = True
-    """False: the newest image again, as the service is configured now."""
+    """False: the newest images again, as the service is configured now."""
 
 
 async def _accepted(gateway: Gateway, ctx: RequestContext, document: Document) -> Response:
@@ -115,7 +117,7 @@ async def cancel_deployment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 
 @router.post("/v1/deployments/{id}/rollback", status_code=202, response_model=read.Deployment)
 async def roll_back(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """That whole specification again (variables, limits, image), without a build, under the name
+    """That whole specification again (variables, limits, images), without a build, under the name
     that the service has now."""
     if (made := await _repeat(gateway, ctx)) is not None:
         return await _accepted(gateway, ctx, made)
@@ -154,25 +156,53 @@ async def _again(gateway: Gateway, ctx: RequestContext, id_: str, trigger: Trigg
 
 
 async def _kept_push(gateway: Gateway, ctx: RequestContext, service: Living) -> str | None:
-    """The commit of a push that came while it was stopped, unless what serves was requested since:
-    a start that was cut off behind its first fact is asked for again."""
+    """The commit of a push that came while it was stopped, or whose deployment the stop is about to
+    end. Of one that was started since: where what serves was requested before; a start that was cut
+    off behind its first fact is asked for again."""
+    if git_source(service.state.settings) is None:
+        return None
     push = service.state.kept_push
-    if push is None or git_source(service.state.settings) is None:
+    if service.state.stopped:
+        return push or await _announced(gateway, ctx, service.id)
+    if push is None:
         return None
     head = await gateway.store.head(Subject(ctx.organization, "rollout", service.id))
     last = head.events[-1] if head else None
     serving = last.state.serving if isinstance(last, RolloutEvent) else None
-    return push if serving is None or serving.sequence < service.head.sequence else None
+    started = await _started(gateway, Subject(ctx.organization, "service", service.id))
+    return push if serving is None or serving.sequence < started else None
+
+
+async def _announced(gateway: Gateway, ctx: RequestContext, service: str) -> str | None:
+    """The newest commit that is being deployed."""
+    for found in reversed(await gateway.memory(OpenDeployments).of(service)):
+        asked = await gateway.commands.state(domain.DEPLOYMENT, ctx.organization, found.id)
+        if (commit := domain.coming(asked)) is not None:
+            return commit
+    return None
+
+
+async def _started(gateway: Gateway, service: Subject) -> int:
+    """The sequence at which it was started last; 0 when it never was stopped."""
+    commits = await gateway.store.load(service)
+    return max(
+        (
+            commit.sequence
+            for commit in commits
+            if any(isinstance(event, ServiceStarted) for event in commit.events)
+        ),
+        default=0,
+    )
 
 
 @router.post("/v1/services/{id}/restart", status_code=202, response_model=read.Deployment)
 async def restart_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """The live specification and image in new containers, without a gap."""
+    """The live specification and images in new containers, without a gap."""
     return await _again(gateway, ctx, id_, Trigger(kind="restart"))
 
 
 @router.post("/v1/services/{id}/start", status_code=202, response_model=read.Deployment)
 async def start_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """The specification and image that served last; after a push that came while it was stopped,
+    """The specification and images that served last; after a push that came while it was stopped,
     its branch as a new deployment."""
     return await _again(gateway, ctx, id_, Trigger(kind="start"))

@@ -35,7 +35,7 @@ def kind(headers: Mapping[str, str]) -> str:
     raise Invalid("this is no delivery of GitHub or Gitea: the event's header is missing")
 
 
-def signed(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
+def signed(headers: Mapping[str, str], body: bytes | bytearray, secret: str) -> bool:
     wanted = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     given = _first(headers, _SIGNATURES).removeprefix("sha256=")
     return hmac.compare_digest(given.encode(), wanted.encode())

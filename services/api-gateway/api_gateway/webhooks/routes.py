@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import orjson
 from fastapi import Path, Request
 from fastapi.responses import Response
 from slipway.contracts.deployment import Trigger
@@ -17,13 +16,13 @@ from api_gateway.deployments.request import living, request
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import answer
 from api_gateway.http.context import Gate, address_of, hashed
-from api_gateway.http.problem import Malformed
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Shown
 from api_gateway.locks import Locks
 from api_gateway.own_key import OwnKey
 from api_gateway.request_context import RequestContext
 from api_gateway.services.domain import SERVICE, KeepPush, git_source
+from api_gateway.webhooks.delivery import decoded, received
 from api_gateway.webhooks.push import kind, parse, signed
 
 router = feature("webhooks")
@@ -60,15 +59,11 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
         raise NotFound("there is nothing at this address")
     document = found.items[0]
     id_, organization = document["_id"], document["org"]
-    body = await incoming.body()
-    if document["state"]["webhook_secret"]:
-        _check(gateway.own_key, document, incoming, body)
-    event = kind(incoming.headers)
-    try:
-        payload = orjson.loads(body)
-    except ValueError:
-        raise Malformed("the body is not valid JSON") from None
-    push = parse(incoming.headers, payload)
+    async with received(incoming) as body:
+        if document["state"]["webhook_secret"]:
+            _check(gateway.own_key, document, incoming, body)
+        event = kind(incoming.headers)
+        push = parse(incoming.headers, decoded(body))
     if push is None:
         return _ignored(f"a {event[:50]} event of this kind starts nothing")
     service = await living(gateway.commands, organization, id_)
@@ -89,7 +84,9 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
             return _ignored("the newest deployment has this commit", same)
         if service.state.stopped:
             keep = KeepPush(push.commit)
-            stopped = await gateway.commands.handle(ctx, SERVICE, id_, keep, step="keep")
+            # Sent once more it is kept again: there may have been another stop since.
+            step = f"keep.{service.head.sequence}"
+            stopped = await gateway.commands.handle(ctx, SERVICE, id_, keep, step=step)
             if stopped.state.stopped:
                 reason = f"the service is stopped; POST /v1/services/{id_}/start deploys its branch"
                 return answer(ctx, {"status": "kept", "reason": reason, "deployment": None})
@@ -98,7 +95,7 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
     return answer(ctx, {"status": "accepted", "reason": None, "deployment": made}, 202)
 
 
-def _check(own_key: OwnKey, document: Document, incoming: Request, body: bytes) -> None:
+def _check(own_key: OwnKey, document: Document, incoming: Request, body: bytearray) -> None:
     """Raises Forbidden."""
     sealed = Sealed.model_validate(document["state"]["webhook_secret"])
     place = f"service/{document['_id']}/webhook-secret"

@@ -1,7 +1,12 @@
 """The engine: images, and which networks are the control plane's."""
 
+import re
+
 from slipway.contracts.values import BuiltImage
 from slipway.runtime.engine import EngineApi, EngineMissing
+
+_TCP = re.compile(r"([0-9]{1,5})/tcp")
+"""The image of a stranger may expose anything."""
 
 
 class Engine(EngineApi):
@@ -17,14 +22,14 @@ class Engine(EngineApi):
         except EngineMissing:
             return None
         exposed = (found.get("Config") or {}).get("ExposedPorts") or {}
-        numbers = [port.partition("/")[0] for port in exposed if port.endswith("/tcp")]
+        numbers = {int(match[1]) for match in map(_TCP.fullmatch, exposed) if match}
         digests = found.get("RepoDigests") or []
         pulled = source is not None and bool(digests)
         return BuiltImage(
             reference=digests[0] if pulled else found["Id"],
             node=None if pulled else await self.node(),
             source=source,
-            ports=tuple(sorted(int(number) for number in numbers if number.isdecimal())),
+            ports=tuple(sorted(number for number in numbers if 1 <= number <= 65535)),
         )
 
     async def subnets(self, network: str) -> list[str]:

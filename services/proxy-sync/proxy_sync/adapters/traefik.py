@@ -42,9 +42,9 @@ class Traefik:
 
     async def open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True, limit=64)
-        )
+        # No limit: who waits for a connection would wait for what another service does not answer.
+        connector = aiohttp.TCPConnector(force_close=True, limit=0)
+        self._session = aiohttp.ClientSession(connector=connector)
 
     async def close(self) -> None:
         if self._session is not None:

@@ -117,7 +117,9 @@ class Edge:
         # By its full name: a service may be called api-gateway too, and with the
         # environments' networks Traefik sees their names as well.
         gateway = f"http://{settings.instance}_api-gateway:8000"
-        platform = render.platform(users=users, loopback=gateways, gateway=gateway)
+        platform = render.platform(
+            users=users, loopback=gateways, gateway=gateway, public_url=settings.public_url
+        )
         body = render.container(
             instance=settings.instance,
             image=settings.traefik_image,

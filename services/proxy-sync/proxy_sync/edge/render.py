@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from slipway.contracts import labels
@@ -53,7 +54,21 @@ def user(name: str, password: str) -> str:
     return f"{name}:{{SHA}}{digest.decode()}"
 
 
-def platform(*, users: str, loopback: list[str], gateway: str) -> dict[str, Any]:
+def _webhooks(public_url: str) -> dict[str, Any]:
+    """Every service's own routes come first, but not at the host that all addresses of webhooks
+    name: their tokens would go to whoever has a domain there."""
+    rule = f"Method(`POST`) && PathRegexp(`{_WEBHOOK}`)"
+    of_all = {"entryPoints": ["web"], "rule": rule, "priority": 1, "service": "platform"}
+    host = urlsplit(public_url).hostname or ""
+    if not host or ":" in host:  # an IPv6 address is no domain's host
+        return {"webhooks": of_all}
+    own = {**of_all, "rule": f"Host(`{host}`) && {rule}", "priority": 900_000}
+    return {"webhooks": of_all, "own-webhooks": own}
+
+
+def platform(
+    *, users: str, loopback: list[str], gateway: str, public_url: str = ""
+) -> dict[str, Any]:
     """The platform's own routes: its API for those who come by loopback, Traefik's API for
     proxy-sync, and for everybody what git servers call. `loopback` are the addresses from which
     the published port is reached."""
@@ -66,12 +81,7 @@ def platform(*, users: str, loopback: list[str], gateway: str) -> dict[str, Any]
                     "service": "platform",
                     "middlewares": ["platform-only-here"],
                 },
-                "webhooks": {
-                    "entryPoints": ["web"],
-                    "rule": f"Method(`POST`) && PathRegexp(`{_WEBHOOK}`)",
-                    "priority": 1,  # every service's own routes come first
-                    "service": "platform",
-                },
+                **_webhooks(public_url),
                 "control": {
                     "entryPoints": ["control"],
                     "rule": "PathPrefix(`/api`)",

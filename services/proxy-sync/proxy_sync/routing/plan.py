@@ -255,6 +255,10 @@ def _probes(view: View) -> tuple[Probe, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
+def last_asked(view: View, probe: Probe) -> float:
+    return view.asked.get((probe.task, probe.port), Answers()).last
+
+
 def due(view: View, probe: Probe) -> bool:
     """Whether it is time to ask: four times a second until the first good answer, then each
     second (and at once again after a bad one)."""

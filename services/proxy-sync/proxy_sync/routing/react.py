@@ -35,6 +35,8 @@ failpoints.register(
     "proxy-sync.activated.appended",
 )
 IDLE = 30.0
+AT_ONCE = 20
+"""Probes of one service under way: each holds a connection for as long as nothing is answered."""
 _LOOK, _LOAD, _JOIN = "look", "load", "join"
 
 
@@ -180,7 +182,7 @@ class Routes:
         if wanted != memory.loaded:
             await self._load(actor, view, wanted)
             return 0.0
-        for probe in wanted.probes:
+        for probe in sorted(wanted.probes, key=lambda probe: plan.last_asked(view, probe)):
             self._begin_to_ask(actor, view, probe)
         step = plan.step(view, wanted)
         if step is None:
@@ -259,9 +261,11 @@ class Routes:
         actor.trouble.over(_LOAD)
 
     def _begin_to_ask(self, actor: _Actor, view: View, probe: Probe) -> None:
-        key = (probe.task, probe.port)
-        if key not in actor.memory.asking and plan.due(view, probe) and self._group is not None:
-            actor.memory.asking.add(key)
+        key, asking = (probe.task, probe.port), actor.memory.asking
+        if len(asking) >= AT_ONCE or key in asking or self._group is None:
+            return
+        if plan.due(view, probe):
+            asking.add(key)
             self._group.create_task(self._ask(actor, view, probe))
 
     async def _ask(self, actor: _Actor, view: View, probe: Probe) -> None:
