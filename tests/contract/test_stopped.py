@@ -66,11 +66,10 @@ async def test_a_start_that_was_cut_off_finds_what_was_pushed(
 async def test_a_start_without_a_push_runs_what_served(platform: Platform, service: dict[str, Any]):
     path = f"/v1/services/{service['id']}"
     await _deployed(platform, service, "a" * 40)
-    served = (await platform.ok("GET", path))["live_deployment"]
     await platform.ok("POST", f"{path}/stop")
     await push(platform, service, "b" * 40, "d1")
-    started = await platform.ok("POST", f"{path}/start")
-    await _succeed(platform, service, started["id"], "b" * 40)
+    served = (await platform.ok("POST", f"{path}/start"))["id"]
+    await _succeed(platform, service, served, "b" * 40)
     await platform.ok("POST", f"{path}/stop")  # what was kept before is forgotten
     started = await platform.ok("POST", f"{path}/start")
     asked = await platform.gateway.commands.state(DEPLOYMENT, platform.organization, started["id"])

@@ -21,6 +21,7 @@ from slipway.contracts.deployment import (
     DeploymentRequested,
     DeploymentStopRequested,
     Limits,
+    Repeats,
     Trigger,
 )
 from slipway.contracts.event import Event
@@ -286,8 +287,9 @@ class Site:
 
     async def request(
         self, deployment: str, *, limits: Limits | None = None,
-        trigger: Literal["manual", "restart"] = "manual",
+        trigger: Literal["manual", "restart", "start"] = "manual",
     ) -> Commit:  # fmt: skip
+        """A restart repeats; a start builds, as one does that a push was kept for."""
         event = DeploymentRequested(
             kind="application",
             project=PROJECT,
@@ -295,6 +297,7 @@ class Site:
             service=self.id,
             specification=self.specification,
             trigger=Trigger(kind=trigger),
+            repeats=Repeats(deployment="former") if trigger == "restart" else None,
             limits=limits or Limits(),
         )
         return await fact(self.world, "deployment", deployment, event)

@@ -118,6 +118,15 @@ async def test_a_restart_carries_nothing_and_runs_no_job():
 
 
 @virtual
+async def test_a_start_that_builds_is_a_deploy():
+    async with serving() as site:
+        await site.request("d2", trigger="start")
+        await site.made("d2", web(site, "1"), db(site, "1"), migrate(site, "2"))
+        assert await site.ended("d2") == "rollout.succeeded"
+        assert site.swarm.job_runs[swarm_service("d2", "migrate")] == 1
+
+
+@virtual
 async def test_who_writes_a_volume_has_ended_before_another_begins():
     async with serving() as site:
         await ask(site, "d2", web(site, "1"), db(site, "2"))

@@ -2,7 +2,7 @@
 far as they hold the log; of what came later the log itself tells."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slipway.contracts.build import BuildFailed, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, Repeats
@@ -83,10 +83,11 @@ async def newest_images(
 
 
 async def last_live(gateway: Gateway, organization: str, service: str) -> Former:
-    """The deployment that serves, or served last. Raises NothingToRunAgain."""
+    """The deployment that serves, or served last: it was built. Raises NothingToRunAgain."""
     head = await gateway.store.head(Subject(organization, "rollout", service))
     last = head.events[-1] if head else None
     serving = last.state.serving if isinstance(last, RolloutEvent) else None
     if serving is None:
         raise NothingToRunAgain("no deployment of it was ever live", hint="deploy it first")
-    return await former(gateway, organization, serving.deployment)
+    found = await former(gateway, organization, serving.deployment)
+    return replace(found, repeats=Repeats(deployment=found.id), commit=serving.commit)

@@ -61,7 +61,7 @@ class Creator:
     async def release(
         self, subject: Subject, requested: Commit, sequence: int, serving: Release | None
     ) -> Release:
-        """Restart and start carry nothing, and jobs run on a deploy only. Raises CannotOpen,
+        """Of what is repeated no job runs, and restart and start carry nothing. Raises CannotOpen,
         Missing."""
         deployment = requested.subject.id
         build = await self._store.head(Subject(subject.organization, "build", deployment))
@@ -70,8 +70,9 @@ class Creator:
             raise RuntimeError(f"{deployment} is queued without an outcome of its build")
         workloads = await self._sealed.opened(subject.organization, built.sealed)
         digests = {each.name: each.digest for each in built.workloads}
-        again = request(requested).trigger.kind in ("restart", "start")
-        repeats = again or request(requested).trigger.kind == "rollback"
+        asked = request(requested)
+        repeats = asked.repeats is not None and asked.trigger.kind != "manual"
+        again = repeats and asked.trigger.kind != "rollback"
         former = {} if again or serving is None else {each.name: each for each in serving.workloads}
         return Release(
             deployment=deployment,
@@ -152,7 +153,8 @@ def _impossible(workload: Workload, image_config: Mapping[str, Any] | None) -> F
     """Why it can't be made, as far as that is known before. `image_config` is None where the image
     is not there."""
     check = workload.health_check
-    if workload.port is None and check is not None and check.path and not check.command:
+    asks = check is not None and not check.command and not workload.job
+    if check is not None and asks and check.path and workload.port is None:
         return explain.no_port(check.path)
     if image_config is not None and not render.program_of(workload, image_config):
         return explain.no_command(workload.image.source or workload.image.reference)

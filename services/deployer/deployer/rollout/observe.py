@@ -149,7 +149,7 @@ class Observer:
     async def _health(self, owner: Owner, state: RolloutState) -> dict[str, Health]:
         found: dict[str, Health] = {}
         there, wanted = self._releases.of(owner), state.wanted
-        for workload in wanted.workloads if wanted else ():
+        for workload in wanted.workloads if wanted and state.reverting is None else ():
             if workload.swarm_service not in there or workload.carried or workload.job:
                 continue
             health = await self._health_of(there[workload.swarm_service])
