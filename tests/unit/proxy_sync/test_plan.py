@@ -159,6 +159,9 @@ def test_only_what_domains_lead_to_is_asked_and_routed():
     assert plan.routing(after).probes == ()
     assert plan.routing(after).addresses == (on("10.0.0.2"),)
     assert said(after) is None
+    unnamed = plan.routing(replace(after, bound=(led, replace(HOST, domain="x"))))
+    assert [(each.domain, each.workload) for each in unnamed.bindings] == [("dom", MAIN), ("x", "")]
+    assert {name for name, _ in unnamed.addresses} == {MAIN}, "503 of what names none of several"
     later = replace(after, bound=(led, replace(HOST, domain="x", workload="db")))
     assert [probe.task for probe in plan.routing(later).probes] == ["t3"]
     assert plan.routing(later).addresses == (on("10.0.0.2"),)

@@ -169,12 +169,12 @@ def public(view: View) -> Release | None:
 
 def _bindings(view: View, release: Release | None) -> tuple[Binding, ...]:
     """What can be routed: where no port is said, the workload's own. A workload that the release
-    does not have answers nothing, and fails nothing."""
+    does not have, or one that is not named among several, answers nothing, and fails nothing."""
     found: list[Binding] = []
     for bound in view.bound:
         program = release.program(bound.workload) if release else None
         port = bound.port or (program.port if program else None)
-        missing = bound.workload is not None and program is None
+        missing = program is None and (bound.workload is not None or release is not None)
         if (program is not None and port is not None) or missing:
             name = program.name if program else bound.workload or ""
             found.append(
