@@ -12,7 +12,7 @@ from deployer.rollout.domain import View
 from deployer.rollout.steps import Steps
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import RolloutCancelled, RolloutFailed
-from slipway.contracts.values import After, VolumeMount
+from slipway.contracts.values import After, HealthCheck, VolumeMount
 from slipway.contracts.workload import Workload
 from slipway.kernel.envelope import Subject
 
@@ -115,6 +115,14 @@ async def test_a_restart_carries_nothing_and_runs_no_job():
         names = {swarm_service("d2", "web"), swarm_service("d2", "db")}
         await site.world.until(lambda: site.swarm.by_name().keys() == names)
         assert swarm_service("d2", "migrate") not in +site.swarm.job_runs
+
+
+@virtual
+async def test_the_health_check_of_a_job_is_not_asked():
+    async with serving() as site:
+        job = migrate(site, "2").model_copy(update={"health_check": HealthCheck(path="/up")})
+        await ask(site, "d2", db(site, "1"), job)
+        assert await site.ended("d2") == "rollout.succeeded"
 
 
 @virtual
