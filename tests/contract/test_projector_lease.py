@@ -185,7 +185,7 @@ async def test_processes_that_rebuild_may_be_killed_and_end_with_who_started_the
         made = await site.create("A")
         one = await site.process("apart one", slow=60)
         first = await until(lambda: _builders(one))
-        half = await until(lambda: _half_built(site, made))
+        half = await until(lambda: _half_built(site, made), 80)
         os.kill(min(first), signal.SIGKILL)
         again = await until(lambda: _builders(one, but=first))
         assert await until(lambda: _half_built(site, made)) != half, "it is begun anew"

@@ -113,6 +113,7 @@ def test_no_domain_gets_the_deliveries_of_others(
     thief = Service(api, environment, git_server.repository(), **QUICK)
     taken = {"host": webhook.hostname, "path": "/v1/webhooks"}
     domain = api.post(f"{thief.path}/domains", taken)["id"]
+    thief.repository.behave("thief", on_term="drain")
     thief.live()
     with httpx2.Client(base_url=f"http://{http_address}", timeout=10) as http:
         host = {"Host": str(webhook.hostname)}
