@@ -43,3 +43,20 @@ class Building(Protocol):
     async def close(self) -> None:
         """Nothing of it goes on."""
         ...
+
+
+_CATCHES = 20
+"""So often what was written meanwhile is caught up with before what is built is made live."""
+
+
+async def caught_up(
+    building: Building, end: int, last_sequence: Callable[[], Awaitable[int]]
+) -> int:
+    """The sequence up to which it holds the log: `end`, and what stands in the live documents ahead
+    of the fold."""
+    await building.up_to(end)
+    for _ in range(_CATCHES):
+        if (end := await last_sequence()) <= building.sequence:
+            break
+        await building.up_to(end)
+    return building.sequence

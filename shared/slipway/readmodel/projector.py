@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from slipway.eventstore.lease import Lease
 from slipway.eventstore.store import Commit, EventStore, OutcomeUnknown
 from slipway.eventstore.stream import Silent
-from slipway.readmodel.building import APART, Begin, Building, Interrupted, Lost
+from slipway.readmodel.building import APART, Begin, Building, Interrupted, Lost, caught_up
 from slipway.readmodel.model import (
     Away,
     Document,
@@ -35,8 +35,6 @@ _LOOK = 2.0
 """Seconds from one look at what is noted beside the documents to the next, while nothing comes."""
 _KEPT = 10.0
 """Seconds that a former generation is kept: the others read of it until they have looked."""
-_CATCHES = 20
-"""So often what was written meanwhile is caught up with before what is built is made live."""
 _BEGUN = 3
 """A rebuild that was begun so often and never ended is given up: it may be what ended it."""
 _SAID = 1.0
@@ -391,15 +389,8 @@ class Projector:
         return rebuild
 
     async def _finish(self, rebuild: Building, end: int) -> None:
-        """Catch up with what was folded meanwhile, and with what stands in the live documents ahead
-        of that; then flip the pointer."""
-        await rebuild.up_to(end)
-        for _ in range(_CATCHES):
-            end = await self._store.last_sequence()
-            if end <= rebuild.sequence:
-                break
-            await rebuild.up_to(end)
-        end = rebuild.sequence
+        """Catch up with what was folded meanwhile, and flip the pointer."""
+        end = await caught_up(rebuild, end, self._store.last_sequence)
         await self._documents.set_checkpoint(rebuild.generation, end)
         done = replace(rebuild.progress, status="done")
         if not await self._documents.make_live(rebuild.generation, self._version, done):
