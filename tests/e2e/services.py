@@ -54,6 +54,11 @@ class Service:
     def patch(self, **body: Any) -> Any:
         return self.api.patch(self.path, body)
 
+    def changed(self) -> None:
+        """What is deployed next differs from what serves: nothing is carried over."""
+        items = [{"name": "CHANGED", "value": uuid.uuid4().hex}]
+        self.api.ok("PUT", f"{self.path}/variables", {"items": items})
+
     def deploy(self, **body: Any) -> str:
         return self.api.deploy(self.id, **body)
 

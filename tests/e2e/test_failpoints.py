@@ -103,6 +103,7 @@ def test_a_service_that_acts_has_fail_points(name: str):
 def test_a_process_that_dies_there_changes_nothing_of_the_outcome(
     app: Service, dies: Callable[[str, Service], str], point: str
 ):
+    app.changed()
     deployment = dies(point, app)
     app.api.until(deployment, "live", seconds=120, patient=True)
     app.api.ready()
