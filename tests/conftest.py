@@ -21,4 +21,4 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """The rest gives way: what the platform promises is promised in seconds."""
     beside = getattr(item.config.option, "loadgroup", False)
     if beside and item.get_closest_marker("xdist_group") is None and os.nice(0) == BEGAN:
-        os.nice(10)
+        os.nice(5)
