@@ -147,7 +147,7 @@ async def test_none_outlives_a_parent_that_is_killed():
     finally:
         parent.kill()
     await parent.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while any(map(alive, children)):
             await asyncio.sleep(0.05)
 
@@ -233,7 +233,7 @@ async def test_who_lost_the_lease_ends_its_processes(monkeypatch: pytest.MonkeyP
     await shown(house, apart, "A", Held(leases))
     await started(2, before)
     leases.holder = Held(leases)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while pids() != before:
             await asyncio.sleep(0.05)
     await house.close()
