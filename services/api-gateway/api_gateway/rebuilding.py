@@ -25,9 +25,7 @@ async def opened() -> Rebuild:
     part_, generation = int(sys.argv[1]), sys.argv[2]
     store = connection.reading(READERS["api-gateway"][part_])
     projections, budget = PARTS[part_]
-    return Rebuild(
-        store, documents, projections, generation, Progress(), part.anyway, budget
-    )
+    return Rebuild(store, documents, projections, generation, Progress(), part.anyway, budget)
 
 
 if __name__ == "__main__":

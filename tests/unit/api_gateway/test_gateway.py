@@ -84,7 +84,7 @@ class Forgetful(MemoryStore):
 @pytest.fixture
 async def documents() -> Documents:
     documents = Documents()
-    generation = await documents.create(FEATURES.projections)
+    generation = await documents.create()
     await documents.make_live(generation, "v1", Progress("done"))
     documents.adopt(generation, writable=True)
     return documents
