@@ -75,6 +75,22 @@ async def test_one_that_is_made_anew_joins_the_networks_again():
         assert (container.made, container.networks) == (3, {"net-a", "net-b"})
 
 
+@virtual
+async def test_a_network_that_has_gone_keeps_none_of_the_others_away():
+    swarm = Swarm()
+    names = [f"net-{number}" for number in range(9)]
+    swarm.networks |= {name: {} for name in names}
+    container = Fragile(swarm)
+    async with kept(container, Slow(swarm)) as edge:
+        await edge.up.wait()
+        for name in names:
+            await edge.join(name)
+        del swarm.networks[names[4]]
+        container.there = False
+        await asyncio.sleep(25)
+        assert container.networks == {*names} - {names[4]}
+
+
 @pytest.mark.parametrize("trouble", [EngineAway("away"), KeyError("Subnet")])
 @virtual
 async def test_it_is_kept_on_after_whatever_went_wrong(trouble: Exception):
