@@ -376,6 +376,14 @@ async def test_a_service_may_only_what_the_table_says(service: str, nats_server:
         f"$JS.API.CONSUMER.CREATE.EVENTS.{service}-own",
         f"$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.{service}-own",
         "$JS.API.CONSUMER.DELETE.EVENTS.builder",
+        "$JS.API.CONSUMER.CREATE.EVENTS.builder",
+    ]
+    forbidden += [
+        f"$JS.API.CONSUMER.{verb}.EVENTS.{name}"
+        for reader, names in streams.READERS.items()
+        for name in names
+        for verb in ("CREATE", "DELETE", "MSG.NEXT")
+        if reader != service
     ]
     forbidden += [
         f"$JS.API.CONSUMER.MSG.NEXT.EVENTS.{durable.name}"

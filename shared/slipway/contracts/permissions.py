@@ -26,7 +26,7 @@ _SECRET_READERS = {"api-gateway", "builder", "deployer"}
 
 def publishes(service: str) -> list[str]:
     """What a service may publish: its own categories, its logs, and the requests by which it
-    reads. It may create, change or delete no stream and no consumer."""
+    reads. It may create, change or delete no stream, and no consumer but its `READERS`."""
     allowed = [f"evt.*.{category}.*" for category in streams.APPENDS[service]]
     allowed += [f"log.*.{kind}.*" for kind in streams.LOG_KINDS.get(service, ())]
     allowed += streams.BESIDE.get(service, ())
@@ -45,6 +45,11 @@ def publishes(service: str) -> list[str]:
                 f"$JS.ACK.{name}.>",
                 f"dead.{durable.name}.*",
             ]
+    for name in streams.READERS.get(service, ()):
+        allowed += [
+            f"$JS.API.CONSUMER.{verb}.{streams.EVENTS}.{name}"
+            for verb in ("CREATE", "DELETE", "MSG.NEXT")
+        ]
     return allowed
 
 

@@ -66,6 +66,10 @@ DURABLES: tuple[Durable, ...] = (
     Durable("proxy-sync", "proxy-sync", ("rollout", "service", "environment"), "all"),
 )  # fmt: skip
 
+READERS: dict[str, tuple[str, ...]] = {"api-gateway": ("rebuild-0", "rebuild-1")}
+"""Service → the consumers of EVENTS that it may make and remove itself, for one reading each: by
+exact names, for a right to any name is one to change the durables of others."""
+
 BESIDE: dict[str, tuple[str, ...]] = {
     "api-gateway": ("key.*", "dead.>", "lease.projector"),
     "builder": ("obj.buildlogs.>", "obj.workloads.>"),

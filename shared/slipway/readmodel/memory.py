@@ -85,7 +85,10 @@ class MemoryDocuments:
     def adopt(self, generation: str | None, *, writable: bool) -> None:
         self._adopted, self._writable = generation, writable
 
-    async def create(self, projections: Sequence[Projection]) -> str:
+    async def index(self, generation: str, projections: Sequence[Projection]) -> None:
+        pass
+
+    async def create(self) -> str:
         generation = self._building = f"g{uuid4().hex[:12]}"
         self._data[generation] = defaultdict(dict)
         return generation

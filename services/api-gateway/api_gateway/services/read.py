@@ -66,7 +66,7 @@ class Service(Shown):
 
 
 def webhook_url(gateway: Gateway, document: Document) -> str:
-    sealed = Sealed.model_validate(document["state"]["webhook_token"])
+    sealed = Sealed.from_stored(document["state"]["webhook_token"])
     token = gateway.own_key.open(sealed, f"service/{document['_id']}/webhook")
     return f"{gateway.settings.public_url}/v1/webhooks/git/{token}"
 

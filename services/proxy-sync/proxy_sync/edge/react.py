@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from slipway.contracts import labels
@@ -15,7 +16,7 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime.actor import insist, woken
 from slipway.runtime.append import Appender
-from slipway.runtime.engine import EngineAway
+from slipway.runtime.engine import EngineAway, EngineMissing
 from slipway.runtime.logging import logger
 from slipway.runtime.trouble import Trouble
 
@@ -71,6 +72,8 @@ class Edge:
         self._clock, self._lease, self._settings = clock, lease, settings
         self._appender = Appender(store, clock, "proxy-sync")
         self._joined: set[str] = set()
+        self._lost: set[str] = set()
+        """Networks that the container was in before it was made anew."""
         self._leaving: dict[str, asyncio.Event] = {}
         self._group: asyncio.TaskGroup | None = None
         self._look = asyncio.Event()
@@ -132,11 +135,13 @@ class Edge:
         self._traefik.address = address
         self._traefik.write_static(static)
         self._traefik.write("platform", platform)
-        before = self._joined
+        self._lost |= self._joined
         started = await self._engine.ensure_traefik(body, mark, address)
         self._joined = await self._engine.joined()
-        for network in before - self._joined:
-            await self.join(network)
+        for network in self._lost - self._joined:
+            with suppress(EngineMissing):  # it has gone meanwhile
+                await self.join(network)
+        self._lost.clear()
         if started or not self.up.is_set():
             await self._wait_until_up()
             self.up.set()
@@ -199,6 +204,7 @@ class Edge:
         network = labels.network(self._settings.instance, environment)
         await self._engine.leave(network)
         self._joined.discard(network)
+        self._lost.discard(network)
         await self._appender.append(
             Subject(organization, "route", environment), "left",
             lambda head: _left(head, environment), cause=environment, correlation=environment,
