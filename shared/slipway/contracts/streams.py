@@ -11,6 +11,7 @@ OBJECTS = "OBJECTS"
 KEYS = "KEYS"
 LEASES = "LEASES"
 DEAD = "DEAD"
+OBSERVED = "OBSERVED"
 
 LIMITED = (LOGS, TELEMETRY, OBJECTS, DEAD)
 """Streams which forget: metrics counts what went."""
@@ -69,7 +70,7 @@ DURABLES: tuple[Durable, ...] = (
 BESIDE: dict[str, tuple[str, ...]] = {
     "api-gateway": ("key.*", "dead.>", "lease.projector"),
     "builder": ("obj.buildlogs.>", "obj.workloads.>"),
-    "deployer": ("lease.deployer",),
+    "deployer": ("lease.deployer", "observed"),
     "proxy-sync": ("lease.proxy-sync",),
     "metrics": ("met.>",),
 }
