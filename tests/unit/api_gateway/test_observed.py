@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from api_gateway import observed
 from api_gateway.observed import Observed, Seen
-from api_gateway.services.workloads import Status, status
+from api_gateway.services.render import Status, status
 from slipway.contracts.observation import FRESH, Count, Observation
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

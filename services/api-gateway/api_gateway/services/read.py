@@ -12,7 +12,7 @@ from api_gateway.domains.read import Domain, Target, domains_of, hosts_of
 from api_gateway.gateway import Gateway
 from api_gateway.http.schema import Shown
 from api_gateway.projects.tree import Runs, service_status
-from api_gateway.services.workloads import RunningWorkload, workloads
+from api_gateway.services.render import Status, workloads
 
 
 class Observed(Shown):
@@ -23,6 +23,22 @@ class Observed(Shown):
     replicas: int | None
     """Of all its workloads together, those that run; null where nobody knows."""
     addresses: int
+
+
+class Replicas(Shown):
+    wanted: int
+    running: int | None
+    """Of which it is so now; null where nobody knows."""
+    healthy: int | None
+
+
+class RunningWorkload(Shown):
+    name: str
+    image: str
+    replicas: Replicas
+    status: Status
+    observed_at: str | None
+    """When its tasks were looked at last."""
 
 
 class Webhook(Shown):
@@ -89,7 +105,7 @@ def service(
     deployed = rollout["state"] if rollout else {}
     serving = deployed.get("serving")
     seen = gateway.observed.of(document["_id"], gateway.clock.now())
-    shown = workloads(state, deployed, seen)
+    shown = workloads(state, deployed, *seen)
     return {
         "id": document["_id"],
         "name": state["name"],

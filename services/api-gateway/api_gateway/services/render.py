@@ -1,31 +1,13 @@
 """The workloads of a service as they are shown: what is wanted of each, and what was seen. Pure."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 from slipway.contracts.observation import Count
 from slipway.kernel.clock import iso
 
-from api_gateway.http.schema import Shown
-from api_gateway.observed import Seen
-
 type Status = Literal["running", "degraded", "starting", "not running", "stopped", "unknown"]
-
-
-class Replicas(Shown):
-    wanted: int
-    running: int | None
-    """Of which it is so now; null where nobody knows."""
-    healthy: int | None
-
-
-class RunningWorkload(Shown):
-    name: str
-    image: str
-    replicas: Replicas
-    status: Status
-    observed_at: str | None
-    """When its tasks were looked at last."""
 
 
 def status(wanted: int, seen: Count | None) -> Status:
@@ -42,9 +24,11 @@ def status(wanted: int, seen: Count | None) -> Status:
 
 
 def workloads(
-    state: Mapping[str, Any], rollout: Mapping[str, Any], seen: Seen
-) -> list[dict[str, Any]]:
-    """Of what serves, or is to serve first; without jobs. `state`: of the service."""
+    state: Mapping[str, Any], rollout: Mapping[str, Any],
+    at: datetime | None, counts: Mapping[str, Count] | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Of what serves, or is to serve first; without jobs. `state`: of the service; `counts`: by
+    Swarm service, of those that were there `at` that time, None where that is too long ago."""
     release = rollout.get("serving") or rollout.get("wanted") or {"workloads": ()}
     found: list[dict[str, Any]] = []
     for each in release["workloads"]:
@@ -53,8 +37,8 @@ def workloads(
         scaled = state["replicas"].get(each["name"], each.get("replicas", 1))
         wanted = 0 if state["stopped"] else scaled
         count = None
-        if seen.counts is not None:
-            count = seen.counts.get(each["swarm_service"], _NOTHING)
+        if counts is not None:
+            count = counts.get(each["swarm_service"], _NOTHING)
         found.append(
             {
                 "name": each["name"],
@@ -65,7 +49,7 @@ def workloads(
                     "healthy": count.healthy if count else None,
                 },
                 "status": status(wanted, count),
-                "observed_at": iso(seen.at) if seen.at else None,
+                "observed_at": iso(at) if at else None,
             }
         )
     return found
