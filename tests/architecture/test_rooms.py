@@ -54,6 +54,7 @@ EXCEPTIONS = {
     "builder.build.variables": "a deployment's variables, opened",
     "builder.build.work": "one build from source to what is to run",
     "deployer.rollout.bringing": "the part of a plan that brings a release up",
+    "deployer.rollout.counting": "the tasks of all services, counted and told",
     "deployer.rollout.creating": "what a release consists of, and each of its Swarm services made",
     "deployer.rollout.observe": "what the engine shows, as plan's input",
     "deployer.rollout.releases": "the releases of all services, in one question to the engine",

@@ -389,7 +389,8 @@ class Swarm:
     def _move(self, task: dict[str, Any], state: str) -> None:
         if task["ID"] in self.containers and task["ID"] in self.tasks and _wanted(task):
             container = {"ContainerID": f"container-{task['ID']}"}
-            task["Status"] = {"State": state, "ContainerStatus": container}
+            now = VirtualClock().now().isoformat()
+            task["Status"] = {"State": state, "Timestamp": now, "ContainerStatus": container}
             self._tell(task)
 
     def _end(self, task: dict[str, Any], state: str, code: int | None, error: str) -> None:
@@ -555,6 +556,9 @@ class Swarm:
             raise Refuses(f"rpc error: name conflicts with an existing object: service {name}")
         assert spec["TaskTemplate"]["Networks"][0]["Target"] in self.networks
         assert spec["EndpointSpec"]["Mode"] == "dnsrr"
+        container = spec["TaskTemplate"]["ContainerSpec"]
+        if "HealthCheck" in container:  # it is told as the engine tells it
+            container["Healthcheck"] = container.pop("HealthCheck")
         service = {"ID": self._new("service"), "Version": {"Index": 1}, "Spec": spec}
         self.services[service["ID"]] = service
         if "ReplicatedJob" in spec["Mode"]:
@@ -595,7 +599,7 @@ class Swarm:
         streak_at = task["StreakAt"]
         over = streak_at is not None and asyncio.get_running_loop().time() >= streak_at
         health = {"FailingStreak": 3 if over else 0, "Log": log}
-        check = {"Test": task["Spec"]["ContainerSpec"]["HealthCheck"]["Test"], "Retries": 3}
+        check = {"Test": task["Spec"]["ContainerSpec"]["Healthcheck"]["Test"], "Retries": 3}
         return {"State": {"StartedAt": at, "Health": health}, "Config": {"Healthcheck": check}}
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:

@@ -129,6 +129,7 @@ async def main(stopping: asyncio.Event) -> None:
             stopping,
             projector.run(),
             reactor(gateway, FEATURES).run(),
+            gateway.observed.follow(connection.observations),
             *(work(gateway) for work in FEATURES.work),
         )
     finally:

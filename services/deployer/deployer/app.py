@@ -29,6 +29,7 @@ from deployer.adapters.engine import Engine
 from deployer.adapters.log_server import LogServer
 from deployer.networks.react import Networks
 from deployer.recovery.react import Recovery
+from deployer.rollout.counting import Counting
 from deployer.rollout.react import Rollouts
 from deployer.rollout.sealed import SealedWorkloads
 from deployer.settings import DeployerSettings
@@ -115,6 +116,7 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
     networks = Networks(store, engine, clock, lease, settings.instance)
     sealed = SealedWorkloads(connection.workloads, opener)
     rollouts = Rollouts(store, engine, networks, sealed, clock, lease, settings.instance)
+    counting = Counting(engine, rollouts.releases, connection.observations, clock, lease)
     try:
         await lease.acquire()
         reactor = Reactor(
@@ -127,6 +129,7 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(rollouts.run())
+            group.create_task(counting.run())
             group.create_task(networks.run())
             group.create_task(reactor.run())
     finally:

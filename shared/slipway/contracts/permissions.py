@@ -20,8 +20,13 @@ _READ = (
     streams.LEASES,
     streams.TELEMETRY,
     streams.DEAD,
+    streams.OBSERVED,
 )
-_SECRET_READERS = {"api-gateway", "builder", "deployer"}
+_READERS = {
+    streams.KEYS: ("api-gateway", "builder", "deployer"),
+    streams.OBSERVED: ("api-gateway",),
+}
+"""Of those that not all read."""
 
 
 def publishes(service: str) -> list[str]:
@@ -31,7 +36,7 @@ def publishes(service: str) -> list[str]:
     allowed += [f"log.*.{kind}.*" for kind in streams.LOG_KINDS.get(service, ())]
     allowed += streams.BESIDE.get(service, ())
     for stream in _READ:
-        if stream != streams.KEYS or service in _SECRET_READERS:
+        if service in _READERS.get(stream, SERVICES):
             allowed += [f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>"]
     allowed.append(f"$JS.API.STREAM.INFO.{streams.EVENTS}")
     if service == "metrics":
@@ -55,7 +60,8 @@ def publishes(service: str) -> list[str]:
 
 def subscribes(service: str) -> list[str]:
     """Its own inboxes, and the wake-ups of what it follows."""
-    return [f"_INBOX_{service}.>", "evt.>", "log.>", "dead.>"]
+    observed = ["observed"] if service in _READERS[streams.OBSERVED] else []
+    return [f"_INBOX_{service}.>", "evt.>", "log.>", "dead.>", *observed]
 
 
 def render(passwords: Mapping[str, str]) -> str:

@@ -2,11 +2,12 @@
 
 Every event carries the whole state, so the head alone tells all."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from slipway.contracts.build import WorkloadsObject
+from slipway.contracts.clipping import Clipped, only
 from slipway.contracts.event import Event, Value
 from slipway.contracts.values import After, BuiltImage, Failure, GitCommit, Kind
 
@@ -94,7 +95,10 @@ class Reverting(Value):
     deadline: str
 
 
-class RolloutState(Value):
+MOST_TASKS = 200
+
+
+class RolloutState(Clipped):
     environment: str = ""
     serving: Release | None = None
     """What has been confirmed by a route and serves."""
@@ -111,7 +115,8 @@ class RolloutState(Value):
     """The highest sequence of `deployment.requested` ever started; a lower one never starts."""
     replicas: dict[str, int] = Field(default_factory=dict)
     """By workload of the serving release."""
-    tasks: tuple[Task, ...] = ()
+    tasks: Annotated[tuple[Task, ...], only(slice(MOST_TASKS))] = ()
+    """For who reads of it, and the first of them alone: nothing follows from them."""
     jobs: tuple[Job, ...] = ()
     reverting: Reverting | None = None
     stopped: bool = False

@@ -11,6 +11,7 @@ OBJECTS = "OBJECTS"
 KEYS = "KEYS"
 LEASES = "LEASES"
 DEAD = "DEAD"
+OBSERVED = "OBSERVED"
 
 LIMITED = (LOGS, TELEMETRY, OBJECTS, DEAD)
 """Streams which forget: metrics counts what went."""
@@ -73,7 +74,7 @@ exact names, for a right to any name is one to change the durables of others."""
 BESIDE: dict[str, tuple[str, ...]] = {
     "api-gateway": ("key.*", "dead.>", "lease.projector"),
     "builder": ("obj.buildlogs.>", "obj.workloads.>"),
-    "deployer": ("lease.deployer",),
+    "deployer": ("lease.deployer", "observed"),
     "proxy-sync": ("lease.proxy-sync",),
     "metrics": ("met.>",),
 }

@@ -20,6 +20,7 @@ from slipway.eventstore.keys import StreamKeys
 from slipway.eventstore.lease import StreamLease
 from slipway.eventstore.log_store import StreamLogs
 from slipway.eventstore.objects import StreamObjects
+from slipway.eventstore.observations import StreamObservations
 from slipway.eventstore.reaction import JetStreamReaction
 from slipway.eventstore.store import Batch, Commit, Conflict, Damaged, OutcomeUnknown
 from slipway.eventstore.stream import (
@@ -199,6 +200,7 @@ class Connection:
             self.stream(streams.OBJECTS), "buildlogs", streams.BUILD_LOGS_SECONDS
         )
         self.workloads = StreamObjects(self.stream(streams.OBJECTS), "workloads")
+        self.observations = StreamObservations(self.stream(streams.OBSERVED))
         self.keys = StreamKeys(self.stream(streams.KEYS))
         self.dead_letters = StreamDeadLetters(self.stream(streams.DEAD), SystemClock())
 

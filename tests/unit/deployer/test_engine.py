@@ -76,7 +76,10 @@ def test_an_address_of_another_network_is_none():
 
 def swarm_service(**lacks: object) -> dict[str, Any]:
     marks = {labels.WORKLOAD: "db", labels.RELEASE: "slipway-db-0123"}
-    spec = {"Name": "renamed", "Labels": marks, "Mode": {"Replicated": {"Replicas": 2}}}
+    spec = {
+        "Name": "renamed", "Labels": marks, "Mode": {"Replicated": {"Replicas": 2}},
+        "TaskTemplate": {"ContainerSpec": {"Image": "sha256:1"}},
+    }  # fmt: skip
     return {"ID": "s1", "Version": {"Index": 7}, "Spec": spec | lacks}
 
 
@@ -89,6 +92,27 @@ def test_what_two_cannot_have_at_once_is_on_its_label():
     made = swarm_service()
     made["Spec"]["Labels"][labels.HOLDS] = "volume:data,port:5432/tcp"
     assert release_view(made).holds == {"volume:data", "port:5432/tcp"}
+
+
+@pytest.mark.parametrize(
+    ("check", "checked"),
+    [({"Test": ["CMD", "ask"]}, True), ({"Test": ["NONE"]}, False), ({}, False), (None, False)],
+)
+def test_whether_to_run_is_to_be_healthy(check: Any, checked: bool):
+    made = swarm_service(TaskTemplate={"ContainerSpec": {"Healthcheck": check}})
+    assert release_view(made).checked is checked
+
+
+@pytest.mark.parametrize(
+    ("state", "at", "since"),
+    [
+        ("running", "2026-01-01T00:00:01.123456789Z", datetime(2026, 1, 1, 0, 0, 1, 123456, UTC)),
+        ("running", "0001-01-01T00:00:00Z", None),
+        ("starting", "2026-01-01T00:00:01Z", None),
+    ],
+)
+def test_since_when_a_task_runs(state: str, at: str, since: datetime | None):
+    assert task_view(task(state, Timestamp=at), "net").since == since
 
 
 def test_a_job_is_one_that_runs_until_it_is_removed():

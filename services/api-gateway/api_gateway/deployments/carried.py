@@ -1,13 +1,15 @@
-"""The name under which a service's tasks are reached in their environment: that of the deployment
-which made them, not the one that the service has by now."""
+"""The names under which a service's tasks are reached in their environment: those of the deployment
+which made them, not the ones that the service has by now."""
 
+from slipway.contracts.reached import names as reached_names
 from slipway.contracts.rollout import RolloutEvent
+from slipway.contracts.values import Specification
 from slipway.kernel.envelope import Subject
 
 from api_gateway.deployments.domain import DEPLOYMENT
 from api_gateway.deployments.open import OpenDeployments
 from api_gateway.gateway import Gateway
-from api_gateway.names import Carried, NameTaken
+from api_gateway.names import Carried, NameTaken, Reach
 from api_gateway.services.domain import SERVICE
 
 
@@ -18,7 +20,7 @@ def by_release(gateway: Gateway, organization: str, name: str) -> Carried:
     async def carried(service: str) -> None:
         for id_ in await _deployments(gateway, organization, service):
             made = await gateway.commands.state(DEPLOYMENT, organization, id_)
-            if made.specification and made.specification.name.lower() == name.lower():
+            if made.specification is not None and _reached(made.specification, name):
                 now = await gateway.commands.state(SERVICE, organization, service)
                 raise NameTaken(
                     f"the service {now.name} was renamed, and what runs of it still has the name"
@@ -28,6 +30,19 @@ def by_release(gateway: Gateway, organization: str, name: str) -> Carried:
                 )
 
     return carried
+
+
+def reach(gateway: Gateway, organization: str) -> Reach:
+    """Of a service."""
+    return Reach(
+        names=lambda service: reached_names(service.name, service.settings),
+        carried=lambda name: by_release(gateway, organization, name),
+    )
+
+
+def _reached(specification: Specification, name: str) -> bool:
+    found = reached_names(specification.name, specification.settings)
+    return name.lower() in {each.lower() for each in found}
 
 
 async def _deployments(gateway: Gateway, organization: str, service: str) -> set[str]:

@@ -130,7 +130,7 @@ async def change_environment(
     state, _ = await gateway.commands.begin(ctx, environment, checked_id(id_, "environment"))
     domain.alive("environment", state.phase)
     async with names.moved(
-        gateway.commands, ctx, state.project, state.name, body.name, environment, id_
+        gateway.commands, ctx, state.project, (state.name,), (body.name,), environment, id_
     ):
         outcome = await gateway.commands.handle(
             ctx, domain.ENVIRONMENT, id_, domain.Rename(body.name)

@@ -8,6 +8,7 @@ from typing import Any, Literal, assert_never
 from pydantic import Field
 from slipway.contracts.desired import wanted_replicas
 from slipway.contracts.event import Event, Value
+from slipway.contracts.reached import names as reached_names
 from slipway.contracts.service import (
     ServiceConfigured,
     ServiceCreated,
@@ -237,6 +238,17 @@ def _together(workloads: Sequence[RawProgram]) -> None:
     if all(workload.job for workload in workloads):
         raise Invalid("one at least has to go on running", pointer="/workloads")
     _in_order(workloads)
+
+
+def reached(name: str, settings: Settings | None) -> tuple[str, ...]:
+    """The names in its environment, of which each is a DNS label. Raises Invalid."""
+    names = reached_names(name, settings)
+    if len(longest := max(names, key=len)) > 63:
+        raise Invalid(
+            f"a workload would be reached by {longest}: {len(longest)} letters, 63 at most",
+            pointer="/workloads",
+        )
+    return names
 
 
 def _in_order(workloads: Sequence[RawProgram]) -> None:

@@ -5,31 +5,40 @@ from typing import Any, Literal
 
 from slipway.contracts.desired import wanted_replicas
 from slipway.contracts.values import Build, HealthCheck, Runtime, Sealed, Source
+from slipway.kernel.clock import iso
 from slipway.readmodel.model import Document
 
 from api_gateway.domains.read import Domain, Target, domains_of, hosts_of
 from api_gateway.gateway import Gateway
 from api_gateway.http.schema import Shown
 from api_gateway.projects.tree import Runs, service_status
+from api_gateway.services.render import Status, workloads
 
 
 class Observed(Shown):
-    """What is known of the world: by whom, and when it was said last."""
+    """What is known of the world: by whom, and when it was seen last."""
 
     source: str
     at: str | None
     replicas: int | None
+    """Of all its workloads together, those that run; null where nobody knows."""
     addresses: int
 
 
 class Replicas(Shown):
     wanted: int
+    running: int | None
+    """Of which it is so now; null where nobody knows."""
+    healthy: int | None
 
 
 class RunningWorkload(Shown):
     name: str
     image: str
     replicas: Replicas
+    status: Status
+    observed_at: str | None
+    """When its tasks were looked at last."""
 
 
 class Webhook(Shown):
@@ -81,22 +90,6 @@ def _settings(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _workloads(state: dict[str, Any], rollout: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of what serves, or is to serve first; without jobs."""
-    release = rollout.get("serving") or rollout.get("wanted") or {"workloads": ()}
-    return [
-        {
-            "name": each["name"],
-            "image": each["image"]["reference"],
-            "replicas": {
-                "wanted": 0 if state["stopped"]
-                else state["replicas"].get(each["name"], each.get("replicas", 1))
-            },
-        }
-        for each in release["workloads"] if not each.get("job")
-    ]  # fmt: skip
-
-
 def service(
     gateway: Gateway,
     document: Document,
@@ -109,8 +102,10 @@ def service(
 ) -> dict[str, Any]:
     """`hook`: with the webhook's address, which is a secret: not for viewers."""
     state = document["state"]
-    observed = rollout["state"] if rollout else {}
-    serving = observed.get("serving")
+    deployed = rollout["state"] if rollout else {}
+    serving = deployed.get("serving")
+    seen = gateway.observed.of(document["_id"], gateway.clock.now())
+    shown = workloads(state, deployed, *seen)
     return {
         "id": document["_id"],
         "name": state["name"],
@@ -118,14 +113,14 @@ def service(
         "environment": state["environment"],
         **_settings(state["settings"]),
         "replicas": sum(wanted_replicas(state["settings"], state["replicas"]).values()),
-        "workloads": _workloads(state, observed),
-        "status": service_status(state, Runs.of(observed)),
+        "workloads": shown,
+        "status": service_status(state, Runs.of(deployed)),
         "live_deployment": serving["deployment"] if serving else None,
         "latest_deployment": newest["deployment"] if newest else None,
         "observed": {
             "source": "deployer",
-            "at": rollout["updated_at"] if rollout else None,
-            "replicas": _replicas(observed),
+            "at": iso(seen.at) if seen.at else None,
+            "replicas": _running(shown) if seen.counts is not None else None,
             "addresses": len(route["state"].get("addresses", ())) if route else 0,
         },
         "webhook": {
@@ -138,10 +133,8 @@ def service(
     }
 
 
-def _replicas(observed: dict[str, Any]) -> int | None:
-    if not observed:
-        return None
-    return 0 if observed.get("stopped") else sum(observed["replicas"].values())
+def _running(workloads: list[dict[str, Any]]) -> int:
+    return sum(each["replicas"]["running"] for each in workloads)
 
 
 async def services(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 from fastapi.responses import Response
+from slipway.contracts.reached import names as reached_names
 from slipway.contracts.values import NamedKind, Settings
 from slipway.kernel import ids
 from slipway.kernel.errors import NotFound
@@ -12,7 +13,7 @@ from slipway.readmodel.model import Document
 
 from api_gateway import names
 from api_gateway.commands import still_there
-from api_gateway.deployments.carried import by_release
+from api_gateway.deployments import carried
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate, hashed
@@ -65,8 +66,8 @@ async def create_service(id_: Id, body: kinds.NewService, gateway: Gate, ctx: Ct
         webhook_token=gateway.own_key.seal(token, f"service/{service}/webhook"),
         webhook_hash=hashed(token),
     )
-    carried = by_release(gateway, ctx.organization, body.name)
-    await names.claim(gateway.commands, ctx, id_, body.name, SERVICE, service, carried)
+    reached, reach = domain.reached(body.name, settings), carried.reach(gateway, ctx.organization)
+    await names.claim_all(gateway.commands, ctx, id_, reached, SERVICE, service, reach)
     outcome = await gateway.commands.handle(ctx, SERVICE, service, command, step="create", new=True)
     shown = read.service(gateway, outcome.document, hook=True)
     return answer(ctx, shown, 201, version=outcome.head.version)
@@ -132,9 +133,10 @@ async def change_service(id_: Id, body: kinds.ChangedService, gateway: Gate, ctx
     command = _changes(gateway, id_, body, state.settings)
     after = SERVICE.fold(SERVICE.decide(command, state), state)
     schema.not_too_large(after.settings)
-    place = (state.environment, state.name, after.name)
-    carried = by_release(gateway, ctx.organization, after.name)
-    async with names.moved(gateway.commands, ctx, *place, SERVICE, id_, carried):
+    reach = carried.reach(gateway, ctx.organization)
+    reached = domain.reached(after.name, after.settings)
+    place = (state.environment, reached_names(state.name, state.settings), reached)
+    async with names.moved(gateway.commands, ctx, *place, SERVICE, id_, reach):
         outcome = await gateway.commands.handle(ctx, SERVICE, id_, command)
     return await show(gateway, ctx, outcome.document)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from slipway.contracts.reached import workload_name
 from slipway.contracts.values import BuiltImage, RawProgram, RawSettings
 from slipway.contracts.workload import Workload, Workloads
 
@@ -20,7 +21,7 @@ def workloads(
         said |= {
             "image": images[program.name],
             "environment": {**variables, **program.environment},
-            "aliases": program.aliases or (f"{name}-{program.name}",),
+            "aliases": program.aliases or (workload_name(name, program.name),),
         }
         return Workload(**said)
 

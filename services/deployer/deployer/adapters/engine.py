@@ -52,8 +52,15 @@ def task_view(task: Mapping[str, Any], network: str) -> TaskView:
         exit_code=container.get("ExitCode") if phase == "ended" else None,
         error=status.get("Err", ""),
         container=container.get("ContainerID", ""),
+        since=_time(status.get("Timestamp")) if phase == "running" else None,
         over=status.get("State") in _OVER,
     )
+
+
+def _time(said: str | None) -> datetime | None:
+    """Of what the engine says; in Go's form, of which no time is the year 1."""
+    found = datetime.fromisoformat(said) if said else None
+    return found if found and found.year > 1 else None
 
 
 def release_view(found: Mapping[str, Any]) -> SwarmServiceView:
@@ -65,12 +72,17 @@ def release_view(found: Mapping[str, Any]) -> SwarmServiceView:
         name=spec["Labels"][labels.RELEASE],
         workload=spec["Labels"][labels.WORKLOAD],
         job="ReplicatedJob" in spec["Mode"],
+        checked=_checked(spec["TaskTemplate"]["ContainerSpec"]),
         replicas=1 if "ReplicatedJob" in spec["Mode"] else spec["Mode"]["Replicated"]["Replicas"],
         version=found["Version"]["Index"],
         holds=frozenset(held.split(","))
         if (held := spec["Labels"].get(labels.HOLDS))
         else frozenset(),
     )
+
+
+def _checked(container: Mapping[str, Any]) -> bool:
+    return (container.get("Healthcheck") or {}).get("Test", ["NONE"]) != ["NONE"]
 
 
 def _held(marks: Mapping[str, str]) -> frozenset[str]:
@@ -136,11 +148,16 @@ class Engine:
             name = found["Spec"].get("Name")
             logger().warning("a Swarm service is no release", name=name, lacks=str(error))
 
-    async def tasks(self, releases: Collection[str]) -> dict[str, tuple[TaskView, ...]]:
-        """Id of a release → its tasks, oldest first. One question."""
-        filters = {
-            "label": [f"{labels.INSTANCE}={self._instance}"], "service": sorted(releases)
-        }  # fmt: skip
+    async def tasks(
+        self, releases: Collection[str] | None = None
+    ) -> dict[str, tuple[TaskView, ...]]:
+        """Id of a release → its tasks, oldest first; of all those that are to run, where none is
+        named. One question."""
+        filters = {"label": [f"{labels.INSTANCE}={self._instance}"]}
+        if releases is None:
+            filters["desired-state"] = ["running"]
+        else:
+            filters["service"] = sorted(releases)
         found = await self.query("tasks", params={"filters": json.dumps(filters)})
         views: dict[str, tuple[TaskView, ...]] = {}
         for task in sorted(found, key=lambda task: task["CreatedAt"]):

@@ -15,6 +15,11 @@ def final(refused: TaskView) -> bool:
     return "no such image" in refused.error.lower()
 
 
+def by_health(ended: TaskView) -> bool:
+    """Swarm ended it for what its health check said."""
+    return "unhealthy container" in ended.error
+
+
 def task(ended: TaskView, *, ready: bool) -> Failure:
     """Of the first task that ended though it was to run."""
     when = "after it had been healthy" if ready else "at its start"
@@ -25,7 +30,7 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
             detail=f"the image is not on the node: {error}",
             hint="deploy with a build",
         )
-    if "unhealthy container" in error:  # it is gone, and its answers with it
+    if by_health(ended):  # it is gone, and its answers with it
         return Failure(
             reason="unhealthy",
             detail=f"the container was ended {when}: its health check kept failing",

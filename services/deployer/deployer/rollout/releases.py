@@ -53,11 +53,21 @@ class Releases:
         self._found: Found = {}
         self._open: set[Owner] = set()
         self._stirred: set[Owner] = set()
+        self._touched: set[Owner] = set()
         self._poke = asyncio.Event()
         self.away = _UNASKED
 
     def of(self, owner: Owner) -> dict[str, SwarmServiceView]:
         return self._found.get(owner, {})
+
+    def owners(self) -> set[Owner]:
+        """All that something is there of."""
+        return set(self._found)
+
+    def take_touched(self) -> set[Owner]:
+        """Of which something has changed, or may have, since this was asked last."""
+        touched, self._touched = self._touched, set()
+        return touched
 
     async def open(self, owner: Owner) -> None:
         """Something is being rolled out: its tasks are looked at closely from now on."""
@@ -94,6 +104,8 @@ class Releases:
             self._found[owner] = views
         else:
             self._found.pop(owner, None)
+        if views != before:
+            self._touched.add(owner)
         return views != before
 
     async def list(self) -> set[Owner]:
@@ -201,6 +213,7 @@ class Releases:
         while True:
             try:
                 async for owner in self._engine.events():
+                    self._touched.add(owner)
                     if owner not in self._open:
                         self._stirred.add(owner)
                     self._poke.set()

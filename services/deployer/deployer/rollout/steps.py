@@ -35,7 +35,7 @@ from slipway.runtime.engine import EngineRefused
 from slipway.runtime.logging import logger
 from slipway.sealing import CannotOpen
 
-from deployer.rollout import domain, explain
+from deployer.rollout import domain, explain, undoing
 from deployer.rollout.bringing import replicas_of
 from deployer.rollout.creating import CreatingEngine, Creator, EnvironmentNetworks, Impossible
 from deployer.rollout.domain import SwarmServiceView, View
@@ -171,14 +171,7 @@ class Steps:
                 await self._append(subject, view, event, "reverting")
                 await failpoints.hit("deployer.reverting.appended")
             case End(reverting, former):
-                about: Ended = {
-                    **of, "deployment": _wanted(state).deployment,
-                    "state": domain.given_up(state), "former": former,
-                }  # fmt: skip
-                if reverting.failure is not None:
-                    event = RolloutFailed(**about, failure=reverting.failure)
-                else:
-                    event = RolloutCancelled(**about)
+                event = _end(of, state, former)
                 await self._append(subject, view, event, reverting.outcome)
             case StartJob(release, workload):
                 after = domain.job_started(state, workload.name)
@@ -228,22 +221,34 @@ class Steps:
         self, subject: Subject, kind: Kind, deployment: str, failure: Failure, *,
         queued: bool = True,
     ) -> None:  # fmt: skip
-        """A deployment that waits or is being rolled out ends as failed; nothing where it has ended
-        meanwhile. `queued`: it has come as far as the queue."""
+        """A deployment that waits ends as failed, what is being rolled out is undone, and what
+        can't be undone ends; nothing where it has ended meanwhile. `queued`: it has come as far as
+        the queue."""
+        of = Of(service=subject.id, kind=kind)
+        undone = _state(await self._store.head(subject)).reverting is not None
 
         def decide(head: Commit | None) -> tuple[Event, ...]:
-            state = domain.state_of(head.events[-1] if head else None)
+            state = _state(head)
             if queued and not domain.unfinished(state, deployment):
                 return ()
-            after = domain.failed(state, deployment)
-            event = RolloutFailed(
-                service=subject.id, kind=kind, deployment=deployment, state=after, failure=failure
-            )
-            return (event,)
+            if state.wanted is None or state.wanted.deployment != deployment:
+                about = Ended(
+                    **of, deployment=deployment, state=domain.failed(state, deployment),
+                    former=undoing.said(state),
+                )  # fmt: skip
+                return (RolloutFailed(**about, failure=failure),)
+            if undone:
+                return (_end(of, state, undoing.said(state)),) if state.reverting else ()
+            if state.reverting is not None:
+                return ()
+            reverting = undoing.begun(state, self._clock.now(), "failed", failure)
+            after = domain.undone(state, reverting)
+            return (RolloutReverting(**of, deployment=deployment, state=after),)
 
         await self._appender.append(
-            subject, "given-up", decide, cause=deployment, correlation=deployment
-        )
+            subject, "not-undone" if undone else "given-up", decide,
+            cause=deployment, correlation=deployment,
+        )  # fmt: skip
 
     async def _create(
         self, owner: Owner, view: View, memory: Memory,
@@ -296,6 +301,17 @@ class Steps:
             view.sequence, subject, step, event, correlation=correlation
         )
         return commit is not None
+
+
+def _end(of: Of, state: RolloutState, former: Former) -> RolloutEvent:
+    """Of what was being undone."""
+    after, failure = domain.given_up(state), state.reverting and state.reverting.failure
+    about = Ended(**of, deployment=_wanted(state).deployment, state=after, former=former)
+    return RolloutFailed(**about, failure=failure) if failure else RolloutCancelled(**about)
+
+
+def _state(head: Commit | None) -> RolloutState:
+    return domain.state_of(head.events[-1] if head else None)
 
 
 def _living(state: RolloutState) -> Release | None:
