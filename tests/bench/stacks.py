@@ -122,6 +122,7 @@ def _by_hand(tag: str) -> Iterator[float]:
                 nonlocal running
                 docker("stop", former)
                 running = run()
+                docker("rm", former)
 
             yield _gap(lambda: answers(http, f"http://127.0.0.1:{port}/", "localhost"), replace)
     docker("rm", "--force", running)
