@@ -21,6 +21,9 @@ from tests.containers import docker, free_port
 TIMES = 5
 OPEN, SECONDS = 20, 15.0
 EVERY = 0.005
+AT_ONCE = "SIGTERM"
+"""At the signal of its image nginx waits for connections on which nothing was sent yet: the proxy
+keeps some of those."""
 
 
 class Stack:
@@ -71,6 +74,7 @@ def _holding(tag: str) -> dict[str, Any]:
     volume = {"kind": "volume", "name": "data", "path": "/data"}
     return {
         "name": "web", "image": tag, "port": 80, "mounts": [volume], "settle_seconds": 0,
+        "stop_signal": AT_ONCE,
     }  # fmt: skip
 
 
@@ -111,7 +115,7 @@ def _by_hand(tag: str) -> Iterator[float]:
     def run() -> str:
         return docker(
             "run", "--detach", "--label", LABEL, "--publish", f"127.0.0.1:{port}:80",
-            "--volume", f"{volume}:/data", tag,
+            "--volume", f"{volume}:/data", "--stop-signal", AT_ONCE, tag,
         )  # fmt: skip
 
     running = run()
