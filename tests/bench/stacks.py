@@ -22,8 +22,7 @@ TIMES = 5
 OPEN, SECONDS = 20, 15.0
 EVERY = 0.005
 AT_ONCE = "SIGTERM"
-"""At the signal of its image nginx waits for connections on which nothing was sent yet: the proxy
-keeps some of those."""
+"""At the signal of its image nginx waits for its connections, now and then for its whole grace."""
 
 
 class Stack:
