@@ -109,6 +109,7 @@ def test_a_rollback_brings_back_what_was_and_carries_what_is_the_same(
     assert changed(before, after) == {"db"}
     assert stack.history() == [*history, "rolled back to"], "the data stayed, and no job ran"
     assert version_of(stack.host) == "kept"
+    stack.change(database("rolled back to"))  # so that the next test deploys what runs
 
 
 def test_a_restart_makes_everything_anew_and_runs_no_job(stack: Stack, http_address: str):
@@ -174,7 +175,8 @@ def test_a_stack_of_seven_that_is_the_same_is_not_touched(
     began = time.monotonic()
     api.until(stack.deploy(), "live")
     assert time.monotonic() - began < 5, "nothing had to be waited for"
-    assert (stack.settled(), _versions(stack)) == (before, services)
+    assert stack.settled() == before
+    assert _versions(stack) == services
     assert len(before) == 7
     assert version_of(stack.host) == "seven"
 
