@@ -19,6 +19,8 @@ from tests.e2e.engine import (
 )
 from tests.e2e.instance import service
 from tests.e2e.services import QUICK, Image, Service
+from tests.e2e.stacks import Stack, database, web
+from tests.e2e.test_stacks_undone import PASSED_HERE
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(150)]
 
@@ -41,7 +43,8 @@ def registered() -> list[str]:
     return sorted(name for name in runtime.REGISTRY if name.partition(".")[0] in PACKAGES)
 
 
-POINTS = registered()
+POINTS = [point for point in registered() if point not in PASSED_HERE]
+OF_STACKS = [point for point in POINTS if point.startswith("deployer.")]
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +56,19 @@ def app(api: Api, environment: str, image: Image) -> Service:
     return made
 
 
+@pytest.fixture(scope="module")
+def stack(api: Api, environment: str, image: Image) -> Stack:
+    made = Stack(api, environment, image.name)
+    made.live()
+    return made
+
+
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_service_that_acts_has_fail_points(name: str):
     assert [point for point in POINTS if point.startswith(f"{name}.")]
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in OF_STACKS])
 def test_a_process_that_dies_there_changes_nothing_of_the_outcome(
     app: Service, failpoints: Any, point: str
 ):
@@ -72,7 +82,29 @@ def test_a_process_that_dies_there_changes_nothing_of_the_outcome(
     app.api.ready()
     settled(app.id)
     assert services(release_label(app.id, deployment)) == releases(app.id)
-    types = app.api.types(deployment)
+    once(app.api, deployment, "build.succeeded", "route.activated", "rollout.succeeded")
+
+
+@pytest.mark.parametrize("point", OF_STACKS)
+def test_a_deployer_that_dies_there_changes_nothing_of_the_outcome_of_a_stack(
+    stack: Stack, failpoints: Any, point: str
+):
+    """All of it is replaced: the database is stopped first, and the migration runs."""
+    before, former = stack.history(), container_of(service("deployer"))
+    failpoints("deployer", f"{point}=kill")
+    deployment = stack.deploy(
+        database(point), web(stack.image, point), stack.migration(f"migrated at {point}")
+    )
+    died = f"the deployer died at {point}"
+    eventually(died, lambda: container_of(service("deployer")) != former, 60)
+    stack.api.until(deployment, "live")
+    stack.settled()
+    assert stack.history() == [*before, point, f"migrated at {point}"]
+    once(stack.api, deployment, "rollout.job_started", "rollout.job_ended", "rollout.succeeded")
+
+
+def once(api: Api, deployment: str, *facts: str) -> None:
+    """Each of the facts, and one end."""
+    types = api.types(deployment)
     assert [type_ for type_ in types if type_ in ENDS] == ["deployment.succeeded"], types
-    for once in ("build.succeeded", "route.activated", "rollout.succeeded"):
-        assert types.count(once) == 1, f"{once}: {types}"
+    assert [types.count(fact) for fact in facts] == [1] * len(facts), types

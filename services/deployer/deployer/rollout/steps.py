@@ -69,6 +69,8 @@ failpoints.register(
     "deployer.reverting.appended",
     "deployer.job_started.appended",
     "deployer.job_ended.appended",
+    "deployer.undone.appended",
+    "deployer.scale.after",
     "deployer.remove.after",
 )
 
@@ -173,6 +175,7 @@ class Steps:
             case End(reverting, former):
                 event = _end(of, state, former)
                 await self._append(subject, view, event, reverting.outcome)
+                await failpoints.hit("deployer.undone.appended")
             case StartJob(release, workload):
                 after = domain.job_started(state, workload.name)
                 event = RolloutJobStarted(
@@ -199,6 +202,7 @@ class Steps:
                     await self._engine.scale(there, replicas)
                 finally:  # somebody else may have changed it: its version is another then
                     await self._releases.look(owner)
+                await failpoints.hit("deployer.scale.after")
             case NoteScaled(replicas):
                 after = state.model_copy(update={"replicas": replicas})
                 now = ".".join(f"{name}-{count}" for name, count in sorted(replicas.items()))
