@@ -12,7 +12,7 @@ from slipway.contracts.rollout import Release
 from slipway.contracts.route import Binding, Refusal, RouteState, Served
 from slipway.contracts.values import Failure
 
-from proxy_sync.routing import explain
+from proxy_sync.routing import explain, gap
 from proxy_sync.routing.domain import Answers, Probe, Routing, TaskAddress, View, resting
 
 ANSWER_WITHIN = 90.0
@@ -222,6 +222,7 @@ def routing(view: View) -> Routing:
         deployment=deployment,
         served=served if deployment else (),
         probes=_probes(view),
+        standing=gap.standing(view, chosen, {name for name, _ in addresses}),
     )
 
 
