@@ -26,7 +26,7 @@ structlog.configure(
     processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()]
 )
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-INSTANCE = "sim"
+INSTANCE, NODE = "sim", "node1"
 _BUSY = 200_000
 
 
@@ -297,6 +297,7 @@ class Swarm:
         self.tasks: dict[str, dict[str, Any]] = {}
         self.networks: dict[str, dict[str, Any]] = {}
         self.images: dict[str, dict[str, Any]] = {}
+        self.volumes: dict[str, dict[str, Any]] = {}
         self.containers: dict[str, dict[str, Any]] = {}
         """Task → specification of its container, from its start to its end; also while it goes on
         after its service was removed."""
@@ -363,8 +364,15 @@ class Swarm:
         ]
         self.job_runs[service["Name"]] += "ReplicatedJob" in service["Mode"]
         self.containers[task["ID"]] = spec | {"Published": taken}
+        self._make_volumes(spec)
         self._move(task, "starting")
         self._boot(task)
+
+    def _make_volumes(self, spec: Mapping[str, Any]) -> None:
+        for mount in spec["Mounts"]:
+            if (options := mount.get("VolumeOptions")) is not None:
+                made = {"Name": mount["Source"], "Labels": options["Labels"]}
+                self.volumes.setdefault(mount["Source"], made)
 
     def _boot(self, task: dict[str, Any]) -> None:
         behaviour = self._behaviour(task)
@@ -497,6 +505,14 @@ class Swarm:
         match [method, *path.split("/")]:
             case ["GET", "version"]:
                 return {"ApiVersion": "1.48"}
+            case ["GET", "info"]:
+                return {"Swarm": {"NodeID": NODE}}
+            case ["GET", "volumes", name]:
+                return self.volumes[name]
+            case ["DELETE", "volumes", name]:
+                if any(name in _volumes(spec) for spec in self.containers.values()):
+                    raise Refuses(f"remove {name}: volume is in use")
+                return self.volumes.pop(name)
             case ["GET", "services"]:
                 return [s for s in self.services.values() if _fits(s["Spec"]["Labels"], params)]
             case ["POST", "services", "create"]:

@@ -32,6 +32,7 @@ from deployer.recovery.react import Recovery
 from deployer.rollout.react import Rollouts
 from deployer.rollout.sealed import SealedWorkloads
 from deployer.settings import DeployerSettings
+from deployer.volumes.react import Volumes
 
 
 def key(commit: Commit) -> str | None:
@@ -113,8 +114,10 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
     opener = Opener(settings.master_private.get_secret_value(), connection.keys.get)
     store = connection.store
     networks = Networks(store, engine, clock, lease, settings.instance)
+    keep = settings.volume_keep_seconds
+    volumes = Volumes(store, engine, clock, lease, settings.instance, keep)
     sealed = SealedWorkloads(connection.workloads, opener)
-    rollouts = Rollouts(store, engine, networks, sealed, clock, lease, settings.instance)
+    rollouts = Rollouts(store, engine, networks, volumes, sealed, clock, lease, settings.instance)
     try:
         await lease.acquire()
         reactor = Reactor(
@@ -128,6 +131,7 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
         async with asyncio.TaskGroup() as group:
             group.create_task(rollouts.run())
             group.create_task(networks.run())
+            group.create_task(volumes.run())
             group.create_task(reactor.run())
     finally:
         await lease.release()

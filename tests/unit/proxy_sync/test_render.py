@@ -62,7 +62,9 @@ def test_in_the_gap_a_domain_says_when_to_ask_again():
     later, words = [found["middlewares"][name] for name in found["routers"]["d-db"]["middlewares"]]
     assert int(later["headers"]["customResponseHeaders"]["Retry-After"]) > 0
     assert later["headers"]["customRequestHeaders"] == {"Authorization": "", "Cookie": ""}
-    assert words == {"errors": {"status": ["503"], "service": "platform", "query": "/unavailable"}}
+    assert words == {
+        "errors": {"status": ["503"], "service": "platform", "query": "/between-releases"}
+    }
     assert found["services"]["d-db"]["loadBalancer"]["servers"] == []
 
 

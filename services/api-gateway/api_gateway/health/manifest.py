@@ -5,7 +5,7 @@ FEATURE = Feature(
     needs={
         "health": "nothing",
         "readiness": "nothing",
-        "unavailable": "nothing",
+        "between_releases": "nothing",
         "metrics": "nothing",
     },
     routers=(router,),

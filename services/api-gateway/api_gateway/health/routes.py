@@ -23,8 +23,8 @@ async def readiness(gateway: Gate) -> Response:
     return Response(b'{"status":"ready"}', media_type="application/json")
 
 
-@router.get("/unavailable")
-async def unavailable() -> Response:
+@router.get("/between-releases")
+async def between_releases() -> Response:
     """What a domain answers while its program stands still for the one that follows it."""
     return problem(
         503,

@@ -257,6 +257,21 @@ class Engine:
         except EngineMissing:
             return
 
+    async def node(self) -> str:
+        """Swarm's id of the node that is asked."""
+        return (await self.query("info"))["Swarm"]["NodeID"]
+
+    async def remove_volume(self, name: str, service: str) -> None:
+        """Of this node; it is gone then. Raises EngineRefused where it is in use, or is none of
+        that service."""
+        try:
+            marks = (await self.query(f"volumes/{name}")).get("Labels") or {}
+            if (marks.get(labels.INSTANCE), marks.get(labels.SERVICE)) != (self._instance, service):
+                raise EngineRefused(f"{name} is no volume of the service {service}")
+            await self.query(f"volumes/{name}", "DELETE")
+        except EngineMissing:
+            return
+
     async def lines(self, container: str, count: int = 20) -> list[str]:
         return await self._engine.last_lines(container, count) if container else []
 

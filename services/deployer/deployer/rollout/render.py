@@ -38,9 +38,11 @@ def swarm_service(
     image_config: Mapping[str, Any],
     replicas: int,
     start_interval: bool,
+    pinned: str | None = None,
 ) -> dict[str, Any]:
     """The body for the engine's `POST /services/create`. `image_config` is the image's own
-    `Config`; `start_interval`: the engine knows it (API 1.44)."""
+    `Config`; `start_interval`: the engine knows it (API 1.44); `pinned`: the node that
+    has its volumes."""
     marks = {
         labels.INSTANCE: instance,
         labels.ORGANIZATION: organization,
@@ -85,7 +87,7 @@ def swarm_service(
         health = _health(workload.health_check, workload.port, image_config, start_interval)
         if health is not None:
             container["HealthCheck"] = health
-    node = workload.image.node
+    node = pinned or workload.image.node
     again = {"Condition": "none"} if workload.job else {"Condition": "any", "Delay": _NANO}
     once = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
     return {

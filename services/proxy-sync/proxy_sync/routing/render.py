@@ -71,7 +71,7 @@ def _again_soon(service: str) -> dict[str, Any]:
     hidden = {"Authorization": "", "Cookie": ""}
     later = {"Retry-After": str(RETRY_AFTER)}
     headers = {"customRequestHeaders": hidden, "customResponseHeaders": later}
-    said = {"status": ["503"], "service": "platform", "query": "/unavailable"}
+    said = {"status": ["503"], "service": "platform", "query": "/between-releases"}
     return {f"g-{service}-later": {"headers": headers}, f"g-{service}-said": {"errors": said}}
 
 

@@ -1,0 +1,140 @@
+"""Volumes of services: said before the first task that mounts one, and removed a while after the
+service was."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from slipway.contracts import labels
+from slipway.contracts.event import Event, readable
+from slipway.contracts.service import ServiceDeleted
+from slipway.contracts.volume import VolumeCreated, VolumeEvent, VolumeRemoved, volume_id
+from slipway.eventstore.lease import Lease
+from slipway.eventstore.store import Commit, EventStore
+from slipway.kernel.clock import Clock
+from slipway.kernel.envelope import Subject
+from slipway.runtime.append import Appender
+from slipway.runtime.logging import logger
+from slipway.runtime.trouble import Trouble
+
+_SELDOM, _OFTEN = 600.0, 1.0
+"""Seconds between two looks for what has been kept long enough."""
+
+
+class VolumeEngine(Protocol):
+    async def node(self) -> str:
+        """Swarm's id of the node that is asked."""
+        ...
+
+    async def remove_volume(self, name: str, service: str) -> None:
+        """Of this node; it is gone then. Raises EngineRefused where it is in use, or is none of
+        that service."""
+        ...
+
+
+class Volumes:
+    """`keep`: seconds for which a volume outlives its service."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        engine: VolumeEngine,
+        clock: Clock,
+        lease: Lease,
+        instance: str,
+        keep: float,
+    ) -> None:
+        self._store, self._engine, self._clock = store, engine, clock
+        self._lease, self._instance = lease, instance
+        self._keep = timedelta(seconds=keep)
+        self._every = min(_SELDOM, max(_OFTEN, keep / 10))
+        self._appender = Appender(store, clock, "deployer")
+        self._trouble: dict[str, Trouble] = {}
+        """By volume: of one that could not be removed."""
+
+    async def made(
+        self, organization: str, service: str, names: Sequence[str], node: str | None
+    ) -> Sequence[str]:
+        """The node of the service's volumes of these names, which are facts now. `node`: the one
+        that alone has the image. Where they are on several, all of these, and nothing is made."""
+        subjects = {
+            name: Subject(organization, "volume", volume_id(service, name)) for name in names
+        }
+        there = {name: await self._node_of(subject) for name, subject in subjects.items()}
+        nodes = sorted({found for found in (node, *there.values()) if found is not None})
+        if len(nodes) > 1:
+            return nodes
+        chosen = nodes[0] if nodes else await self._engine.node()
+        for name, subject in subjects.items():
+            if there[name] is None:
+                await self._created(subject, VolumeCreated(service=service, name=name, node=chosen))
+        return (chosen,)
+
+    async def _node_of(self, subject: Subject) -> str | None:
+        head = await self._store.head(subject)
+        last = readable(head.events[-1] if head else None, VolumeEvent)
+        return last.node if isinstance(last, VolumeCreated) else None
+
+    async def _created(self, subject: Subject, event: VolumeCreated) -> None:
+        def decide(head: Commit | None) -> tuple[Event, ...]:
+            there = head is not None and isinstance(head.events[-1], VolumeCreated)
+            return () if there else (event,)
+
+        await self._appender.append(
+            subject, "created", decide, cause=event.service, correlation=event.service
+        )
+
+    # -- those of services that are gone ------------------------------------------------------
+
+    async def run(self) -> None:
+        """For ever, whatever the engine says: there is nothing to fail."""
+        trouble = Trouble(longest=_SELDOM)
+        while True:
+            try:
+                if self._lease.held:
+                    await self._sweep()
+                trouble.forget()
+            except Exception as error:
+                trouble.met("sweep")
+                if trouble.worth_saying("sweep"):
+                    logger().warning("volumes could not be looked at", error=repr(error)[:300])
+            await self._clock.sleep(self._every)
+
+    async def _sweep(self) -> None:
+        for head in await self._store.heads("*", "volume"):
+            last = head.events[-1]
+            if not isinstance(last, VolumeCreated):
+                continue
+            trouble = self._trouble.setdefault(head.subject.id, Trouble(longest=_SELDOM))
+            try:
+                await self._remove(head.subject, last)
+            except Exception as error:  # the next one goes all the same
+                trouble.met("remove")
+                if trouble.worth_saying("remove"):
+                    name = labels.volume(self._instance, last.service, last.name)
+                    why = repr(error)[:300]
+                    logger(service=last.service).warning("volume not removed", name=name, why=why)
+            else:
+                del self._trouble[head.subject.id]
+
+    async def _remove(self, subject: Subject, volume: VolumeCreated) -> None:
+        """Removed first, then said: after a death in between there is nothing to remove."""
+        organization, service = subject.organization, volume.service
+        last = await self._store.head(Subject(organization, "service", service))
+        if last is None or not isinstance(last.events[-1], ServiceDeleted):
+            return
+        if self._clock.now() < last.meta.at + self._keep:
+            return
+        if (here := await self._engine.node()) != volume.node:
+            raise RuntimeError(f"it is on the node {volume.node}, and this is {here}")
+        name = labels.volume(self._instance, service, volume.name)
+        await self._engine.remove_volume(name, service)
+        gone = VolumeRemoved(service=service, name=volume.name, node=volume.node)
+
+        def decide(head: Commit | None) -> tuple[Event, ...]:
+            there = head is not None and isinstance(head.events[-1], VolumeCreated)
+            return (gone,) if there else ()
+
+        await self._appender.append(
+            subject, "removed", decide, cause=last.meta.commit, correlation=service
+        )
