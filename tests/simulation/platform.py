@@ -127,7 +127,7 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
             store,
             "deployer",
             key,
-            reaction(rollouts, networks),
+            reaction(rollouts, networks, volumes),
             dead=giving_up(rollouts),
             letters=MemoryDeadLetters(world.clock),
         )

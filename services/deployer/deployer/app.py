@@ -11,6 +11,7 @@ from slipway.contracts.project import EnvironmentCreated, EnvironmentDeletionReq
 from slipway.contracts.route import NetworkLeft, RouteEvent
 from slipway.contracts.service import (
     ServiceCreated,
+    ServiceDeleted,
     ServiceDeletionRequested,
     ServiceScaled,
     ServiceStarted,
@@ -42,7 +43,7 @@ def key(commit: Commit) -> str | None:
     return commit.subject.id
 
 
-def reaction(rollouts: Rollouts, networks: Networks) -> Handle:
+def reaction(rollouts: Rollouts, networks: Networks, volumes: Volumes) -> Handle:
     async def react(commit: Commit) -> None:
         organization, id_ = commit.subject.organization, commit.subject.id
         for event in commit.events:
@@ -62,6 +63,8 @@ def reaction(rollouts: Rollouts, networks: Networks) -> Handle:
                     | ServiceDeletionRequested() | RouteEvent()
                 ):  # fmt: skip
                     rollouts.ensure(organization, id_)
+                case ServiceDeleted():
+                    volumes.wake()
                 case NetworkLeft():
                     networks.wake(id_)
                 case _:
@@ -124,7 +127,7 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
             store,
             "deployer",
             key,
-            reaction(rollouts, networks),
+            reaction(rollouts, networks, volumes),
             dead=giving_up(rollouts),
             letters=connection.dead_letters,
         )

@@ -126,12 +126,12 @@ async def test_it_goes_a_while_after_its_service():
     async with deleted() as site:
         at = site.world.clock.now()
         site.swarm.volumes |= {"theirs": OTHER, "nobodys": BAR}
-        await asyncio.sleep(KEEP - 60)
+        await asyncio.sleep(KEEP - 1)
         assert site.swarm.volumes.keys() == {DATA, "theirs", "nobodys"}
         await site.world.until(lambda: len(said(site)) == 2, KEEP)
         assert said(site)[-1] == VolumeRemoved(service=site.id, name="data", node=NODE)
         assert site.swarm.volumes.keys() == {"theirs", "nobodys"}
-        assert site.world.clock.now() - at < timedelta(seconds=KEEP + 700)
+        assert site.world.clock.now() - at < timedelta(seconds=KEEP + 1)
         await asyncio.sleep(KEEP)
         assert len(said(site)) == 2
 
@@ -188,7 +188,7 @@ async def story(dies_at: int | None) -> tuple[Life, Site]:
     second = asyncio.create_task(again())
     assert await deploy(site, "d1", db(site, "1")) == "rollout.succeeded"
     await delete(site)
-    await asyncio.sleep(KEEP + 1500)
+    await asyncio.sleep(KEEP + 60)
     await end(dying, second, proxy)
     return life, site
 

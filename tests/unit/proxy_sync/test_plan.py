@@ -169,6 +169,13 @@ def test_only_what_domains_lead_to_is_asked_and_routed():
     assert plan.routing(later).addresses == (on("10.0.0.3", "db"), on("10.0.0.2"))
 
 
+def test_the_networks_of_what_domains_lead_to():
+    inner = release(NEW, networks=("back", "more"))
+    view = second(rollout=RolloutState(environment="env", serving=release(OLD), wanted=inner))
+    assert plan.own_networks(view) == {(), ("back", "more")}
+    assert plan.own_networks(replace(view, bound=())) == frozenset()
+
+
 def test_nothing_fails_unasked_however_long_this_process_was_away():
     view = first(waited=500.0, now=100.1)
     assert said(view) is None

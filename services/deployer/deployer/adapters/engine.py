@@ -28,7 +28,7 @@ _OVER = {"complete", "failed", "shutdown", "rejected", "orphaned"}
 
 
 def task_view(task: Mapping[str, Any], network: str) -> TaskView:
-    """`network` is the name of the environment's network, on which the address is looked for."""
+    """`network` is the name of the network on which the address is looked for."""
     status = task.get("Status") or {}
     phase = _PHASES.get(status.get("State", "new"), "starting")
     container = status.get("ContainerStatus") or {}
@@ -145,7 +145,7 @@ class Engine:
         views: dict[str, tuple[TaskView, ...]] = {}
         for task in sorted(found, key=lambda task: task["CreatedAt"]):
             marks = task["Spec"]["ContainerSpec"].get("Labels") or {}
-            network = labels.network(self._instance, marks.get(labels.ENVIRONMENT, ""))
+            network = labels.reached_by_marks(self._instance, marks)
             of = task["ServiceID"]
             views[of] = (*views.get(of, ()), task_view(task, network))
         return views
@@ -250,6 +250,14 @@ class Engine:
             words = str(error)
             if "already exists" not in words and "name conflicts" not in words:
                 raise
+
+    async def service_networks(self) -> dict[str, Owner]:
+        """Those of services' own, by their names."""
+        params = {"filters": self._filter(labels.SERVICE)}
+        return {
+            found["Name"]: (found["Labels"][labels.ORGANIZATION], found["Labels"][labels.SERVICE])
+            for found in await self.query("networks", params=params)
+        }
 
     async def remove_network(self, name: str) -> None:
         try:

@@ -44,6 +44,10 @@ class EnvironmentNetworks(Protocol):
         """The name of the environment's network, which is there now."""
         ...
 
+    async def made_own(self, organization: str, service: str, names: Sequence[str]) -> None:
+        """The service's own networks of these names are there now."""
+        ...
+
 
 class ServiceVolumes(Protocol):
     async def made(
@@ -115,6 +119,7 @@ class Creator:
         config = await self._engine.image_config(workload.image.reference)
         if (failure := _impossible(workload, config)) is not None:
             raise Impossible(failure)
+        await self._networks.made_own(*owner, released.networks)
         body = render.swarm_service(
             instance=self._instance,
             organization=organization,
@@ -166,6 +171,7 @@ def _released(
         job=workload.job,
         after=workload.after,
         holds=workload.holds,
+        networks=tuple(each.name for each in workload.networks),
         replicas=workload.replicas,
     )
 

@@ -1,6 +1,7 @@
 """Volumes of services: said before the first task that mounts one, and removed a while after the
 service was."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
@@ -13,12 +14,13 @@ from slipway.eventstore.lease import Lease
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
+from slipway.runtime.actor import woken
 from slipway.runtime.append import Appender
 from slipway.runtime.logging import logger
 from slipway.runtime.trouble import Trouble
 
-_SELDOM, _OFTEN = 600.0, 1.0
-"""Seconds between two looks for what has been kept long enough."""
+_SELDOM, _ASIDE, _DAY = 600.0, 5.0, 86400.0
+_STEP = "remove"
 
 
 class VolumeEngine(Protocol):
@@ -47,7 +49,7 @@ class Volumes:
         self._store, self._engine, self._clock = store, engine, clock
         self._lease, self._instance = lease, instance
         self._keep = timedelta(seconds=keep)
-        self._every = min(_SELDOM, max(_OFTEN, keep / 10))
+        self._wake = asyncio.Event()
         self._appender = Appender(store, clock, "deployer")
         self._trouble: dict[str, Trouble] = {}
         """By volume: of one that could not be removed."""
@@ -86,45 +88,55 @@ class Volumes:
 
     # -- those of services that are gone ------------------------------------------------------
 
+    def wake(self) -> None:
+        """A service was deleted."""
+        self._wake.set()
+
     async def run(self) -> None:
         """For ever, whatever the engine says: there is nothing to fail."""
         trouble = Trouble(longest=_SELDOM)
         while True:
+            self._wake.clear()
             try:
-                if self._lease.held:
-                    await self._sweep()
+                wait = await self._sweep() if self._lease.held else _ASIDE
                 trouble.forget()
             except Exception as error:
-                trouble.met("sweep")
-                if trouble.worth_saying("sweep"):
+                trouble.met(_STEP)
+                if trouble.worth_saying(_STEP):
                     logger().warning("volumes could not be looked at", error=repr(error)[:300])
-            await self._clock.sleep(self._every)
+                wait = trouble.wait(_STEP)
+            await woken(self._wake, wait)
 
-    async def _sweep(self) -> None:
+    async def _sweep(self) -> float:
+        """Seconds until the next has been kept for long enough, or is tried again."""
+        waits = [_DAY]
         for head in await self._store.heads("*", "volume"):
             last = head.events[-1]
             if not isinstance(last, VolumeCreated):
                 continue
             trouble = self._trouble.setdefault(head.subject.id, Trouble(longest=_SELDOM))
             try:
-                await self._remove(head.subject, last)
+                waits.append(await self._remove(head.subject, last))
             except Exception as error:  # the next one goes all the same
-                trouble.met("remove")
-                if trouble.worth_saying("remove"):
+                trouble.met(_STEP)
+                if trouble.worth_saying(_STEP):
                     name = labels.volume(self._instance, last.service, last.name)
                     why = repr(error)[:300]
                     logger(service=last.service).warning("volume not removed", name=name, why=why)
+                waits.append(trouble.wait(_STEP))
             else:
                 del self._trouble[head.subject.id]
+        return min(waits)
 
-    async def _remove(self, subject: Subject, volume: VolumeCreated) -> None:
-        """Removed first, then said: after a death in between there is nothing to remove."""
+    async def _remove(self, subject: Subject, volume: VolumeCreated) -> float:
+        """Removed first, then said: after a death in between there is nothing to remove. Seconds
+        for which it is still kept."""
         organization, service = subject.organization, volume.service
         last = await self._store.head(Subject(organization, "service", service))
         if last is None or not isinstance(last.events[-1], ServiceDeleted):
-            return
-        if self._clock.now() < last.meta.at + self._keep:
-            return
+            return _DAY
+        if (left := last.meta.at + self._keep - self._clock.now()) > timedelta():
+            return left.total_seconds()
         if (here := await self._engine.node()) != volume.node:
             raise RuntimeError(f"it is on the node {volume.node}, and this is {here}")
         name = labels.volume(self._instance, service, volume.name)
@@ -138,3 +150,4 @@ class Volumes:
         await self._appender.append(
             subject, "removed", decide, cause=last.meta.commit, correlation=service
         )
+        return _DAY

@@ -90,6 +90,16 @@ def targets(view: View, release: Release) -> frozenset[tuple[str, int]]:
     return frozenset(found)
 
 
+def own_networks(view: View) -> frozenset[tuple[str, ...]]:
+    """Of each workload to which a domain leads, those of the service's own that it is in."""
+    found: set[tuple[str, ...]] = set()
+    for release in (view.rollout.wanted, view.rollout.serving):
+        if release is not None:
+            led = [release.program(bound.workload) for bound in view.bound]
+            found |= {program.networks for program in led if program is not None}
+    return frozenset(found)
+
+
 def settle_of(view: View, release: Release) -> float:
     """What served before is not tried for long when the route comes back to it, and what was
     carried over not at all."""
