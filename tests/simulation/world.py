@@ -541,6 +541,10 @@ class Swarm:
                     t
                     for t in self.tasks.values()
                     if (wanted is None or t["ServiceID"] in wanted)
+                    and (
+                        "label" not in filters
+                        or _fits(t["Spec"]["ContainerSpec"]["Labels"], params)
+                    )
                     and (desired is None or t["DesiredState"] in desired)
                 ]
             case ["POST", "networks", "create"]:

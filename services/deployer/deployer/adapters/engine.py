@@ -160,13 +160,16 @@ class Engine:
         return bool(await self.query("containers/json", params={"filters": marks, "all": "1"}))
 
     async def holding(self, service: str) -> Mapping[str, frozenset[str]]:
-        """Swarm service → what its containers on this node hold that have not ended."""
+        """Swarm service → what its tasks hold that have not ended, on any node."""
         marks = self._filter(f"{labels.SERVICE}={service}", labels.HOLDS)
-        found = await self.query("containers/json", params={"filters": marks})
-        return {
-            container["Labels"].get(labels.RELEASE, ""): _held(container["Labels"])
-            for container in found
-        }
+        # Swarm lists the tasks of a service that is gone until their node says that they ended.
+        tasks = await self.query("tasks", params={"filters": marks})
+        living = [task for task in tasks if task["Status"]["State"] not in _OVER]
+        found = [task["Spec"]["ContainerSpec"].get("Labels") or {} for task in living]
+        # What the manager no longer knows may still be here.
+        containers = await self.query("containers/json", params={"filters": marks})
+        found += [container["Labels"] for container in containers]
+        return {each.get(labels.RELEASE, ""): _held(each) for each in found}
 
     async def create(self, body: Mapping[str, Any]) -> None:
         """One that is there under the same name is the same release: names are derived."""
