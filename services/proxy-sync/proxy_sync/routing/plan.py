@@ -19,6 +19,8 @@ ANSWER_WITHIN = 90.0
 """Seconds that a wanted release has for its first good answer, from when it became ready."""
 ASKED_FOR = 10.0
 """Seconds of asking that it has in any case: nobody may have asked while this process was away."""
+LISTED_WITHIN = 3.0
+"""Seconds: the tasks are listed every 0.1 s meanwhile, and at the latest every 2."""
 BAD_IN_A_ROW = 2
 """One bad answer may be an accident of the moment; so many in a row are none."""
 
@@ -145,10 +147,21 @@ def _good_since(
 def _ready_since(view: View, release: Release) -> float | None:
     """Since when every running task of the candidate has answered; at least as many as the
     deployer found ready, or as there are when it was scaled down meanwhile."""
+    if _behind(view, release):
+        return None
     running = [(name, task) for name, task in _tasks(view, _served(release)) if task.running]
     since = [_good_since(view, *each, targets(view, release)) for each in running]
     known = [moment for moment in since if moment is not None]
     return max(known) if running and len(known) == len(running) else None
+
+
+def _behind(view: View, release: Release) -> bool:
+    """The list of tasks has not got to where the deployer has seen them all run."""
+    if release != view.rollout.wanted or view.waited > LISTED_WITHIN:
+        return False
+    led = {name for name, _ in targets(view, release)}
+    running = {task.id for task in view.tasks if task.running}
+    return any(task.workload in led and task.id not in running for task in view.rollout.tasks)
 
 
 def _settled(view: View, release: Release) -> bool:
