@@ -69,6 +69,7 @@ EXCEPTIONS = {
     "metrics.logs.position": "where in a log",
     "metrics.logs.reader": "one container's log",
     "proxy_sync.routing.facts": "what routing appends",
+    "proxy_sync.routing.gap": "the part of a plan for what stands still for a moment",
     "proxy_sync.routing.hosts": "a fold that every process keeps for itself",
     "proxy_sync.routing.observe": "the log and the tasks, as plan's input",
     "proxy_sync.routing.probes": "asking tasks through the proxy",

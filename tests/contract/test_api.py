@@ -524,4 +524,7 @@ async def test_the_description_and_health(platform: Platform):
     assert (await platform.call("GET", "/docs")).status_code == 200
     assert (await platform.call("GET", "/healthz")).status_code == 200
     assert (await platform.call("GET", "/readyz")).status_code == 200
+    gap = await platform.call("GET", "/between-releases")
+    assert gap.status_code == 503
+    assert gap.json()["type"] == "/problems/between-releases"
     assert b"slipway_http_seconds" in (await platform.http.get("/metrics")).content

@@ -19,7 +19,10 @@ from slipway.testing.releases import release
 from tests.contract.test_api import Platform, bare, platform
 
 _fixtures = (bare, platform)
-WEB: dict[str, Any] = {"name": "web", "image": "nginx:stable", "port": 80}
+WEB: dict[str, Any] = {
+    "name": "web", "image": "nginx:stable", "port": 80,
+    "networks": [{"name": "default"}, {"name": "front", "aliases": ["www"]}],
+}  # fmt: skip
 DB: dict[str, Any] = {
     "name": "db", "image": "postgres:17", "replicas": 1, "port": 5432,
     "mounts": [{"kind": "volume", "name": "data", "path": "/data"}],

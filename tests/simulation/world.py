@@ -26,7 +26,7 @@ structlog.configure(
     processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()]
 )
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-INSTANCE = "sim"
+INSTANCE, NODE = "sim", "node1"
 _BUSY = 200_000
 
 
@@ -296,7 +296,10 @@ class Swarm:
         self.services: dict[str, dict[str, Any]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
         self.networks: dict[str, dict[str, Any]] = {}
+        self.joined: set[str] = set()
+        """The networks that the proxy's container is in."""
         self.images: dict[str, dict[str, Any]] = {}
+        self.volumes: dict[str, dict[str, Any]] = {}
         self.containers: dict[str, dict[str, Any]] = {}
         """Task → specification of its container, from its start to its end; also while it goes on
         after its service was removed."""
@@ -362,9 +365,17 @@ class Swarm:
             for volume in _volumes(other) & _volumes(spec)
         ]
         self.job_runs[service["Name"]] += "ReplicatedJob" in service["Mode"]
-        self.containers[task["ID"]] = spec | {"Published": taken}
+        on = {each["Target"] for each in task["Spec"]["Networks"]}
+        self.containers[task["ID"]] = spec | {"Published": taken, "On": on}
+        self._make_volumes(spec)
         self._move(task, "starting")
         self._boot(task)
+
+    def _make_volumes(self, spec: Mapping[str, Any]) -> None:
+        for mount in spec["Mounts"]:
+            if (options := mount.get("VolumeOptions")) is not None:
+                made = {"Name": mount["Source"], "Labels": options["Labels"]}
+                self.volumes.setdefault(mount["Source"], made)
 
     def _boot(self, task: dict[str, Any]) -> None:
         behaviour = self._behaviour(task)
@@ -476,6 +487,10 @@ class Swarm:
         ids = {id_ for id_, found in self.services.items() if found["Spec"]["Name"] == name}
         return [t for t in self.tasks.values() if t["ServiceID"] in ids and _wanted(t)]
 
+    def on(self, network: str) -> list[str]:
+        """The tasks that have a container on it."""
+        return [id_ for id_, spec in self.containers.items() if network in spec["On"]]
+
     def addresses(self, name: str) -> list[str]:
         """Of the tasks of the service which run."""
         return [
@@ -498,6 +513,14 @@ class Swarm:
         match [method, *path.split("/")]:
             case ["GET", "version"]:
                 return {"ApiVersion": "1.48"}
+            case ["GET", "info"]:
+                return {"Swarm": {"NodeID": NODE}}
+            case ["GET", "volumes", name]:
+                return self.volumes[name]
+            case ["DELETE", "volumes", name]:
+                if any(name in _volumes(spec) for spec in self.containers.values()):
+                    raise Refuses(f"remove {name}: volume is in use")
+                return self.volumes.pop(name)
             case ["GET", "services"]:
                 return [s for s in self.services.values() if _fits(s["Spec"]["Labels"], params)]
             case ["POST", "services", "create"]:
@@ -519,14 +542,22 @@ class Swarm:
                     t
                     for t in self.tasks.values()
                     if (wanted is None or t["ServiceID"] in wanted)
+                    and (
+                        "label" not in filters
+                        or _fits(t["Spec"]["ContainerSpec"]["Labels"], params)
+                    )
                     and (desired is None or t["DesiredState"] in desired)
                 ]
             case ["POST", "networks", "create"]:
-                name = dict(data or {})["Name"]
+                asked = dict(data or {})
+                name = asked["Name"]
                 if name in self.networks:
                     raise Refuses(f"network with name {name} already exists")
-                self.networks[name] = {"Id": self._new("network"), "Name": name}
-                return self.networks[name]
+                made = {"Id": self._new("network"), "Name": name, "Labels": asked["Labels"]}
+                self.networks[name] = made
+                return made
+            case ["GET", "networks"]:
+                return [n for n in self.networks.values() if _fits(n["Labels"], params)]
             case ["GET", "networks", name]:
                 return self.networks[name]
             case ["DELETE", "networks", name]:
@@ -554,7 +585,9 @@ class Swarm:
         if any(s["Spec"]["Name"] == spec["Name"] for s in self.services.values()):
             name = spec["Name"]
             raise Refuses(f"rpc error: name conflicts with an existing object: service {name}")
-        assert spec["TaskTemplate"]["Networks"][0]["Target"] in self.networks
+        attached = [each["Target"] for each in spec["TaskTemplate"]["Networks"]]
+        assert len({*attached}) == len(attached)
+        assert {*attached} <= self.networks.keys()
         assert spec["EndpointSpec"]["Mode"] == "dnsrr"
         container = spec["TaskTemplate"]["ContainerSpec"]
         if "HealthCheck" in container:  # it is told as the engine tells it
@@ -586,8 +619,9 @@ class Swarm:
                 self._later(self._behaviour(task).stop + 1.0, self._gone, task["ID"])
 
     def _delete_network(self, name: str) -> None:
-        used = [s["Spec"]["TaskTemplate"]["Networks"][0]["Target"] for s in self.services.values()]
-        if name in used:
+        used = [s["Spec"]["TaskTemplate"]["Networks"] for s in self.services.values()]
+        attached = any(name == each["Target"] for networks in used for each in networks)
+        if attached or name in self.joined or self.on(name):
             raise Refuses(f"network {name} has active endpoints")
         del self.networks[name]
 

@@ -10,6 +10,7 @@ from slipway.contracts import (
     rollout,
     route,
     service,
+    volume,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "rollout",
     "route",
     "service",
+    "volume",
 ]

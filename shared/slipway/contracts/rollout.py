@@ -15,8 +15,8 @@ from slipway.contracts.values import After, BuiltImage, Failure, GitCommit, Kind
 class Released(Value):
     """A workload in a release: a Swarm service of its own, whose name is `swarm_service`. `port` is
     where it listens, None where it has none. `carried`: it is the former release's, which goes on.
-    `health_path`, `health_command`: what its own health check asks. `holds`, `after`, `job`,
-    `replicas`: see `Workload`."""
+    `health_path`, `health_command`: what its own health check asks. `networks`: the names of the
+    service's own that it is in. `holds`, `after`, `job`, `replicas`: see `Workload`."""
 
     name: str
     swarm_service: str
@@ -31,6 +31,7 @@ class Released(Value):
     job: bool = False
     after: tuple[After, ...] = ()
     holds: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
     replicas: int = 1
 
 
@@ -121,6 +122,14 @@ class RolloutState(Clipped):
     reverting: Reverting | None = None
     stopped: bool = False
     removed: bool = False
+
+    @property
+    def networks(self) -> frozenset[str]:
+        """Those of the service's own that a release has."""
+        releases = [each for each in (self.serving, self.wanted) if each is not None]
+        return frozenset(
+            name for each in releases for workload in each.workloads for name in workload.networks
+        )
 
 
 class RolloutEvent(Event):

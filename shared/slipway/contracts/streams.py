@@ -28,7 +28,7 @@ APPENDS: dict[str, tuple[str, ...]] = {
         "project", "environment", "name", "service", "host", "deployment",
     ),
     "builder": ("build",),
-    "deployer": ("rollout", "network", "drift"),
+    "deployer": ("rollout", "network", "volume", "drift"),
     "proxy-sync": ("route",),
     "metrics": ("alert",),
 }  # fmt: skip

@@ -164,16 +164,25 @@ class After(Value):
     condition: Literal["started", "healthy", "completed"] = "started"
 
 
+class Attachment(Value):
+    """A network of the service's own, by its name, and the workload's names in it."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+
+
 class Program(Value):
     """What runs, apart from its image. `name` is unique in its deployment; `command` stands in
-    place of the image's own; `aliases` are its names in the environment's network; `port` is where
-    it listens, None where it has none. A `job` runs once, to its end. `replicas`: where nobody has
+    place of the image's own; `networks` are the service's own that it is in, and `aliases` its
+    names in the environment's, in which it is too if it has none or `default`; `port` is where it
+    listens, None where it has none. A `job` runs once, to its end. `replicas`: where nobody has
     scaled it. Times in seconds, CPU in cores, memory in bytes."""
 
     name: str
     command: tuple[str, ...] | None = None
     environment: dict[str, str] = Field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    networks: tuple[Attachment, ...] = ()
     port: int | None = None
     health_check: HealthCheck | None = None
     mounts: tuple[Mount, ...] = ()

@@ -7,6 +7,7 @@ from builder.workloads import workloads_of
 from slipway.contracts import values
 from slipway.contracts.values import (
     ApplicationSettings,
+    Attachment,
     BuiltImage,
     HealthCheck,
     ImageSource,
@@ -76,7 +77,8 @@ def test_the_owners_own_port_variable_stays():
 
 def test_raw_workloads_are_what_they_say_with_their_images_and_the_service_s_variables():
     web = RawProgram(name="web", image="nginx", environment={"MODE": "own"}, port=80)
-    job = RawProgram(name="job", image="app", job=True, aliases=("first", "second"))
+    back = (Attachment(name="back"), Attachment(name="more", aliases=("boss",)))
+    job = RawProgram(name="job", image="app", job=True, aliases=("first", "second"), networks=back)
     specification = Specification(name="shop", settings=RawSettings(workloads=(web, job)))
     images = {"web": IMAGE, "job": BuiltImage(reference="sha256:2")}
     variables = {"MODE": "live", "KEY": "k"}
@@ -85,9 +87,11 @@ def test_raw_workloads_are_what_they_say_with_their_images_and_the_service_s_var
         Workload(
             name="web", image=IMAGE, environment={"MODE": "own", "KEY": "k"}, port=80,
             aliases=("shop-web",),
+            networks=(Attachment(name="default", aliases=("web",)),),
         ),
         Workload(
             name="job", image=images["job"], environment=variables, job=True,
             aliases=("first", "second"),
+            networks=(Attachment(name="back", aliases=("job",)), back[1]),
         ),
     )  # fmt: skip

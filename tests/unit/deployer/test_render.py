@@ -25,6 +25,7 @@ def service(given: dict[str, Any]) -> dict[str, Any]:
         image_config=given.get("image", {}),
         replicas=given.get("replicas", 1),
         start_interval=given.get("start_interval", True),
+        pinned=given.get("pinned"),
     )
 
 

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from slipway.contracts.values import (
     After,
+    Attachment,
     BuiltImage,
     HealthCheck,
     PublishedPort,
@@ -44,6 +45,7 @@ OTHERS = {
     "command": changed(command=("serve",)),
     "environment": changed(environment={"A": "2", "PASSWORD": "hunter2"}),
     "aliases": changed(aliases=("web", "www")),
+    "networks": changed(networks=(Attachment(name="back", aliases=("web",)),)),
     "port": changed(port=81),
     "health_check": changed(health_check=HealthCheck(path="/health", retries=4)),
     "cpu_limit": changed(cpu_limit=1.0),

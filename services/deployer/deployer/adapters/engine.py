@@ -28,7 +28,7 @@ _OVER = {"complete", "failed", "shutdown", "rejected", "orphaned"}
 
 
 def task_view(task: Mapping[str, Any], network: str) -> TaskView:
-    """`network` is the name of the environment's network, on which the address is looked for."""
+    """`network` is the name of the network on which the address is looked for."""
     status = task.get("Status") or {}
     phase = _PHASES.get(status.get("State", "new"), "starting")
     container = status.get("ContainerStatus") or {}
@@ -162,7 +162,7 @@ class Engine:
         views: dict[str, tuple[TaskView, ...]] = {}
         for task in sorted(found, key=lambda task: task["CreatedAt"]):
             marks = task["Spec"]["ContainerSpec"].get("Labels") or {}
-            network = labels.network(self._instance, marks.get(labels.ENVIRONMENT, ""))
+            network = labels.reached_by_marks(self._instance, marks)
             of = task["ServiceID"]
             views[of] = (*views.get(of, ()), task_view(task, network))
         return views
@@ -177,13 +177,16 @@ class Engine:
         return bool(await self.query("containers/json", params={"filters": marks, "all": "1"}))
 
     async def holding(self, service: str) -> Mapping[str, frozenset[str]]:
-        """Swarm service → what its containers on this node hold that have not ended."""
+        """Swarm service → what its tasks hold that have not ended, on any node."""
         marks = self._filter(f"{labels.SERVICE}={service}", labels.HOLDS)
-        found = await self.query("containers/json", params={"filters": marks})
-        return {
-            container["Labels"].get(labels.RELEASE, ""): _held(container["Labels"])
-            for container in found
-        }
+        # Swarm lists the tasks of a service that is gone until their node says that they ended.
+        tasks = await self.query("tasks", params={"filters": marks})
+        living = [task for task in tasks if task["Status"]["State"] not in _OVER]
+        found = [task["Spec"]["ContainerSpec"].get("Labels") or {} for task in living]
+        # What the manager no longer knows may still be here.
+        containers = await self.query("containers/json", params={"filters": marks})
+        found += [container["Labels"] for container in containers]
+        return {each.get(labels.RELEASE, ""): _held(each) for each in found}
 
     async def create(self, body: Mapping[str, Any]) -> None:
         """One that is there under the same name is the same release: names are derived."""
@@ -268,9 +271,32 @@ class Engine:
             if "already exists" not in words and "name conflicts" not in words:
                 raise
 
+    async def service_networks(self) -> dict[str, Owner]:
+        """Those of services' own, by their names."""
+        params = {"filters": self._filter(labels.SERVICE)}
+        return {
+            found["Name"]: (found["Labels"][labels.ORGANIZATION], found["Labels"][labels.SERVICE])
+            for found in await self.query("networks", params=params)
+        }
+
     async def remove_network(self, name: str) -> None:
         try:
             await self.query(f"networks/{name}", "DELETE")
+        except EngineMissing:
+            return
+
+    async def node(self) -> str:
+        """Swarm's id of the node that is asked."""
+        return (await self.query("info"))["Swarm"]["NodeID"]
+
+    async def remove_volume(self, name: str, service: str) -> None:
+        """Of this node; it is gone then. Raises EngineRefused where it is in use, or is none of
+        that service."""
+        try:
+            marks = (await self.query(f"volumes/{name}")).get("Labels") or {}
+            if (marks.get(labels.INSTANCE), marks.get(labels.SERVICE)) != (self._instance, service):
+                raise EngineRefused(f"{name} is no volume of the service {service}")
+            await self.query(f"volumes/{name}", "DELETE")
         except EngineMissing:
             return
 

@@ -163,6 +163,16 @@ def no_port(path: str) -> Failure:
     )
 
 
+def apart(volumes: Sequence[str], nodes: Sequence[str]) -> Failure:
+    named = ", ".join(volumes)
+    return Failure(
+        reason="volumes-apart",
+        detail=f"its volumes ({named}) and its image are on different nodes: {', '.join(nodes)}",
+        hint="use volumes of one node and an image that is there or in a registry, or a volume of a"
+        " new name; docs/operations.md says how to take the data along",
+    )
+
+
 def refused(detail: str) -> Failure:
     return Failure(
         reason="engine-refused",

@@ -27,7 +27,7 @@ from slipway.runtime.trouble import Trouble
 
 from deployer.rollout import domain, explain
 from deployer.rollout.bringing import paused
-from deployer.rollout.creating import EnvironmentNetworks
+from deployer.rollout.creating import Creator, EnvironmentNetworks, ServiceVolumes
 from deployer.rollout.domain import resting, state_of
 from deployer.rollout.observe import Containers, Memory, Observer, requested
 from deployer.rollout.plan import next_step
@@ -62,6 +62,7 @@ class Rollouts:
         store: EventStore,
         engine: RolloutEngine,
         networks: EnvironmentNetworks,
+        volumes: ServiceVolumes,
         sealed: SealedWorkloads,
         clock: Clock,
         lease: Lease,
@@ -73,7 +74,8 @@ class Rollouts:
         self._group: asyncio.TaskGroup | None = None
         self.releases = Releases(engine, clock, lambda owner: self.ensure(*owner))
         self._observer = Observer(store, engine, self.releases, clock)
-        self._steps = Steps(store, engine, self.releases, networks, sealed, clock, instance)
+        creator = Creator(store, engine, networks, volumes, sealed, instance)
+        self._steps = Steps(store, engine, self.releases, creator, clock)
 
     # -- what wakes an actor ------------------------------------------------------------------
 

@@ -38,9 +38,11 @@ def swarm_service(
     image_config: Mapping[str, Any],
     replicas: int,
     start_interval: bool,
+    pinned: str | None = None,
 ) -> dict[str, Any]:
     """The body for the engine's `POST /services/create`. `image_config` is the image's own
-    `Config`; `start_interval`: the engine knows it (API 1.44)."""
+    `Config`; `start_interval`: the engine knows it (API 1.44); `pinned`: the node that
+    has its volumes."""
     marks = {
         labels.INSTANCE: instance,
         labels.ORGANIZATION: organization,
@@ -52,6 +54,10 @@ def swarm_service(
     }
     if workload.holds:
         marks[labels.HOLDS] = ",".join(workload.holds)
+    own = [each.name for each in workload.networks]
+    reached_on = labels.reached_on(instance, environment, service, own)
+    if reached_on != network:
+        marks[labels.NETWORK] = reached_on
     program = program_of(workload, image_config)
     # Who has to end before the next one begins is not given time to let callers go elsewhere.
     drains = workload.port is not None and not workload.holds and not workload.job
@@ -85,7 +91,7 @@ def swarm_service(
         health = _health(workload.health_check, workload.port, image_config, start_interval)
         if health is not None:
             container["HealthCheck"] = health
-    node = workload.image.node
+    node = pinned or workload.image.node
     again = {"Condition": "none"} if workload.job else {"Condition": "any", "Delay": _NANO}
     once = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
     return {
@@ -96,9 +102,7 @@ def swarm_service(
             "Resources": _resources(workload),
             "RestartPolicy": again,
             "Placement": {"Constraints": [f"node.id=={node}"] if node else []},
-            "Networks": [
-                {"Target": network, "Aliases": [] if workload.job else list(workload.aliases)}
-            ],
+            "Networks": _networks(workload, instance, service, network, reached_on),
             "LogDriver": {
                 "Name": "json-file",
                 "Options": {"max-size": "10m", "max-file": "3"},
@@ -107,6 +111,19 @@ def swarm_service(
         "Mode": once if workload.job else {"Replicated": {"Replicas": replicas}},
         "EndpointSpec": {"Mode": "dnsrr", "Ports": [_published(port) for port in workload.ports]},
     }
+
+
+def _networks(
+    workload: Workload, instance: str, service: str, network: str, reached_on: str
+) -> list[dict[str, Any]]:
+    """The environment's first, if it is in it. Nobody calls a job."""
+    named = {network: workload.aliases} if reached_on == network else {}
+    for each in workload.networks:
+        named[labels.service_network(instance, service, each.name)] = each.aliases
+    return [
+        {"Target": target, "Aliases": [] if workload.job else list(aliases)}
+        for target, aliases in named.items()
+    ]
 
 
 def _resources(workload: Workload) -> dict[str, Any]:

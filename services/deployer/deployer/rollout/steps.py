@@ -37,11 +37,11 @@ from slipway.sealing import CannotOpen
 
 from deployer.rollout import domain, explain, undoing
 from deployer.rollout.bringing import replicas_of
-from deployer.rollout.creating import CreatingEngine, Creator, EnvironmentNetworks, Impossible
+from deployer.rollout.creating import CreatingEngine, Creator, Impossible
 from deployer.rollout.domain import SwarmServiceView, View
 from deployer.rollout.observe import Memory, request
 from deployer.rollout.releases import Owner, Releases
-from deployer.rollout.sealed import Missing, SealedWorkloads
+from deployer.rollout.sealed import Missing
 from deployer.rollout.step import (
     Create,
     Drop,
@@ -110,14 +110,12 @@ class Steps:
         store: EventStore,
         engine: ReleaseEngine,
         releases: Releases,
-        networks: EnvironmentNetworks,
-        sealed: SealedWorkloads,
+        creator: Creator,
         clock: Clock,
-        instance: str,
     ) -> None:
-        self._store, self._engine, self._releases = store, engine, releases
-        self._creator = Creator(store, engine, networks, sealed, instance)
+        self._engine, self._releases, self._creator = engine, releases, creator
         self._clock = clock
+        self._store = store
         self._appender = Appender(store, clock, "deployer")
 
     async def perform(self, owner: Owner, view: View, memory: Memory, step: RolloutStep) -> None:

@@ -1,12 +1,13 @@
 """The edge: Traefik's container is kept beside this service, in the networks of what it routes."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
 from slipway.contracts import labels
-from slipway.contracts.event import readable
+from slipway.contracts.event import NewerRelease, readable
 from slipway.contracts.project import EnvironmentDeletionRequested
 from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.route import NetworkLeft
@@ -46,6 +47,10 @@ class Container(Protocol):
         ...
 
     async def leave(self, network: str) -> None: ...
+    async def alone_in(self, network: str) -> tuple[str, str] | None:
+        """(organization, service) of a network of a service's own, where nothing else on this node
+        is in it."""
+        ...
 
 
 class Proxy(Protocol):
@@ -146,6 +151,24 @@ class Edge:
             await self._wait_until_up()
             self.up.set()
             logger().info("traefik is up", address=address, made=started)
+        await self._leave_unused()
+
+    async def _leave_unused(self) -> None:
+        """Networks of services' own that no release has any more."""
+        instance = self._settings.instance
+        own = {name for name in self._joined if labels.is_service_network(instance, name)}
+        for network in own if self._lease.held else ():
+            if (owner := await self._engine.alone_in(network)) is None:
+                continue
+            organization, service = owner
+            head = await self._store.head(Subject(organization, "rollout", service))
+            with contextlib.suppress(NewerRelease):
+                last = readable(head.events[-1] if head else None, RolloutEvent)
+                kept = last.state.networks if last else ()
+                if network in {labels.service_network(instance, service, each) for each in kept}:
+                    continue
+                await self._engine.leave(network)
+                self._joined.discard(network)
 
     async def _wait_until_up(self) -> None:
         """Raises EngineAway when it does not answer in 10 s."""

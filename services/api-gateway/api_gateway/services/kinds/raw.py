@@ -40,6 +40,11 @@ class Behind(Body):
     condition: Literal["started", "healthy", "completed"] = "started"
 
 
+class Attached(Body):
+    name: Label
+    aliases: Annotated[list[Label], _Few] = Field(default_factory=list)
+
+
 class RawWorkload(Body):
     """The fields of `RawProgram`, bounded."""
 
@@ -50,6 +55,7 @@ class RawWorkload(Body):
         default_factory=dict
     )
     aliases: Annotated[list[Label], _Few] = Field(default_factory=list)
+    networks: Annotated[list[Attached], _Few] = Field(default_factory=list)
     port: Port | None = None
     health_check: Health | None = None
     mounts: Annotated[list[Annotated[Volume | Tmpfs, Field(discriminator="kind")]], _Few] = Field(
