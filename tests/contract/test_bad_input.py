@@ -551,7 +551,7 @@ async def _foreign_host(world: World) -> tuple[str, Json, str, str | None]:
     taken = await world.platform.gateway.documents.get_many("host", [])
     assert taken == {}
     found = await world.platform.gateway.documents.find(
-        "host", {"state.organization": world.foreign["organizations"]}, limit=1
+        "host", {"state.routes.service": world.foreign["services"]}, limit=1
     )
     host = found.items[0]["state"]["host"]
     path = f"/v1/services/{world.ids['services']}/domains"
