@@ -13,7 +13,9 @@ from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
+from api_gateway import ports
 from api_gateway.deployments import domain, read
+from api_gateway.deployments.carried import port_holders
 from api_gateway.deployments.history import Former, former, last_live, newest_images
 from api_gateway.deployments.open import OpenDeployments
 from api_gateway.deployments.request import Living, NothingToRunAgain, living, request
@@ -59,6 +61,8 @@ async def _make(
     wanted: Specification | None = None,
 ) -> Response:
     """What was stopped is started first: a repeat of a request that was cut off finds that done."""
+    if wanted is not None:
+        await _claim_ports(gateway, ctx, service, wanted)
     if service.state.stopped:
         await gateway.commands.handle(ctx, SERVICE, service.id, Start(), step="start")
     repeats, commit = again or (None, None)
@@ -67,6 +71,16 @@ async def _make(
     )
     shown = read.deployment(made.document, None, None)
     return answer(ctx, shown, 202, version=made.head.version)
+
+
+async def _claim_ports(
+    gateway: Gateway, ctx: RequestContext, service: Living, wanted: Specification
+) -> None:
+    """Those that it had then and does not say now. Raises PortTaken."""
+    now = service.state.settings.published if service.state.settings else ()
+    again = [(None, port) for port in wanted.settings.published if port not in now]
+    claims = await ports.free(gateway.commands, ctx, service.id, again, port_holders(gateway))
+    await ports.claim(gateway.commands, ctx, claims)
 
 
 @router.post("/v1/services/{id}/deployments", status_code=202, response_model=read.Deployment)

@@ -35,6 +35,10 @@ class CreatingEngine(Protocol):
         """One that is there under the same name is the same release: names are derived."""
         ...
 
+    async def keep_file(self, body: Mapping[str, Any]) -> str:
+        """As a Swarm secret, whose id it is. One that is there under the same name is the same."""
+        ...
+
     async def image_config(self, reference: str) -> Mapping[str, Any] | None: ...
     async def knows_start_interval(self) -> bool: ...
 
@@ -105,18 +109,21 @@ class Creator:
         config = await self._engine.image_config(workload.image.reference)
         if (failure := _impossible(workload, config)) is not None:
             raise Impossible(failure)
+        network = await self._networks.made(organization, asked.environment)
+        files = await self._files(owner, released, workload)
         body = render.swarm_service(
             instance=self._instance,
             organization=organization,
             project=asked.project,
             environment=asked.environment,
             service=asked.service,
-            network=await self._networks.made(organization, asked.environment),
+            network=network,
             swarm_service=released.swarm_service,
             workload=workload,
             image_config=config or {},
             replicas=replicas,
             start_interval=await self._engine.knows_start_interval(),
+            files=files,
         )
         await failpoints.hit("deployer.create.before")
         try:
@@ -124,6 +131,16 @@ class Creator:
         except EngineRefused as error:
             raise Impossible(explain.refused(str(error))) from error
         await failpoints.hit("deployer.create.after")
+
+    async def _files(
+        self, owner: Owner, released: Released, workload: Workload
+    ) -> Mapping[str, str]:
+        """Name → id. Raises Impossible."""
+        bodies = render.files(self._instance, owner[1], released.swarm_service, workload)
+        try:
+            return {body["Name"]: await self._engine.keep_file(body) for body in bodies}
+        except EngineRefused as error:
+            raise Impossible(explain.refused(str(error))) from error
 
 
 def _released(
