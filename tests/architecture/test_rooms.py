@@ -42,6 +42,8 @@ EXCEPTIONS = {
     "api_gateway.identity.throttle": "the memory of failed sign-ins",
     "api_gateway.organizations.creation": "what several routes do to make one",
     "api_gateway.projects.tree": "a view that many features' events make",
+    "api_gateway.services.consistent": "what is said of a program fits together",
+    "api_gateway.services.resources": "what a program is given of the host, as clients say it",
     "api_gateway.variables.scopes": "where variables come from, for routes and requests",
     "api_gateway.webhooks.delivery": "a body of bounded size, and its room",
     "api_gateway.webhooks.push": "what git servers send, as values",

@@ -43,6 +43,21 @@ RUNTIME = {
     "memory_limit": "256m",
     "settle_seconds": 5,
     "drain_seconds": 5,
+    "mounts": [
+        {"kind": "volume", "name": "data", "path": "/data"},
+        {"kind": "file", "path": "/f", "content": "x", "mode": "0444", "secret": False},
+        {"kind": "tmpfs", "path": "/t", "size": "64m"},
+    ],
+    "ports": [{"port": 80, "published": 8080, "protocol": "udp"}],
+    "strategy": "stop_first",
+    "init": [["migrate"], "seed all"],
+    "user": "1000:1000",
+    "stop_signal": "SIGINT",
+    "stop_grace_seconds": 9.5,
+    "labels": {"team": "blue"},
+    "cpu_reservation": 0.25,
+    "memory_reservation": "64m",
+    "rollout_seconds": 900,
 }  # fmt: skip
 DOCKERFILE = {
     "kind": "dockerfile", "file": "Dockerfile", "context": ".", "target": "prod", "args": {"A": "1"}
@@ -76,6 +91,8 @@ VALID: dict[str, list[Json]] = {
             "kind": "application",
             "name": "api",
             "source": IMAGE,
+            "memory_reservation": 1 << 28,
+            "mounts": [{"kind": "tmpfs", "path": "/t", "size": 1 << 20}],
             "health_check": {"command": ["true"]},
         },
     ],
@@ -85,12 +102,16 @@ VALID: dict[str, list[Json]] = {
             "name": "api",
             "source": GIT,
             "build": DOCKERFILE,
-            "replicas": 2,
+            "replicas": 1,
             "workload": "main",
             **RUNTIME,
         },
         {"source": GIT, "build": STATIC, "webhook_secret": "a shared secret"},
         {"source": IMAGE, "command": ["a", "b"], "memory_limit": 1 << 28},
+        {
+            "memory_reservation": 1 << 28,
+            "mounts": [{"kind": "tmpfs", "path": "/t", "size": 1 << 20}],
+        },
         {"health_check": {"command": ["true"]}, "port": "none"},
     ],
     "set_organization_variables": [ITEMS],
@@ -119,7 +140,8 @@ NOT_DRIVEN = {
 
 KEPT_AS_IT_IS = {
     "/password", "/token", "/webhook_secret", "/command", "/command/0", "/command/1",
-    "/health_check/command/0", "/build/args/A", "/items/0/value",
+    "/health_check/command/0", "/build/args/A", "/items/0/value", "/mounts/1/content",
+    "/init/0/0", "/init/1", "/labels/team",
 }  # fmt: skip
 """Strings that may hold control characters, but no NUL."""
 

@@ -298,6 +298,7 @@ class Swarm:
         self.networks: dict[str, dict[str, Any]] = {}
         self.joined: set[str] = set()
         """The networks that the proxy's container is in."""
+        self.secrets: dict[str, dict[str, Any]] = {}
         self.images: dict[str, dict[str, Any]] = {}
         self.volumes: dict[str, dict[str, Any]] = {}
         self.containers: dict[str, dict[str, Any]] = {}
@@ -562,6 +563,16 @@ class Swarm:
                 return self.networks[name]
             case ["DELETE", "networks", name]:
                 return self._delete_network(name)
+            case ["POST", "secrets", "create"]:
+                return self._keep_secret(dict(data or {}))
+            case ["GET", "secrets"]:
+                return [s for s in self.secrets.values() if _fits(s["Spec"]["Labels"], params)]
+            case ["GET", "secrets", name]:
+                return next(s for s in self.secrets.values() if s["Spec"]["Name"] == name)
+            case ["DELETE", "secrets", id_]:
+                if any(id_ in json.dumps(service) for service in self.services.values()):
+                    raise Refuses("secret is in use by a service")
+                return self.secrets.pop(id_)
             case ["GET", "images", "json"]:
                 return [i for i in self.images.values() if _fits(i["Config"]["Labels"], params)]
             case ["GET", "images", *reference, "json"]:
@@ -577,6 +588,13 @@ class Swarm:
                 return self._container(container)
             case asked:
                 raise AssertionError(f"the engine was asked {asked}")
+
+    def _keep_secret(self, spec: dict[str, Any]) -> dict[str, Any]:
+        if any(s["Spec"]["Name"] == spec["Name"] for s in self.secrets.values()):
+            raise Refuses(f"rpc error: secret {spec['Name']} already exists")
+        secret = {"ID": self._new("secret"), "Spec": spec}
+        self.secrets[secret["ID"]] = secret
+        return secret
 
     def _create(self, spec: dict[str, Any]) -> None:
         behaviour = self.behaviours.get(spec["TaskTemplate"]["ContainerSpec"]["Image"], Behaviour())

@@ -69,6 +69,12 @@ def volume(instance: str, service: str, name: str) -> str:
     return f"{instance[:20]}-{name[:24]}-{tail}"
 
 
+def file(instance: str, release: str, path: str) -> str:
+    """The Swarm secret with a file of a release; at most 64 characters. `release`: its name."""
+    tail = hashlib.sha256(f"{release}{path}".encode()).hexdigest()[:16]
+    return f"{instance[:20]}-file-{tail}"
+
+
 def control_network(instance: str) -> str:
     return f"{instance}_control"
 

@@ -25,7 +25,7 @@ in the last quarter; the outcome with its reason is in the event log for ever.""
 APPENDS: dict[str, tuple[str, ...]] = {
     "api-gateway": (
         "user", "email", "session", "installation", "organization", "member", "token",
-        "project", "environment", "name", "service", "host", "deployment",
+        "project", "environment", "name", "service", "host", "port", "deployment",
     ),
     "builder": ("build",),
     "deployer": ("rollout", "network", "volume", "drift"),

@@ -4,7 +4,17 @@ import asyncio
 from typing import Any, Literal
 
 from slipway.contracts.desired import wanted_replicas
-from slipway.contracts.values import Build, HealthCheck, Runtime, Sealed, Source
+from slipway.contracts.values import (
+    Build,
+    HealthCheck,
+    PublishedPort,
+    Runtime,
+    Sealed,
+    Source,
+    Strategy,
+    TmpfsMount,
+    VolumeMount,
+)
 from slipway.kernel.clock import iso
 from slipway.readmodel.model import Document
 
@@ -41,6 +51,16 @@ class RunningWorkload(Shown):
     """When its tasks were looked at last."""
 
 
+class FileMount(Shown):
+    """The content of a secret one is never shown."""
+
+    kind: Literal["file"]
+    path: str
+    content: str | None
+    mode: str
+    secret: bool
+
+
 class Webhook(Shown):
     url: str | None
     has_secret: bool
@@ -61,6 +81,17 @@ class Service(Shown):
     memory_limit: int | None
     settle_seconds: float
     drain_seconds: float
+    mounts: list[VolumeMount | FileMount | TmpfsMount]
+    ports: list[PublishedPort]
+    strategy: Strategy | None
+    init: list[list[str]]
+    user: str | None
+    stop_signal: str | None
+    stop_grace_seconds: float | None
+    labels: dict[str, str]
+    cpu_reservation: float | None
+    memory_reservation: int | None
+    rollout_seconds: float | None
     replicas: int
     """Of all its workloads together."""
     workloads: list[RunningWorkload]
@@ -82,12 +113,21 @@ def webhook_url(gateway: Gateway, document: Document) -> str:
 
 def _settings(settings: dict[str, Any]) -> dict[str, Any]:
     """What the owner said, in the form in which it is said: without the inner structure."""
+    runtime = settings.get("runtime") or Runtime().model_dump()
     return {
         "kind": settings["kind"],
         "source": settings.get("source"),
         "build": settings.get("build"),
-        **(settings.get("runtime") or Runtime().model_dump()),
+        **runtime,
+        "mounts": [_mount(mount) for mount in runtime["mounts"]],
     }
+
+
+def _mount(mount: dict[str, Any]) -> dict[str, Any]:
+    if mount["kind"] != "file":
+        return mount
+    shown = {name: mount[name] for name in ("kind", "path", "content", "mode")}
+    return {**shown, "secret": mount["sealed"] is not None}
 
 
 def service(

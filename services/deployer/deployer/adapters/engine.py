@@ -1,5 +1,6 @@
 """Docker Swarm: Swarm services, tasks, networks, images. Only what carries our label is changed."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
@@ -195,6 +196,23 @@ class Engine:
         except EngineRefused as error:
             if "name conflicts with an existing object" not in str(error):
                 raise
+
+    async def keep_file(self, body: Mapping[str, Any]) -> str:
+        """As a Swarm secret, whose id it is. One that is there under the same name is the same."""
+        try:
+            return (await self.query("secrets/create", "POST", data=body))["ID"]
+        except EngineRefused as error:
+            if "conflict" not in str(error) and "already exists" not in str(error):
+                raise
+            return (await self.query(f"secrets/{body['Name']}"))["ID"]
+
+    async def remove_files(self, service: str, kept: Collection[str]) -> None:
+        """Of all its releases but these, whose names are their Swarm services'."""
+        marks = self._filter(f"{labels.SERVICE}={service}")
+        for secret in await self.query("secrets", params={"filters": marks}):
+            if secret["Spec"]["Labels"].get(labels.RELEASE) not in kept:
+                with contextlib.suppress(EngineMissing):
+                    await self.query(f"secrets/{secret['ID']}", "DELETE")
 
     async def scale(self, there: SwarmServiceView, replicas: int) -> None:
         """Under the version that was looked at: a process that was paused changes nothing."""

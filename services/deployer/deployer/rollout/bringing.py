@@ -61,11 +61,13 @@ def job_of(view: View, workload: str) -> Job | None:
 
 def holders(view: View, wanted: Release, workload: Released) -> list[SwarmServiceView]:
     """What is no part of the wanted release and has what the workload holds."""
-    held = frozenset(workload.holds)
+    held, serving = frozenset(workload.holds), view.rollout.serving
+    # Of what was carried over since it was to stop first, the mark on the engine says less.
+    said = {each.swarm_service: each.holds for each in serving.workloads} if serving else {}
     return [
         there
         for name, there in sorted(view.there.items())
-        if name not in wanted.names and held & there.holds
+        if name not in wanted.names and held & there.holds.union(said.get(name, ()))
     ]
 
 

@@ -35,6 +35,10 @@ class CreatingEngine(Protocol):
         """One that is there under the same name is the same release: names are derived."""
         ...
 
+    async def keep_file(self, body: Mapping[str, Any]) -> str:
+        """As a Swarm secret, whose id it is. One that is there under the same name is the same."""
+        ...
+
     async def image_config(self, reference: str) -> Mapping[str, Any] | None: ...
     async def knows_start_interval(self) -> bool: ...
 
@@ -120,6 +124,7 @@ class Creator:
         if (failure := _impossible(workload, config)) is not None:
             raise Impossible(failure)
         await self._networks.made_own(*owner, released.networks)
+        files = await self._files(owner, released, workload)
         body = render.swarm_service(
             instance=self._instance,
             organization=organization,
@@ -133,6 +138,7 @@ class Creator:
             replicas=replicas,
             start_interval=await self._engine.knows_start_interval(),
             pinned=await self._pinned(owner, workload),
+            files=files,
         )
         await failpoints.hit("deployer.create.before")
         try:
@@ -150,6 +156,16 @@ class Creator:
         if others:
             raise Impossible(explain.apart(names, [node, *others]))
         return node
+
+    async def _files(
+        self, owner: Owner, released: Released, workload: Workload
+    ) -> Mapping[str, str]:
+        """Name → id. Raises Impossible."""
+        bodies = render.files(self._instance, owner[1], released.swarm_service, workload)
+        try:
+            return {body["Name"]: await self._engine.keep_file(body) for body in bodies}
+        except EngineRefused as error:
+            raise Impossible(explain.refused(str(error))) from error
 
 
 def _released(

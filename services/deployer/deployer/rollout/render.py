@@ -1,12 +1,19 @@
 """A workload as Swarm's service specification. Pure."""
 
+import base64
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, assert_never
 
 from slipway.contracts import labels
-from slipway.contracts.values import HealthCheck, Mount, PublishedPort, TmpfsMount, VolumeMount
+from slipway.contracts.values import (
+    FileMount,
+    HealthCheck,
+    PublishedPort,
+    TmpfsMount,
+    VolumeMount,
+)
 from slipway.contracts.workload import Workload
 
 LIFELINE = "/.slipway/lifeline"
@@ -39,10 +46,11 @@ def swarm_service(
     replicas: int,
     start_interval: bool,
     pinned: str | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The body for the engine's `POST /services/create`. `image_config` is the image's own
     `Config`; `start_interval`: the engine knows it (API 1.44); `pinned`: the node that
-    has its volumes."""
+    has its volumes; `files`: name of a Swarm secret → its id, of those that `files` has."""
     marks = {
         labels.INSTANCE: instance,
         labels.ORGANIZATION: organization,
@@ -78,9 +86,19 @@ def swarm_service(
                 "Target": "/.slipway",
                 "ReadOnly": True,
             },
-            *(_mount(mount, instance, service, marks) for mount in workload.mounts),
+            *(
+                _mount(mount, instance, service, marks)
+                for mount in workload.mounts
+                if not isinstance(mount, FileMount)
+            ),
         ],
     }
+    secrets = [
+        _secret(mount, name, (files or {})[name], workload.user)
+        for name, mount in _named_files(instance, swarm_service, workload)
+    ]
+    if secrets:
+        container["Secrets"] = secrets
     if workload.user is not None:
         container["User"] = workload.user
     if workload.stop_signal is not None:
@@ -143,7 +161,52 @@ def _resources(workload: Workload) -> dict[str, Any]:
     return found
 
 
-def _mount(mount: Mount, instance: str, service: str, marks: Mapping[str, str]) -> dict[str, Any]:
+def files(
+    instance: str, service: str, swarm_service: str, workload: Workload
+) -> list[dict[str, Any]]:
+    """The bodies for the engine's `POST /secrets/create`, one for each file of the workload. They
+    are the release's, and go with it."""
+    marks = {
+        labels.INSTANCE: instance, labels.SERVICE: service, labels.RELEASE: swarm_service,
+    }  # fmt: skip
+    return [
+        {
+            "Name": name,
+            "Labels": marks,
+            "Data": base64.b64encode((mount.content or "").encode()).decode(),
+        }
+        for name, mount in _named_files(instance, swarm_service, workload)
+    ]
+
+
+def _named_files(
+    instance: str, swarm_service: str, workload: Workload
+) -> list[tuple[str, FileMount]]:
+    return [
+        (labels.file(instance, swarm_service, mount.path), mount)
+        for mount in workload.mounts
+        if isinstance(mount, FileMount)
+    ]
+
+
+def _secret(mount: FileMount, name: str, id_: str, user: str | None) -> dict[str, Any]:
+    """It belongs to the user that the program runs as, where that is said as a number."""
+    uid, _, gid = (user or "").partition(":")
+    return {
+        "SecretID": id_,
+        "SecretName": name,
+        "File": {
+            "Name": mount.path,
+            "UID": uid if uid.isdecimal() else "0",
+            "GID": gid if gid.isdecimal() else "0",
+            "Mode": int(mount.mode, 8),
+        },
+    }
+
+
+def _mount(
+    mount: VolumeMount | TmpfsMount, instance: str, service: str, marks: Mapping[str, str]
+) -> dict[str, Any]:
     match mount:
         case VolumeMount(name=name, path=path):
             of = {labels.INSTANCE, labels.ORGANIZATION, labels.SERVICE}

@@ -1,6 +1,6 @@
 """Carries out one step of a rollout: its effect on the engine, and the fact that tells it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, TypedDict, assert_never
 
 from slipway.contracts.event import Event
@@ -101,6 +101,10 @@ class ReleaseEngine(CreatingEngine, Protocol):
         """All that were built for it. One that a container still uses is left."""
         ...
 
+    async def remove_files(self, service: str, kept: Collection[str]) -> None:
+        """Of all its releases but these, whose names are their Swarm services'."""
+        ...
+
     async def lines(self, container: str, count: int = 20) -> list[str]: ...
 
 
@@ -194,6 +198,7 @@ class Steps:
             case Remove(former):
                 await self._engine.remove(former)
                 await self._releases.look(owner)
+                await self._engine.remove_files(owner[1], self._releases.of(owner))
                 await failpoints.hit("deployer.remove.after")
             case Scale(there, replicas):
                 try:
@@ -209,6 +214,7 @@ class Steps:
                 after = state.model_copy(update={"stopped": True})
                 await self._append(subject, view, RolloutStopped(**of, state=after), "stopped")
             case Finish():
+                await self._engine.remove_files(owner[1], ())
                 await self._engine.remove_images(owner[1])
                 after = RolloutState(
                     environment=state.environment, highest=state.highest, removed=True
