@@ -62,7 +62,7 @@ from slipway.sealing import Opener, OrganizationKey, generate, wrap
 
 from tests.simulation.world import INSTANCE, Away, Behaviour, Life, Refuses, Seen, Swarm, World
 
-ORGANIZATION, PROJECT, ENVIRONMENT = "org", "project-1", "environment-1"
+ORGANIZATION, PROJECT, ENVIRONMENT = "org", derived("project"), derived("environment")
 ENDS = {"rollout.succeeded", "rollout.failed", "rollout.cancelled", "rollout.superseded"}
 MASTER, PAIR = generate(), generate()
 KEY = OrganizationKey(ORGANIZATION, PAIR.private)
