@@ -23,7 +23,7 @@ from tests.simulation.gateway import Front
 from tests.simulation.owner import Owner, OwnerOfApplication, OwnerOfStack
 from tests.simulation.platform import ENDS, ENVIRONMENT, PROJECT, deployer, end, fact, routed
 from tests.simulation.proxy import Traefik, add_domain, proxy_sync
-from tests.simulation.world import Behaviour, Life, Swarm, World
+from tests.simulation.world import EPOCH, Behaviour, Life, Swarm, World
 
 OUTCOMES = (BuildSucceeded, BuildFailed, BuildCancelled)
 QUIET = 5.0
@@ -177,6 +177,8 @@ class PlatformDay:
                 continue  # it had not started
             if (event.former == "none") is not (event.state.serving is None):
                 self.wrong.append(f"{event.deployment}: {event.former}, and something serves")
+            if event.former == "running" and event.state.stopped:
+                self.wrong.append(f"{event.deployment}: running, and it was stopped")
             quiet = self.world.clock.monotonic() - owner.touched > QUIET
             if event.former == "running" and quiet and not self.stopped(owner):
                 self._former(owner, undone.state, undone.state.reverting.paused)
@@ -208,7 +210,7 @@ class PlatformDay:
             return {}
         events = self.world.events("service", owner.service)
         scaled = {e.workload: e.replicas for e in events if isinstance(e, ServiceScaled)}
-        stopped = self.stopped(owner)
+        stopped = state.stopped or self.stopped(owner)
         return {
             each.swarm_service: 0 if stopped else scaled.get(each.name, each.replicas)
             for each in state.serving.programs
@@ -228,9 +230,10 @@ class PlatformDay:
             for event in commit.events:
                 about = getattr(event, "service", commit.subject.id)
                 if about == service:
-                    at = (commit.meta.at.timestamp() - 1767225600)
+                    at = (commit.meta.at - EPOCH).total_seconds()
                     named = getattr(event, "deployment", None) or commit.subject.id
-                    rows.append(f"{at:8.2f} {commit.sequence:4} {named[:8]} {event.type}")
+                    former = getattr(event, "former", "")
+                    rows.append(f"{at:8.2f} {commit.sequence:4} {named[:8]} {event.type} {former}")
         return "\n".join(rows)
 
     # - what is judged in the end

@@ -86,7 +86,7 @@ def cancel(view: View) -> Revert:
 
 
 def _reverting(view: View, reverting: Reverting) -> Reverting:
-    serving = view.rollout.serving
+    serving = None if view.rollout.stopped else view.rollout.serving
     still = paused(view) & (serving.names if serving else frozenset())
     deadline = iso(view.now + timedelta(seconds=UNDOING))
     return reverting.model_copy(update={"paused": tuple(sorted(still)), "deadline": deadline})

@@ -3,7 +3,7 @@ still for its sake runs again. Whatever happens, it has an end. Pure."""
 
 from datetime import datetime
 
-from slipway.contracts.rollout import Release, Reverting
+from slipway.contracts.rollout import Former, Release, Reverting
 
 from deployer.rollout.bringing import ended, freed, replicas_of, running
 from deployer.rollout.domain import View
@@ -13,7 +13,7 @@ from deployer.rollout.step import SOON, Create, End, Remove, RolloutStep, Scale,
 def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
     late = view.now > datetime.fromisoformat(reverting.deadline)
     if not reverting.paused:
-        return End(reverting, "running" if view.rollout.serving is not None else "none")
+        return End(reverting, _former(view))
     if view.away:
         return End(reverting, "not_running") if late else Wait(SOON)
     for workload in reversed(wanted.workloads):
@@ -23,6 +23,13 @@ def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
         return _or_end(ended(there), reverting, late=late) or Remove(there)
     again = _again(view, reverting)
     return _or_end(again, reverting, late=late) or End(reverting, "running")
+
+
+def _former(view: View) -> Former:
+    """Where nothing stood still. What was stopped is not started by an attempt that failed."""
+    if view.rollout.serving is None:
+        return "none"
+    return "not_running" if view.rollout.stopped else "running"
 
 
 def _or_end(step: RolloutStep | None, reverting: Reverting, *, late: bool) -> RolloutStep | None:

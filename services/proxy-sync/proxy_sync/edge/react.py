@@ -135,7 +135,7 @@ class Edge:
         before = self._joined
         started = await self._engine.ensure_traefik(body, mark, address)
         self._joined = await self._engine.joined()
-        for network in before - self._joined:
+        for network in sorted(before - self._joined):
             await self.join(network)
         if started or not self.up.is_set():
             await self._wait_until_up()
