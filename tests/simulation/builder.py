@@ -27,8 +27,9 @@ BEHAVIOURS = (
 )
 
 type How = Literal["well", "slow", "badly", "hangs"]
-BUILDS: tuple[How, ...] = (*("well",) * 14, "slow", "slow", "badly", "badly", "hangs")
-PULLS: tuple[How, ...] = (*("well",) * 40, "slow", "slow", "badly", "hangs")
+WELL: list[How] = ["well"]
+BUILDS: tuple[How, ...] = (*WELL * 14, "slow", "slow", "badly", "badly", "hangs")
+PULLS: tuple[How, ...] = (*WELL * 40, "slow", "slow", "badly", "hangs")
 
 
 @dataclass
@@ -104,16 +105,22 @@ class Programs:
         how = self.chance.choice(BUILDS)
         await _takes(self.chance, "badly" if "clone" in argv else how)
         if "clone" in argv:
-            source = Path(argv[-1])
-            source.mkdir(parents=True)
-            (source / "Dockerfile").write_text("FROM scratch\n")
+            _clone(Path(argv[-1]))
             return 0, ""
         if how == "badly":
             return 1, "it broke"
         self.builds += 1
-        made = self.images.made(f"built-{self.builds}")
-        Path(argv[argv.index("--iidfile") + 1]).write_text(made)
+        _write(argv[argv.index("--iidfile") + 1], self.images.made(f"built-{self.builds}"))
         return 0, ""
+
+
+def _clone(source: Path) -> None:
+    source.mkdir(parents=True)
+    (source / "Dockerfile").write_text("FROM scratch\n")
+
+
+def _write(path: str, text: str) -> None:
+    Path(path).write_text(text)
 
 
 @dataclass

@@ -32,6 +32,10 @@ SETTINGS = GatewaySettings(
 )
 
 
+async def _forever(work: Awaitable[None]) -> None:
+    await work
+
+
 class Front:
     """Where people reach the gateway, while one lives."""
 
@@ -58,7 +62,7 @@ class Front:
             group.create_task(projector.run())
             group.create_task(reactor(gateway, FEATURES).run())
             for work in FEATURES.work:
-                group.create_task(work(gateway))
+                group.create_task(_forever(work(gateway)))
 
     async def ask[T](
         self, key: str, call: Callable[[Gateway, RequestContext], Awaitable[T]]

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from api_gateway.deployments import routes as deployments
 from api_gateway.gateway import Gateway
@@ -57,7 +57,7 @@ class Owner:
     async def live(self) -> None:
         while len(self.asked) < self._most:
             await asyncio.sleep(self._chance.expovariate(self.hurry))
-            act, = self._chance.choices(list(self.ACTS), list(self.ACTS.values()))
+            (act,) = self._chance.choices(list(self.ACTS), list(self.ACTS.values()))
             await getattr(self, act)()
         if self._chance.random() < 0.3:
             await asyncio.sleep(self._chance.expovariate(0.05))
@@ -65,7 +65,7 @@ class Owner:
             await self._answer(lambda g, c: services.delete_service(self.service, g, c))
 
     hurry = 0.12
-    ACTS = {
+    ACTS: ClassVar = {
         "deploy": 40, "push": 20, "cancel": 14, "stop": 4, "start": 5, "restart": 6, "rollback": 7,
         "scale": 8, "same_images": 3,
     }  # fmt: skip

@@ -6,6 +6,7 @@ metrics takes no part in it: it follows no durable, and what it appends (`alert`
 reads."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -13,6 +14,7 @@ from random import Random
 from typing import Any
 
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildSucceeded
+from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.event import Event
 from slipway.contracts.project import EnvironmentCreated, ProjectCreated
 from slipway.contracts.rollout import RolloutCancelled, RolloutEvent, RolloutFailed, RolloutState
@@ -77,6 +79,7 @@ class PlatformDay:
     """Of each service."""
 
     def __init__(self, seed: int, folder: Path) -> None:
+        random.seed(seed)  # pauses before what is tried again
         self.chance = Random(seed)
         self.world, self.swarm = World(chance=self.chance), Swarm()
         self.wrong: list[str] = []
@@ -195,6 +198,11 @@ class PlatformDay:
         words = [event.type.removeprefix("deployment.") for event in events]
         return [word for word in words if word not in ("requested", "stop_requested")]
 
+    def requested(self, deployment: str) -> DeploymentRequested:
+        event = self.world.events("deployment", deployment)[0]
+        assert isinstance(event, DeploymentRequested)
+        return event
+
     def rollout(self, owner: Owner) -> list[RolloutEvent]:
         events = self.world.events("rollout", owner.service)
         return [event for event in events if isinstance(event, RolloutEvent)]
@@ -264,11 +272,26 @@ class PlatformDay:
         build = [e for e in self.world.events("build", deployment) if isinstance(e, OUTCOMES)]
         rollout = [e for e in self.rollout(owner) if e.deployment == deployment and e.type in ENDS]
         assert max(len(build), len(rollout)) <= 1, told
+        self._own_reason(owner, deployment, told)
         said: list[Event] = [*rollout] or [e for e in build if e.type in FITS]
         for event in said:
             assert ends[0] in FITS[event.type], f"{ends}, {event.type} of {told}"
         if not said:
             assert ends[0] in STOPPED, f"{ends} of {told}"
+
+    def _own_reason(self, owner: Owner, deployment: str, told: str) -> None:
+        """What repeats another has what that had, and only a later one takes its place."""
+        requested = self.requested(deployment)
+        repeats, made = requested.repeats, self._made(deployment)
+        if repeats is not None and repeats.whole and made is not None:
+            assert made == self._made(repeats.deployment), f"not what it repeats: {told}"
+        if self.ends(deployment) == ["superseded"]:
+            assert deployment != owner.asked[-1], f"nothing took its place: {told}"
+
+    def _made(self, deployment: str) -> Any:
+        events = self.world.events("build", deployment)
+        last = events[-1] if events else None
+        return last.workloads if isinstance(last, BuildSucceeded) else None
 
     def _runs(self, owner: Owner) -> dict[str, int]:
         """What is to run of it, and requests reach: all of its tasks, and no others."""

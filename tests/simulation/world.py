@@ -17,7 +17,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -171,7 +171,7 @@ class World(MemoryStore):
         seen = commit.sequence > min(since, expected.sequence)
         return not seen and self.clock.now() - commit.meta.at > self.REMEMBERED
 
-    def reaction(self, durable: str) -> AbstractAsyncContextManager[Any]:
+    def reaction(self, durable: str) -> Any:
         if self._chance is None:
             return super().reaction(durable)
         return Deliveries.of(self, durable, self._acknowledged, self._chance)
