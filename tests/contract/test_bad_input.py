@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from api_gateway.app import FEATURES
 from api_gateway.http.application import build
-from slipway.contracts.values import Kind
+from slipway.contracts.values import NamedKind
 
 from tests.contract.test_api import PASSWORD, Platform, bare, platform
 
@@ -155,7 +155,7 @@ def test_every_operation_is_driven():
 
 
 def test_a_service_of_every_kind_is_driven():
-    assert {body["kind"] for body in VALID["create_service"]} == set(get_args(Kind.__value__))
+    assert {body["kind"] for body in VALID["create_service"]} == set(get_args(NamedKind.__value__))
 
 
 # -- the description ------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ from slipway.sealing import Opener, OrganizationKey, generate, wrap
 
 from tests.simulation.world import INSTANCE, Away, Behaviour, Life, Refuses, Seen, Swarm, World
 
-ORGANIZATION, PROJECT, ENVIRONMENT = "org", "project-1", "environment-1"
+ORGANIZATION, PROJECT, ENVIRONMENT = "org", derived("project"), derived("environment")
 ENDS = {"rollout.succeeded", "rollout.failed", "rollout.cancelled", "rollout.superseded"}
 KEEP = 3600.0
 """Seconds for which a volume outlives its service."""

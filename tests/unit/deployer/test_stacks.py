@@ -501,6 +501,23 @@ def test_a_former_that_hands_remove_while_it_stands_still_is_made_again():
     assert playing.serves()
 
 
+def test_a_former_that_was_stopped_stays_so_when_its_start_fails():
+    """Also what the start had to free the volume of: that did not run before either."""
+    new = (workload("d2", "web"), workload("d2", "db", holds=("volume:data",)))
+    playing = deployed(stack("d1"), release("d2", *new))
+    stopped = set(playing.swarm.workloads)
+    for name in stopped:
+        playing.swarm.scale(name, 0)
+    playing.state = playing.state.model_copy(update={"stopped": True})
+    playing.play(2 * STOP)
+    playing.swarm.faults["db-d2"] = "end"
+    playing.queue(release("d2", *new))
+    playing.play(200)
+    assert playing.ends[1:] == [("d2", "failed")]
+    assert playing.formers == ["not_running"]
+    assert playing.swarm.replicas == dict.fromkeys(stopped, 0)
+
+
 def test_a_former_that_does_not_come_back_is_said():
     playing = deployed(stack("d1"), stack("d2", db="other"))
     playing.queue(stack("d2", db="other"))

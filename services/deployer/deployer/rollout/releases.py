@@ -112,7 +112,7 @@ class Releases:
         """All of them; whose are others than before."""
         found = await self._engine.releases()
         others = set()
-        for owner in found.keys() | self._found.keys():
+        for owner in sorted(found.keys() | self._found.keys()):
             before = self.of(owner)
             views = {
                 name: _as_seen(view, before.get(name))
@@ -148,13 +148,13 @@ class Releases:
                 elif now - closely >= QUIET:
                     stirred |= self._open
                     closely = now
-                for owner in stirred:
+                for owner in sorted(stirred):
                     before = self.of(owner)
                     await self.look(owner)
                     if self.of(owner) != before:
                         others.add(owner)
                 others |= await self._look_at_tasks()
-                for owner in others:
+                for owner in sorted(others):
                     self._changed(owner)
             except Exception as error:
                 self._stirred |= self._open
@@ -171,7 +171,7 @@ class Releases:
     def _answers(self) -> None:
         if self.away:
             self.away = ""
-            for owner in self._open:
+            for owner in sorted(self._open):
                 self._changed(owner)
 
     async def _pause(self, until: float) -> None:

@@ -143,7 +143,7 @@ class Edge:
         self._lost |= self._joined
         started = await self._engine.ensure_traefik(body, mark, address)
         self._joined = await self._engine.joined()
-        for network in self._lost - self._joined:
+        for network in sorted(self._lost - self._joined):
             with suppress(EngineMissing):  # it has gone meanwhile
                 await self.join(network)
         self._lost.clear()
