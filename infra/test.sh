@@ -45,8 +45,8 @@ walk_programs() { # what the walk of docs/api.md is typed with
 		apt-get install -y -qq "$program" >/dev/null
 	done
 }
-instance_up() { # with services of workloads as they are, and fail points that a test arms by this file in a container
-	SLIPWAY_FAILPOINTS_FILE=/tmp/failpoints SLIPWAY_TEST_KINDS=true sh infra/up.sh
+instance_up() { # with workloads as they are, volumes that go soon, and fail points armed by this file in a container
+	SLIPWAY_FAILPOINTS_FILE=/tmp/failpoints SLIPWAY_TEST_KINDS=true SLIPWAY_VOLUME_KEEP_SECONDS=20 sh infra/up.sh
 	engine_environment
 }
 closing=

@@ -48,7 +48,7 @@ docker run --rm --network host "$sample" --label "slipway.instance=$INSTANCE" \
 	--env "SLIPWAY_TRAEFIK_IMAGE=$(image_for traefik)" \
 	--env "SLIPWAY_ENGINE_SOCKET=$socket" \
 	--env SLIPWAY_STATE=/state \
-	--env SLIPWAY_LOG_LEVEL --env SLIPWAY_FAILPOINTS --env SLIPWAY_FAILPOINTS_FILE --env SLIPWAY_TEST_KINDS \
+	--env SLIPWAY_LOG_LEVEL --env SLIPWAY_FAILPOINTS --env SLIPWAY_FAILPOINTS_FILE --env SLIPWAY_TEST_KINDS --env SLIPWAY_VOLUME_KEEP_SECONDS \
 	--env "SLIPWAY_FIRST_OWNER=$first_owner" \
 	"$SLIPWAY_CONTROL_IMAGE" python -m slipway_install
 # Control images of former days that no instance runs. Younger ones may be another one's, on its way.

@@ -18,7 +18,17 @@ from dataclasses import asdict
 import structlog
 import uvloop
 
-from tests.bench import deploying, history, idle, reading, rebuild, servers, starting, writing
+from tests.bench import (
+    deploying,
+    history,
+    idle,
+    reading,
+    rebuild,
+    servers,
+    stacks,
+    starting,
+    writing,
+)
 from tests.bench.figures import Report
 from tests.bench.platform import INSTANCE, Platform
 from tests.containers import ROOT
@@ -52,6 +62,7 @@ PARTS: dict[str, Callable[[Report], None]] = {
     "reading": lambda report: reading.measure(Platform(), report),
     "writing": lambda report: asyncio.run(writing.measure(Platform(), report)),
     "deploying": lambda report: deploying.measure(Platform(), report),
+    "stacks": lambda report: stacks.measure(Platform(), report),
     "rebuild": _rebuild,
     "starting": starting.measure,
 }

@@ -29,7 +29,7 @@ def prebuilt() -> Iterator[str]:
         docker("rmi", "--force", tag)
 
 
-def _answers(http: httpx2.Client, url: str, host: str) -> bool:
+def answers(http: httpx2.Client, url: str, host: str) -> bool:
     try:
         return http.get(url, headers={"Host": host}).status_code == 200
     except httpx2.HTTPError:
@@ -46,7 +46,7 @@ def by_hand(tag: str) -> float:
             "--label", LABEL, "--publish", f"mode=host,target=80,published={port}", tag,
         )  # fmt: skip
         try:
-            until(lambda: _answers(http, f"http://127.0.0.1:{port}/", "localhost"), 60, EVERY)
+            until(lambda: answers(http, f"http://127.0.0.1:{port}/", "localhost"), 60, EVERY)
             return time.perf_counter() - began
         finally:
             docker("service", "rm", name)
@@ -67,7 +67,7 @@ class Site:
         """Until the first 200 at its host."""
         began = time.perf_counter()
         id_ = self.api.post(f"{self.path}/deployments", {})["id"]
-        until(lambda: _answers(public, "/", self.host), 60, EVERY)
+        until(lambda: answers(public, "/", self.host), 60, EVERY)
         seconds = time.perf_counter() - began
         self.wait(id_)
         return seconds

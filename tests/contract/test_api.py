@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from api_gateway.app import FEATURES, reactor
-from api_gateway.events.routes import events
+from api_gateway.events.routes import beginning, events
 from api_gateway.gateway import Gateway
 from api_gateway.http.application import build
 from api_gateway.identity.throttle import Throttle
@@ -478,6 +478,21 @@ async def test_events_show_public_fields_only(platform: Platform):
     assert "webhook_token" not in seen[0]["data"]
 
 
+async def test_who_asks_for_what_comes_is_not_sent_what_was(platform: Platform):
+    """And goes on from there after a break, also where nothing came before it."""
+    await platform.service()
+    end = await platform.store.last_sequence()
+    start = await beginning(platform.store, "end", None)
+    stream = events(platform.store, platform.organization, start, ("",))
+    first = await anext(stream)
+    assert f"id: {end}\n" in first.decode()
+    await platform.ok("POST", "/v1/projects", {"name": "Later"})
+    async with asyncio.timeout(5):
+        assert (await anext(stream)).startswith(b"id: %d.0\n" % (end + 1))
+    assert await beginning(platform.store, "end", str(end)) == start
+    assert (await beginning(platform.store, None, None))[0] == 0
+
+
 def test_the_description_is_whole():
     description = build(None, FEATURES).openapi()  # pyright: ignore[reportArgumentType]
     schemas = description["components"]["schemas"]
@@ -509,4 +524,7 @@ async def test_the_description_and_health(platform: Platform):
     assert (await platform.call("GET", "/docs")).status_code == 200
     assert (await platform.call("GET", "/healthz")).status_code == 200
     assert (await platform.call("GET", "/readyz")).status_code == 200
+    gap = await platform.call("GET", "/between-releases")
+    assert gap.status_code == 503
+    assert gap.json()["type"] == "/problems/between-releases"
     assert b"slipway_http_seconds" in (await platform.http.get("/metrics")).content

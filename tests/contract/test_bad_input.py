@@ -9,12 +9,13 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
 from api_gateway.app import FEATURES
 from api_gateway.http.application import build
+from slipway.contracts.values import NamedKind
 
 from tests.contract.test_api import PASSWORD, Platform, bare, platform
 
@@ -42,6 +43,21 @@ RUNTIME = {
     "memory_limit": "256m",
     "settle_seconds": 5,
     "drain_seconds": 5,
+    "mounts": [
+        {"kind": "volume", "name": "data", "path": "/data"},
+        {"kind": "file", "path": "/f", "content": "x", "mode": "0444", "secret": False},
+        {"kind": "tmpfs", "path": "/t", "size": "64m"},
+    ],
+    "ports": [{"port": 80, "published": 8080, "protocol": "udp"}],
+    "strategy": "stop_first",
+    "init": [["migrate"], "seed all"],
+    "user": "1000:1000",
+    "stop_signal": "SIGINT",
+    "stop_grace_seconds": 9.5,
+    "labels": {"team": "blue"},
+    "cpu_reservation": 0.25,
+    "memory_reservation": "64m",
+    "rollout_seconds": 900,
 }  # fmt: skip
 DOCKERFILE = {
     "kind": "dockerfile", "file": "Dockerfile", "context": ".", "target": "prod", "args": {"A": "1"}
@@ -75,6 +91,8 @@ VALID: dict[str, list[Json]] = {
             "kind": "application",
             "name": "api",
             "source": IMAGE,
+            "memory_reservation": 1 << 28,
+            "mounts": [{"kind": "tmpfs", "path": "/t", "size": 1 << 20}],
             "health_check": {"command": ["true"]},
         },
     ],
@@ -84,12 +102,16 @@ VALID: dict[str, list[Json]] = {
             "name": "api",
             "source": GIT,
             "build": DOCKERFILE,
-            "replicas": 2,
+            "replicas": 1,
             "workload": "main",
             **RUNTIME,
         },
         {"source": GIT, "build": STATIC, "webhook_secret": "a shared secret"},
         {"source": IMAGE, "command": ["a", "b"], "memory_limit": 1 << 28},
+        {
+            "memory_reservation": 1 << 28,
+            "mounts": [{"kind": "tmpfs", "path": "/t", "size": 1 << 20}],
+        },
         {"health_check": {"command": ["true"]}, "port": "none"},
     ],
     "set_organization_variables": [ITEMS],
@@ -118,7 +140,8 @@ NOT_DRIVEN = {
 
 KEPT_AS_IT_IS = {
     "/password", "/token", "/webhook_secret", "/command", "/command/0", "/command/1",
-    "/health_check/command/0", "/build/args/A", "/items/0/value",
+    "/health_check/command/0", "/build/args/A", "/items/0/value", "/mounts/1/content",
+    "/init/0/0", "/init/1", "/labels/team",
 }  # fmt: skip
 """Strings that may hold control characters, but no NUL."""
 
@@ -129,6 +152,10 @@ def test_every_operation_is_driven():
     assert NOT_DRIVEN.keys() <= WRITES.keys()
     addressed = {name for name, (_, path, _) in WRITES.items() if "{" in path}
     assert WRITES.keys() == bodies | addressed | NOT_DRIVEN.keys()
+
+
+def test_a_service_of_every_kind_is_driven():
+    assert {body["kind"] for body in VALID["create_service"]} == set(get_args(NamedKind.__value__))
 
 
 # -- the description ------------------------------------------------------------------------------
@@ -198,9 +225,8 @@ def schemas_in(schema: Json, where: str) -> Iterator[tuple[str, Json]]:
             yield from schemas_in(values, f"{where}/*")
 
 
-@pytest.mark.parametrize("name", VALID)
-def test_the_description_says_how_large_everything_may_be(name: str):
-    for where, schema in schemas_in(body_schema(WRITES[name][2]), name):
+def bounded(whole: Json, name: str) -> None:
+    for where, schema in schemas_in(whole, name):
         match schema.get("type"):
             case "string" if not {"const", "enum"} & schema.keys():
                 assert "maxLength" in schema, where
@@ -215,6 +241,19 @@ def test_the_description_says_how_large_everything_may_be(name: str):
                 assert schema.get("additionalProperties") is False, where
             case _:
                 pass
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_the_description_says_how_large_everything_may_be(name: str):
+    bounded(body_schema(WRITES[name][2]), name)
+
+
+def test_the_description_says_how_large_a_query_may_be():
+    for item in DESCRIPTION["paths"].values():
+        for operation in item.values():
+            for given in operation.get("parameters", ()):
+                if given["in"] == "query":
+                    bounded(given["schema"], f"{operation['operationId']}?{given['name']}")
 
 
 @pytest.mark.parametrize("name", VALID)
@@ -560,7 +599,7 @@ async def _foreign_host(world: World) -> tuple[str, Json, str, str | None]:
     taken = await world.platform.gateway.documents.get_many("host", [])
     assert taken == {}
     found = await world.platform.gateway.documents.find(
-        "host", {"state.organization": world.foreign["organizations"]}, limit=1
+        "host", {"state.routes.service": world.foreign["services"]}, limit=1
     )
     host = found.items[0]["state"]["host"]
     path = f"/v1/services/{world.ids['services']}/domains"

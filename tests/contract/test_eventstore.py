@@ -14,6 +14,7 @@ import orjson
 import pytest
 from slipway.contracts import streams
 from slipway.contracts.logs import LogLine
+from slipway.contracts.observation import Count, Observation
 from slipway.contracts.permissions import SERVICES
 from slipway.eventstore import codec
 from slipway.eventstore.dead_letters import DeadLetter, DeadLetters, ask_again
@@ -345,6 +346,28 @@ async def test_half_an_object_is_none(admin: Connection):
 
 
 @pytest.mark.engine
+async def test_what_the_deployer_sees_the_gateway_hears(nats_server: NatsServer):
+    names = ("deployer", "api-gateway", "admin")
+    deployer, gateway, admin = [
+        await connect(nats_server.url, name, nats_server.passwords[name]) for name in names
+    ]
+    counts = {"s-web": Count(running=2, healthy=1)}
+    now = SystemClock().now()
+    one, two = (Observation(at=now, services={name: counts}) for name in "ab")
+    await admin.stream(streams.OBSERVED).publish("observed", b'{"at": "of a newer release"}')
+    await deployer.observations.put(one)
+    following = gateway.observations.follow()
+    async with asyncio.timeout(10):
+        assert await anext(following) == one
+        heard = asyncio.ensure_future(anext(following))
+        await deployer.observations.put(two)
+        assert await heard == two
+    await following.aclose()
+    for connection in (deployer, gateway, admin):
+        await connection.close()
+
+
+@pytest.mark.engine
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_service_may_only_what_the_table_says(service: str, nats_server: NatsServer):
     refused: list[str] = []
@@ -376,6 +399,14 @@ async def test_a_service_may_only_what_the_table_says(service: str, nats_server:
         f"$JS.API.CONSUMER.CREATE.EVENTS.{service}-own",
         f"$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.{service}-own",
         "$JS.API.CONSUMER.DELETE.EVENTS.builder",
+        "$JS.API.CONSUMER.CREATE.EVENTS.builder",
+    ]
+    forbidden += [
+        f"$JS.API.CONSUMER.{verb}.EVENTS.{name}"
+        for reader, names in streams.READERS.items()
+        for name in names
+        for verb in ("CREATE", "DELETE", "MSG.NEXT")
+        if reader != service
     ]
     forbidden += [
         f"$JS.API.CONSUMER.MSG.NEXT.EVENTS.{durable.name}"
@@ -395,10 +426,17 @@ async def test_a_service_may_only_what_the_table_says(service: str, nats_server:
         for name in ("projector", "builder", "deployer", "proxy-sync")
         if f"lease.{name}" not in streams.BESIDE[service]
     ]
+    if service != "deployer":
+        forbidden.append("observed")
+    if service != "api-gateway":
+        forbidden.append("$JS.API.DIRECT.GET.OBSERVED")
+        await client.subscribe("observed")
     for name in forbidden:
         await client.publish(name, b"{}", reply=client.new_inbox())
     await client.flush()
     await asyncio.sleep(0.2)
     for name in forbidden:
         assert any(name.lower() in text.lower() for text in refused), f"{name} was not refused"
+    heard = not any('subscription to "observed"' in text.lower() for text in refused)
+    assert heard is (service == "api-gateway")
     await client.close()

@@ -1,5 +1,6 @@
 """Services of kind `raw`, workloads as they are said: on test instances, and nowhere else."""
 
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -8,15 +9,20 @@ from api_gateway.app import FEATURES, build
 from api_gateway.deployments.domain import DEPLOYMENT
 from api_gateway.services.domain import SERVICE
 from api_gateway.services.kinds.raw import RawWorkload
+from slipway.contracts.observation import Count, Observation
 from slipway.contracts.rollout import Release, RolloutState, RolloutSucceeded
 from slipway.contracts.values import RawProgram, RawSettings, VolumeMount
+from slipway.kernel.clock import iso
 from slipway.kernel.envelope import Subject
 from slipway.testing.releases import release
 
 from tests.contract.test_api import Platform, bare, platform
 
 _fixtures = (bare, platform)
-WEB: dict[str, Any] = {"name": "web", "image": "nginx:stable", "port": 80}
+WEB: dict[str, Any] = {
+    "name": "web", "image": "nginx:stable", "port": 80,
+    "networks": [{"name": "default"}, {"name": "front", "aliases": ["www"]}],
+}  # fmt: skip
 DB: dict[str, Any] = {
     "name": "db", "image": "postgres:17", "replicas": 1, "port": 5432,
     "mounts": [{"kind": "volume", "name": "data", "path": "/data"}],
@@ -110,17 +116,47 @@ async def test_each_is_scaled_by_its_name_and_shown_as_it_is_wanted(tested: Plat
     said = RolloutSucceeded(service=stack["id"], kind="raw", deployment="d", state=state)
     await tested.append(Subject(tested.organization, "rollout", stack["id"]), said)
     tested.sequence = str(await tested.store.last_sequence())
+    at = tested.gateway.clock.now()
+    counts = {"s-db": Count(running=1, healthy=0)}
+    tested.gateway.observed.put(Observation(at=at, services={stack["id"]: counts}))
     scaled = await tested.ok("PATCH", path, {"replicas": 3, "workload": "web"})
     assert scaled["replicas"] == 4
+    image = {"image": "sha256:1", "observed_at": iso(at)}
     assert scaled["workloads"] == [
-        {"name": "web", "image": "sha256:1", "replicas": {"wanted": 3}},
-        {"name": "db", "image": "sha256:1", "replicas": {"wanted": 1}},
-    ]
+        {
+            "name": "web", **image, "status": "not running",
+            "replicas": {"wanted": 3, "running": 0, "healthy": 0},
+        },
+        {
+            "name": "db", **image, "status": "starting",
+            "replicas": {"wanted": 1, "running": 1, "healthy": 0},
+        },
+    ]  # fmt: skip
+    assert scaled["observed"]["replicas"] == 1
     for body in ({"replicas": 1}, {"replicas": 1, "workload": "migrate"}, {"workload": "web"}):
         refused = await tested.call("PATCH", path, body)
         assert refused.status_code == 422, body
     stopped = await tested.ok("POST", f"{path}/stop")
     assert [each["replicas"]["wanted"] for each in stopped["workloads"]] == [0, 0]
+    assert [each["status"] for each in stopped["workloads"]] == ["stopped", "stopped"]
+
+
+async def test_what_was_seen_too_long_ago_tells_when_and_not_how_it_is(tested: Platform):
+    stack = await _stack(tested)
+    state = RolloutState(serving=_running(), replicas={"web": 1, "db": 1})
+    said = RolloutSucceeded(service=stack["id"], kind="raw", deployment="d", state=state)
+    await tested.append(Subject(tested.organization, "rollout", stack["id"]), said)
+    tested.sequence = str(await tested.store.last_sequence())
+    shown = await tested.ok("GET", f"/v1/services/{stack['id']}")
+    assert {each["observed_at"] for each in shown["workloads"]} == {None}
+    at = tested.gateway.clock.now() - timedelta(seconds=31)
+    counts = {name: Count(running=1, healthy=1) for name in ("s-main", "s-db")}
+    tested.gateway.observed.put(Observation(at=at, services={stack["id"]: counts}))
+    (listed,) = (await tested.ok("GET", "/v1/services"))["items"]
+    assert [each["status"] for each in listed["workloads"]] == ["unknown", "unknown"]
+    assert [each["replicas"]["running"] for each in listed["workloads"]] == [None, None]
+    assert {each["observed_at"] for each in listed["workloads"]} == {iso(at)}
+    assert (listed["observed"]["at"], listed["observed"]["replicas"]) == (iso(at), None)
 
 
 def _running() -> Release:

@@ -19,7 +19,7 @@ from slipway.testing.store_suite import created, meta, subject
 class Names(Projection):
     collection = "project"
     categories: Sequence[str] = ("project",)
-    indexes: Sequence[str] = ("state.name",)
+    indexes: Sequence[str] = ("org", "state.name")
 
     def keys(self, commit: Commit) -> Iterable[str]:
         return [commit.subject.id]
@@ -40,7 +40,7 @@ class Names(Projection):
 
 class DocumentsSuite:
     async def ready(self, documents: Generations) -> None:
-        generation = await documents.create([Names()])
+        generation = await documents.create()
         assert await documents.make_live(generation, "v1", Progress())
         documents.adopt(generation, writable=True)
 
@@ -84,8 +84,8 @@ class DocumentsSuite:
         assert await documents.get("project", "a") == {"_id": "a", "_seq": 5}
 
     async def test_only_what_was_begun_last_becomes_live(self, documents: Generations):
-        held_up = await documents.create([Names()])
-        building = await documents.create([Names()])
+        held_up = await documents.create()
+        building = await documents.create()
         for generation in (held_up, building):
             await documents.insert(generation, "project", [{"_id": "a", "_seq": 1}])
         assert not await documents.make_live(held_up, "v1", Progress("done"))
@@ -108,7 +108,7 @@ class DocumentsSuite:
         standing = await documents.standing()
         assert (standing.asked, standing.progress.status) == (True, "running")
         assert [await documents.begin_rebuild() for _ in range(2)] == [1, 2]
-        generation = await documents.create([Names()])
+        generation = await documents.create()
         await documents.note_rebuild(generation, Progress("failed", error="no"))
         standing = await documents.standing()
         assert (standing.asked, standing.progress.error) == (False, "no")
@@ -125,7 +125,7 @@ class DocumentsSuite:
         assert (await documents.standing()).checkpoint == 7
 
     async def test_what_differs_is_counted(self, documents: Generations):
-        old, new = [await documents.create([Names()]) for _ in range(2)]
+        old, new = [await documents.create() for _ in range(2)]
         same = {"_id": "same", "_seq": 1, "x": {"y": 1, "z": 2}}
         await documents.insert(
             old,
@@ -152,7 +152,7 @@ class DocumentsSuite:
         assert await documents.differing(old, new, ["project"], 9) == 5
 
     async def test_what_differs_is_counted_to_the_end_of_the_longer(self, documents: Generations):
-        old, new = [await documents.create([Names()]) for _ in range(2)]
+        old, new = [await documents.create() for _ in range(2)]
         rows = [{"_id": f"{number:04}", "_seq": 1, "x": 0.1} for number in range(1300)]
         await documents.insert(old, "project", [*rows[:700], {**rows[1299], "x": 0.2}])
         await documents.insert(new, "project", rows[100:])
@@ -160,7 +160,7 @@ class DocumentsSuite:
         assert await documents.differing(new, old, ["project"], 5) == 100 + 599 + 1
 
     async def test_what_is_read_back_says_its_size(self, documents: Generations):
-        generation = await documents.create([Names()])
+        generation = await documents.create()
         small = {"_id": "a", "_seq": 1, "x": "x"}
         await documents.insert(generation, "project", [small])
         await documents.replace(
@@ -215,6 +215,12 @@ class TestMemory(DocumentsSuite):
     def documents(self) -> MemoryDocuments:
         return MemoryDocuments()
 
+    async def test_a_query_without_an_index_is_refused(self, documents: MemoryDocuments):
+        await self.ready(documents)
+        assert (await documents.find("project", {"renames": 0, "org": "o"})).items == []
+        with pytest.raises(LookupError, match="project is asked by renames, without an index"):
+            await documents.find("project", {"renames": 0})
+
 
 @pytest.mark.engine
 class TestMongo(DocumentsSuite):
@@ -237,4 +243,24 @@ class TestMongo(DocumentsSuite):
             while (await documents.standing()).generation is None:
                 await asyncio.sleep(0.05)
         assert (await documents.get("project", at.id) or {})["state"] == {"name": "A"}
+        running.cancel()
+
+    @pytest.mark.parametrize("again", [False, True])
+    async def test_what_is_live_has_its_indexes(self, documents: MongoDocuments, again: bool):
+        projector = Projector(MemoryStore(), documents, [Names()], "v1")
+        running = asyncio.create_task(projector.run())
+        async with asyncio.timeout(20):
+            while not projector.caught_up:
+                await asyncio.sleep(0.02)
+            if again:
+                first = (await documents.standing()).generation
+                projector.ask_rebuild()
+                while (await documents.standing()).generation == first:
+                    await asyncio.sleep(0.02)
+        live = (await documents.standing()).generation
+        found = await documents._collection("project", live or "").index_information()
+        assert [index["key"] for index in found.values()] == [
+            [("_id", 1)],
+            *([(path, 1), ("_id", 1)] for path in Names.indexes),
+        ]
         running.cancel()

@@ -63,6 +63,7 @@ class Load:
         self.idle: list[Connection] = []
         self.requests = self.failed = 0
         self.failures: list[dict[str, object]] = []
+        self.refusals: dict[str, dict[str, float]] = {}
         self.connections = {"new": 0, "reused": 0}
         self.versions: dict[str, dict[str, float]] = {}
         self.hosts: dict[str, dict[str, float]] = {}
@@ -79,10 +80,14 @@ class Load:
     def heard(self, sent: float, body: dict[str, str]) -> None:
         if not self.versions:
             print(json.dumps({"begun": sent}), flush=True)
-        for seen, name in ((self.versions, body["version"]), (self.hosts, body["host"])):
-            one = seen.setdefault(name, {"answers": 0, "first": sent, "last": sent})
-            one["answers"] += 1
-            one["first"], one["last"] = min(one["first"], sent), max(one["last"], sent)
+        self.count(self.versions, body["version"], sent)
+        self.count(self.hosts, body["host"], sent)
+
+    @staticmethod
+    def count(seen: dict[str, dict[str, float]], name: str, sent: float) -> None:
+        one = seen.setdefault(name, {"answers": 0, "first": sent, "last": sent})
+        one["answers"] += 1
+        one["first"], one["last"] = min(one["first"], sent), max(one["last"], sent)
 
     async def one(self, keep: bool) -> None:
         sent, connection, reused = time.time(), None, False
@@ -97,6 +102,7 @@ class Load:
                 sent = time.time()
                 status, body, kept = await connection.get(self.path, self.host, keep=keep)
             if status != 200:
+                self.count(self.refusals, str(status), sent)
                 raise OSError(f"status {status}: {body[:120]!r}")
             self.heard(sent, json.loads(body))
             if kept:
@@ -134,6 +140,7 @@ class Load:
             "connections": self.connections,
             "versions": self.versions,
             "hosts": self.hosts,
+            "refusals": self.refusals,
         }
 
 

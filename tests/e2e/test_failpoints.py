@@ -1,13 +1,11 @@
 """Every registered fail point, as it is in the registry: the process dies there, and the deployment
-ends as it would have, once, with one release."""
+is live all the same, with one end and one release."""
 
 import importlib
 import pkgutil
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from slipway.contracts.workload import MAIN
 from slipway.runtime import failpoints as runtime
 
 from tests.e2e.api import ENDS, Api
@@ -21,6 +19,8 @@ from tests.e2e.engine import (
 )
 from tests.e2e.instance import service
 from tests.e2e.services import QUICK, Image, Service
+from tests.e2e.stacks import Stack, database, web
+from tests.e2e.test_stacks_undone import PASSED_HERE
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(150)]
 
@@ -31,10 +31,6 @@ PACKAGES = {
     "proxy-sync": "proxy_sync",
 }
 """Service → its package; a fail point's name begins with the service's."""
-UNDONE = "deployer.reverting.appended"
-LOST = "deployer.job_started.appended"
-JOB_ENDED = "deployer.job_ended.appended"
-"""Points that no replacement of a single program passes."""
 
 
 def registered() -> list[str]:
@@ -47,7 +43,8 @@ def registered() -> list[str]:
     return sorted(name for name in runtime.REGISTRY if name.partition(".")[0] in PACKAGES)
 
 
-POINTS = registered()
+POINTS = [point for point in registered() if point not in PASSED_HERE]
+OF_STACKS = [point for point in POINTS if point.startswith("deployer.")]
 
 
 @pytest.fixture(scope="module")
@@ -60,38 +57,10 @@ def app(api: Api, environment: str, image: Image) -> Service:
 
 
 @pytest.fixture(scope="module")
-def stack(api: Api, environment: str, image: Image) -> tuple[Service, str]:
-    """A program that starts after a job, and the deployment that serves: the next one carries the
-    program over, and runs the job."""
-    job = {"name": "once", "image": image.name, "job": True, "command": ["python", "-c", ""]}
-    after = [{"workload": "once", "condition": "completed"}]
-    program = {"name": MAIN, "image": image.name, "port": 8000, "after": after, **QUICK}
-    made = Service(api, environment, kind="raw", workloads=[program, job])
-    return made, made.live()["id"]
-
-
-@pytest.fixture
-def dies(failpoints: Any) -> Callable[[str, Service], str]:
-    """Deploys; the deployment, once a process has died of it at the point."""
-
-    def deployment(point: str, app: Service) -> str:
-        name = point.partition(".")[0]
-        former = container_of(service(name))
-        failpoints(name, f"{point}=kill")
-        made = app.deploy()
-        died = f"the {name} died at {point}"
-        eventually(died, lambda: container_of(service(name)) != former, 60)
-        return made
-
-    return deployment
-
-
-def ended_once(app: Service, deployment: str, *once: str) -> None:
-    """With the last of these types, and each of them once."""
-    types = app.api.types(deployment)
-    assert [type_ for type_ in types if type_ in ENDS] == [once[-1]], types
-    for type_ in once:
-        assert types.count(type_) == 1, f"{type_}: {types}"
+def stack(api: Api, environment: str, image: Image) -> Stack:
+    made = Stack(api, environment, image.name)
+    made.live()
+    return made
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -99,52 +68,44 @@ def test_a_service_that_acts_has_fail_points(name: str):
     assert [point for point in POINTS if point.startswith(f"{name}.")]
 
 
-@pytest.mark.parametrize("point", sorted({*POINTS} - {UNDONE, LOST, JOB_ENDED}))
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in OF_STACKS])
 def test_a_process_that_dies_there_changes_nothing_of_the_outcome(
-    app: Service, dies: Callable[[str, Service], str], point: str
+    app: Service, failpoints: Any, point: str
 ):
+    name = point.partition(".")[0]
+    former = container_of(service(name))
+    failpoints(name, f"{point}=kill")
     app.changed()
-    deployment = dies(point, app)
+    deployment = app.deploy()
+    died = f"the {name} died at {point}"
+    eventually(died, lambda: container_of(service(name)) != former, 60)
     app.api.until(deployment, "live", seconds=120, patient=True)
     app.api.ready()
     settled(app.id)
     assert services(release_label(app.id, deployment)) == releases(app.id)
-    events = ("build.succeeded", "route.activated", "rollout.succeeded", "deployment.succeeded")
-    ended_once(app, deployment, *events)
+    once(app.api, deployment, "build.succeeded", "route.activated", "rollout.succeeded")
 
 
-def test_a_release_that_is_undone_is_undone_once(app: Service, dies: Callable[[str, Service], str]):
-    serving = app.shown()["live_deployment"]
-    app.patch(command=["python", "-c", "exit(3)"])
-    deployment = dies(UNDONE, app)
-    app.patch(command=None)
-    error = app.api.ended(deployment)["error"]
-    assert error["reason"] == "exited", error
-    settled(app.id)
-    assert services(release_label(app.id, serving)) == releases(app.id)
-    ended_once(app, deployment, "rollout.reverting", "rollout.failed", "deployment.failed")
-
-
-def test_a_job_that_has_ended_does_not_run_again(
-    stack: tuple[Service, str], dies: Callable[[str, Service], str]
+@pytest.mark.parametrize("point", OF_STACKS)
+def test_a_deployer_that_dies_there_changes_nothing_of_the_outcome_of_a_stack(
+    stack: Stack, failpoints: Any, point: str
 ):
-    app, serving = stack
-    deployment = dies(JOB_ENDED, app)
-    app.api.until(deployment, "live")
-    settled(app.id)
-    assert services(release_label(app.id, serving)) == releases(app.id), "it was carried over"
-    jobs = ("rollout.job_started", "rollout.job_ended")
-    ended_once(app, deployment, *jobs, "rollout.succeeded", "deployment.succeeded")
+    """All of it is replaced: the database is stopped first, and the migration runs."""
+    before, former = stack.history(), container_of(service("deployer"))
+    failpoints("deployer", f"{point}=kill")
+    deployment = stack.deploy(
+        database(point), web(stack.image, point), stack.migration(f"migrated at {point}")
+    )
+    died = f"the deployer died at {point}"
+    eventually(died, lambda: container_of(service("deployer")) != former, 60)
+    stack.api.until(deployment, "live")
+    stack.settled()
+    assert stack.history() == [*before, point, f"migrated at {point}"]
+    once(stack.api, deployment, "rollout.job_started", "rollout.job_ended", "rollout.succeeded")
 
 
-def test_a_job_of_which_nothing_is_known_does_not_run_again(
-    stack: tuple[Service, str], dies: Callable[[str, Service], str]
-):
-    app, serving = stack
-    deployment = dies(LOST, app)
-    error = app.api.ended(deployment)["error"]
-    assert error["reason"] == "job-lost", error
-    settled(app.id)
-    assert services(release_label(app.id, serving)) == releases(app.id)
-    ended_once(app, deployment, "rollout.job_started", "rollout.failed", "deployment.failed")
-    assert "rollout.job_ended" not in app.api.types(deployment)
+def once(api: Api, deployment: str, *facts: str) -> None:
+    """Each of the facts, and one end."""
+    types = api.types(deployment)
+    assert [type_ for type_ in types if type_ in ENDS] == ["deployment.succeeded"], types
+    assert [types.count(fact) for fact in facts] == [1] * len(facts), types

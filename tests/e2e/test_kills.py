@@ -146,6 +146,9 @@ def test_traffic_goes_on_while_proxy_sync_is_away(
             settled(app.id, replicas=2)
         eventually("both are routed to", lambda: app.shown()["observed"]["addresses"] == 2)
         eventually("the second is asked", lambda: app.shown()["observed"]["replicas"] == 2)
+        eventually("it is healthy", lambda: app.shown()["workloads"][0]["status"] == "running")
+        (main,) = app.shown()["workloads"]
+        assert main["replicas"] == {"wanted": 2, "running": 2, "healthy": 2}
         time.sleep(1)
     unharmed(load, LIGHT * 0.9)
     assert len(load.report["hosts"]) == 2, load.report["hosts"]

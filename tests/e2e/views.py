@@ -10,6 +10,7 @@ from tests.e2e.api import Api
 LEFT_OUT = {
     "/healthz": "of the process, not of the log",
     "/readyz": "of the process, not of the log",
+    "/between-releases": "a refusal, whatever there is",
     "/metrics": "counters of the process, which begin anew with it",
     "/v1/events": "a live stream without an end; the log itself is not rebuilt",
     "/v1/services/{id}/logs": "what runs goes on writing; logs are no view",

@@ -14,6 +14,7 @@ from deployer.app import giving_up, key, reaction
 from deployer.networks.react import Networks
 from deployer.rollout.react import Rollouts
 from deployer.rollout.sealed import SealedWorkloads
+from deployer.volumes.react import Volumes
 from slipway.contracts import labels
 from slipway.contracts.build import BuildSucceeded, WorkloadsObject
 from slipway.contracts.deployment import (
@@ -62,8 +63,10 @@ from slipway.sealing import Opener, OrganizationKey, generate, wrap
 
 from tests.simulation.world import INSTANCE, Away, Behaviour, Life, Refuses, Seen, Swarm, World
 
-ORGANIZATION, PROJECT, ENVIRONMENT = "org", "project-1", "environment-1"
+ORGANIZATION, PROJECT, ENVIRONMENT = "org", derived("project"), derived("environment")
 ENDS = {"rollout.succeeded", "rollout.failed", "rollout.cancelled", "rollout.superseded"}
+KEEP = 3600.0
+"""Seconds for which a volume outlives its service."""
 MASTER, PAIR = generate(), generate()
 KEY = OrganizationKey(ORGANIZATION, PAIR.private)
 
@@ -113,16 +116,18 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
     engine, lease = Engine(SwarmTransport(swarm, life), INSTANCE), MemoryLease()
     sealed = SealedWorkloads(world.workloads, Opener(master, wrapped_key))
     networks = Networks(store, engine, world.clock, lease, INSTANCE)
-    rollouts = Rollouts(store, engine, networks, sealed, world.clock, lease, INSTANCE)
+    volumes = Volumes(store, engine, world.clock, lease, INSTANCE, KEEP)
+    rollouts = Rollouts(store, engine, networks, volumes, sealed, world.clock, lease, INSTANCE)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(rollouts.run())
         group.create_task(networks.run())
+        group.create_task(volumes.run())
         reactor = Reactor(
             store,
             "deployer",
             key,
-            reaction(rollouts, networks),
+            reaction(rollouts, networks, volumes),
             dead=giving_up(rollouts),
             letters=MemoryDeadLetters(world.clock),
         )

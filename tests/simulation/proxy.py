@@ -12,6 +12,7 @@ from proxy_sync.edge.react import Edge
 from proxy_sync.routing.probes import NotLoaded
 from proxy_sync.routing.react import Routes
 from proxy_sync.settings import ProxySettings
+from slipway.contracts import labels
 from slipway.contracts.host import HostRouteAdded
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryLease
 from slipway.eventstore.store import EventStore
@@ -117,8 +118,7 @@ class Container:
     """Traefik's container, which is there."""
 
     def __init__(self, swarm: Swarm) -> None:
-        self._swarm = swarm
-        self.networks: set[str] = set()
+        self._swarm, self.networks = swarm, swarm.joined
 
     async def control_address(self) -> str:
         return "10.1.0.253"
@@ -139,6 +139,12 @@ class Container:
 
     async def leave(self, network: str) -> None:
         self.networks.discard(network)
+
+    async def alone_in(self, network: str) -> tuple[str, str] | None:
+        marks = self._swarm.networks[network]["Labels"]
+        if labels.SERVICE not in marks or self._swarm.on(network):
+            return None
+        return marks[labels.ORGANIZATION], marks[labels.SERVICE]
 
 
 async def proxy_sync(world: World, swarm: Swarm, traefik: Traefik, life: Life) -> None:

@@ -41,13 +41,13 @@ class DayOfOne(Day):
                 self.swarm.delete_service(self.chance.choice(services))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(8))
 @virtual
 async def test_a_day(seed: int):
     await DayOfOne(seed).run(routed=False)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(8))
 @virtual
 async def test_a_day_with_a_proxy_that_dies_as_well(seed: int):
     await DayOfOne(seed).run(routed=True)

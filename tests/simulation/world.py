@@ -8,8 +8,17 @@ import itertools
 import json
 import selectors
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -19,14 +28,16 @@ import structlog
 from slipway.contracts import labels
 from slipway.contracts.event import Event
 from slipway.eventstore.memory import MemoryObjects, MemoryStore
-from slipway.eventstore.store import Commit, EventStore, OutcomeUnknown
+from slipway.eventstore.store import Commit, OutcomeUnknown
 from slipway.kernel.envelope import Head, Meta, Subject
+
+from tests.simulation.deliveries import Deliveries
 
 structlog.configure(
     processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()]
 )
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-INSTANCE = "sim"
+INSTANCE, NODE = "sim", "node1"
 _BUSY = 200_000
 
 
@@ -65,6 +76,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
+        self.set_task_factory(_task)
 
     def time(self) -> float:
         return self.passed
@@ -79,6 +91,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         except Exception as error:
             future.set_exception(error)
         return future
+
+
+def _task[T](
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T], *,
+    context: Context | None = None, **more: Any,
+) -> asyncio.Task[T]:  # fmt: skip
+    """What a process begins is of its life."""
+    life = context.get(LIFE) if context is not None else LIFE.get()
+    steps = coro if life is None else _Steps(coro, life)
+    return asyncio.Task(steps, loop=loop, context=context, **more)
 
 
 class VirtualClock:
@@ -111,7 +133,8 @@ def virtual[**P](test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, No
 class World(MemoryStore):
     """The log. A repeat of a commit is known above what the caller said to know, and for two
     minutes; later and below that it is a new commit, as with JetStream. Every call takes `latency`
-    seconds, or as many as `chance` says."""
+    seconds, or as many as `chance` says; then deliveries come late, twice and in another order
+    too, and some appends of services are not answered."""
 
     REMEMBERED = timedelta(minutes=2)
 
@@ -147,6 +170,18 @@ class World(MemoryStore):
     def forgotten(self, commit: Commit, expected: Head, since: int) -> bool:
         seen = commit.sequence > min(since, expected.sequence)
         return not seen and self.clock.now() - commit.meta.at > self.REMEMBERED
+
+    def reaction(self, durable: str) -> Any:
+        if self._chance is None:
+            return super().reaction(durable)
+        return Deliveries.of(self, durable, self._acknowledged, self._chance)
+
+    def unanswered(self) -> str:
+        """Whether an append of a service is answered: `before` and `after` it was stored it may
+        not be."""
+        if self._chance is None or self._chance.random() > 0.01:
+            return ""
+        return self._chance.choice(("before", "after"))
 
     def _asked(self, how: str) -> None:
         self.read_calls[how] += 1
@@ -197,16 +232,20 @@ class World(MemoryStore):
 
 class Life:
     """One life of a process. Its effects pass through `effect`, and at the point number `dies_at`
-    (each effect has one before and one after it) it is gone: nothing of it goes on."""
+    (each effect has one before and one after it), or after so many `steps` of its tasks from one
+    await to the next, it is gone: nothing of it goes on."""
 
-    def __init__(self, dies_at: int | None = None) -> None:
+    def __init__(self, dies_at: int | None = None, steps: int | None = None) -> None:
         self.points: list[str] = []
         self.died = asyncio.Event()
-        self._dies_at = dies_at
+        self.context = copy_context()
+        """That of its tasks."""
+        self.context.run(LIFE.set, self)
+        self._dies_at, self._steps = dies_at, steps
 
     async def point(self, name: str) -> None:
         if self.died.is_set():
-            await asyncio.Event().wait()
+            raise asyncio.CancelledError
         self.points.append(name)
         if len(self.points) == self._dies_at:
             self.died.set()
@@ -218,24 +257,62 @@ class Life:
         await self.point(f"after {name}")
         return result
 
+    def goes_on(self) -> bool:
+        """Asked before each step of a task of it."""
+        if self._steps is not None:
+            self._steps -= 1
+            if self._steps == 0:
+                self.died.set()
+        return not self.died.is_set()
+
     async def run(self, main: Coroutine[Any, Any, None]) -> None:
         """Until it dies, or is cancelled."""
-        process, death = asyncio.create_task(main), asyncio.create_task(self.died.wait())
+        process = asyncio.create_task(main, context=self.context)
+        death = asyncio.create_task(self.died.wait())
         try:
             await asyncio.wait([process, death], return_when=asyncio.FIRST_COMPLETED)
-            if process.done():
+            if process.done() and not self.died.is_set():
                 process.result()
         finally:
+            self.died.set()
             for task in (process, death):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
 
 
-class Seen:
-    """The log as one process reaches it: each append is an effect of its life."""
+LIFE: ContextVar[Life | None] = ContextVar("life", default=None)
+"""That of the process which a task is of."""
 
-    def __init__(self, store: EventStore, life: Life) -> None:
+
+class _Steps[T](Coroutine[Any, Any, T]):
+    """A task of a life: its every step is one of that life. Once that is over it is cancelled
+    wherever it is, and what it still does to leave is without effect."""
+
+    def __init__(self, coro: Coroutine[Any, Any, T], life: Life) -> None:
+        self._coro, self._life = coro, life
+
+    def send(self, value: Any) -> Any:
+        if self._life.goes_on():
+            return self._coro.send(value)
+        return self._coro.throw(asyncio.CancelledError())
+
+    def throw(self, *error: Any) -> Any:
+        self._life.goes_on()
+        return self._coro.throw(*error)
+
+    def close(self) -> None:
+        self._coro.close()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._coro.__await__()
+
+
+class Seen:
+    """The log as one process reaches it: each append is an effect of its life, and may be one that
+    is not answered."""
+
+    def __init__(self, store: World, life: Life) -> None:
         self._store, self._life = store, life
         self.load, self.head, self.heads = store.load, store.head, store.heads
         self.at, self.last_sequence = store.at, store.last_sequence
@@ -252,7 +329,12 @@ class Seen:
         since: int = 0,
     ) -> Commit:
         async def append() -> Commit:
-            return await self._store.append(subject, expected, events, meta, since=since)
+            if (unanswered := self._store.unanswered()) == "before":
+                raise OutcomeUnknown(meta.commit)
+            commit = await self._store.append(subject, expected, events, meta, since=since)
+            if unanswered:
+                raise OutcomeUnknown(meta.commit)
+            return commit
 
         return await self._life.effect(events[-1].type, append)
 
@@ -296,7 +378,11 @@ class Swarm:
         self.services: dict[str, dict[str, Any]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
         self.networks: dict[str, dict[str, Any]] = {}
+        self.joined: set[str] = set()
+        """The networks that the proxy's container is in."""
+        self.secrets: dict[str, dict[str, Any]] = {}
         self.images: dict[str, dict[str, Any]] = {}
+        self.volumes: dict[str, dict[str, Any]] = {}
         self.containers: dict[str, dict[str, Any]] = {}
         """Task → specification of its container, from its start to its end; also while it goes on
         after its service was removed."""
@@ -309,7 +395,7 @@ class Swarm:
         self.on_remove: Callable[[str], None] = lambda _: None
         """Called with the name of a service that a process removes."""
         self._numbers = itertools.count(1)
-        self._watching: set[asyncio.Queue[dict[str, str]]] = set()
+        self._watching: dict[asyncio.Queue[dict[str, str]], None] = {}
         self.printed = ["the last words"]
         """What every container has printed."""
         self.asked: Counter[str] = Counter()
@@ -362,9 +448,17 @@ class Swarm:
             for volume in _volumes(other) & _volumes(spec)
         ]
         self.job_runs[service["Name"]] += "ReplicatedJob" in service["Mode"]
-        self.containers[task["ID"]] = spec | {"Published": taken}
+        on = {each["Target"] for each in task["Spec"]["Networks"]}
+        self.containers[task["ID"]] = spec | {"Published": taken, "On": on}
+        self._make_volumes(spec)
         self._move(task, "starting")
         self._boot(task)
+
+    def _make_volumes(self, spec: Mapping[str, Any]) -> None:
+        for mount in spec["Mounts"]:
+            if (options := mount.get("VolumeOptions")) is not None:
+                made = {"Name": mount["Source"], "Labels": options["Labels"]}
+                self.volumes.setdefault(mount["Source"], made)
 
     def _boot(self, task: dict[str, Any]) -> None:
         behaviour = self._behaviour(task)
@@ -389,7 +483,8 @@ class Swarm:
     def _move(self, task: dict[str, Any], state: str) -> None:
         if task["ID"] in self.containers and task["ID"] in self.tasks and _wanted(task):
             container = {"ContainerID": f"container-{task['ID']}"}
-            task["Status"] = {"State": state, "ContainerStatus": container}
+            now = VirtualClock().now().isoformat()
+            task["Status"] = {"State": state, "Timestamp": now, "ContainerStatus": container}
             self._tell(task)
 
     def _end(self, task: dict[str, Any], state: str, code: int | None, error: str) -> None:
@@ -475,6 +570,10 @@ class Swarm:
         ids = {id_ for id_, found in self.services.items() if found["Spec"]["Name"] == name}
         return [t for t in self.tasks.values() if t["ServiceID"] in ids and _wanted(t)]
 
+    def on(self, network: str) -> list[str]:
+        """The tasks that have a container on it."""
+        return [id_ for id_, spec in self.containers.items() if network in spec["On"]]
+
     def addresses(self, name: str) -> list[str]:
         """Of the tasks of the service which run."""
         return [
@@ -497,6 +596,14 @@ class Swarm:
         match [method, *path.split("/")]:
             case ["GET", "version"]:
                 return {"ApiVersion": "1.48"}
+            case ["GET", "info"]:
+                return {"Swarm": {"NodeID": NODE}}
+            case ["GET", "volumes", name]:
+                return self.volumes[name]
+            case ["DELETE", "volumes", name]:
+                if any(name in _volumes(spec) for spec in self.containers.values()):
+                    raise Refuses(f"remove {name}: volume is in use")
+                return self.volumes.pop(name)
             case ["GET", "services"]:
                 return [s for s in self.services.values() if _fits(s["Spec"]["Labels"], params)]
             case ["POST", "services", "create"]:
@@ -518,18 +625,36 @@ class Swarm:
                     t
                     for t in self.tasks.values()
                     if (wanted is None or t["ServiceID"] in wanted)
+                    and (
+                        "label" not in filters
+                        or _fits(t["Spec"]["ContainerSpec"]["Labels"], params)
+                    )
                     and (desired is None or t["DesiredState"] in desired)
                 ]
             case ["POST", "networks", "create"]:
-                name = dict(data or {})["Name"]
+                asked = dict(data or {})
+                name = asked["Name"]
                 if name in self.networks:
                     raise Refuses(f"network with name {name} already exists")
-                self.networks[name] = {"Id": self._new("network"), "Name": name}
-                return self.networks[name]
+                made = {"Id": self._new("network"), "Name": name, "Labels": asked["Labels"]}
+                self.networks[name] = made
+                return made
+            case ["GET", "networks"]:
+                return [n for n in self.networks.values() if _fits(n["Labels"], params)]
             case ["GET", "networks", name]:
                 return self.networks[name]
             case ["DELETE", "networks", name]:
                 return self._delete_network(name)
+            case ["POST", "secrets", "create"]:
+                return self._keep_secret(dict(data or {}))
+            case ["GET", "secrets"]:
+                return [s for s in self.secrets.values() if _fits(s["Spec"]["Labels"], params)]
+            case ["GET", "secrets", name]:
+                return next(s for s in self.secrets.values() if s["Spec"]["Name"] == name)
+            case ["DELETE", "secrets", id_]:
+                if any(id_ in json.dumps(service) for service in self.services.values()):
+                    raise Refuses("secret is in use by a service")
+                return self.secrets.pop(id_)
             case ["GET", "images", "json"]:
                 return [i for i in self.images.values() if _fits(i["Config"]["Labels"], params)]
             case ["GET", "images", *reference, "json"]:
@@ -546,6 +671,13 @@ class Swarm:
             case asked:
                 raise AssertionError(f"the engine was asked {asked}")
 
+    def _keep_secret(self, spec: dict[str, Any]) -> dict[str, Any]:
+        if any(s["Spec"]["Name"] == spec["Name"] for s in self.secrets.values()):
+            raise Refuses(f"rpc error: secret {spec['Name']} already exists")
+        secret = {"ID": self._new("secret"), "Spec": spec}
+        self.secrets[secret["ID"]] = secret
+        return secret
+
     def _create(self, spec: dict[str, Any]) -> None:
         behaviour = self.behaviours.get(spec["TaskTemplate"]["ContainerSpec"]["Image"], Behaviour())
         if behaviour.refused:
@@ -553,8 +685,13 @@ class Swarm:
         if any(s["Spec"]["Name"] == spec["Name"] for s in self.services.values()):
             name = spec["Name"]
             raise Refuses(f"rpc error: name conflicts with an existing object: service {name}")
-        assert spec["TaskTemplate"]["Networks"][0]["Target"] in self.networks
+        attached = [each["Target"] for each in spec["TaskTemplate"]["Networks"]]
+        assert len({*attached}) == len(attached)
+        assert {*attached} <= self.networks.keys()
         assert spec["EndpointSpec"]["Mode"] == "dnsrr"
+        container = spec["TaskTemplate"]["ContainerSpec"]
+        if "HealthCheck" in container:  # it is told as the engine tells it
+            container["Healthcheck"] = container.pop("HealthCheck")
         service = {"ID": self._new("service"), "Version": {"Index": 1}, "Spec": spec}
         self.services[service["ID"]] = service
         if "ReplicatedJob" in spec["Mode"]:
@@ -582,8 +719,9 @@ class Swarm:
                 self._later(self._behaviour(task).stop + 1.0, self._gone, task["ID"])
 
     def _delete_network(self, name: str) -> None:
-        used = [s["Spec"]["TaskTemplate"]["Networks"][0]["Target"] for s in self.services.values()]
-        if name in used:
+        used = [s["Spec"]["TaskTemplate"]["Networks"] for s in self.services.values()]
+        attached = any(name == each["Target"] for networks in used for each in networks)
+        if attached or name in self.joined or self.on(name):
             raise Refuses(f"network {name} has active endpoints")
         del self.networks[name]
 
@@ -595,13 +733,13 @@ class Swarm:
         streak_at = task["StreakAt"]
         over = streak_at is not None and asyncio.get_running_loop().time() >= streak_at
         health = {"FailingStreak": 3 if over else 0, "Log": log}
-        check = {"Test": task["Spec"]["ContainerSpec"]["HealthCheck"]["Test"], "Retries": 3}
+        check = {"Test": task["Spec"]["ContainerSpec"]["Healthcheck"]["Test"], "Retries": 3}
         return {"State": {"StartedAt": at, "Health": health}, "Config": {"Healthcheck": check}}
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """Containers that did something; ends when the engine is away."""
         queue: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-        self._watching.add(queue)
+        self._watching[queue] = None
         try:
             while not self.away:
                 try:
@@ -611,7 +749,7 @@ class Swarm:
                     continue
                 yield {"ID": "", "Attributes": marks}
         finally:
-            self._watching.discard(queue)
+            del self._watching[queue]
         raise Away("the event stream ended")
 
 

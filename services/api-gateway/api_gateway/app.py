@@ -51,15 +51,14 @@ class Part(NamedTuple):
     budget: int
 
 
+_LIGHT = {"timeline", "newest", "rollout", "route", "session"}
+"""Collections whose documents are touched for a short while and then hardly ever again, and cost
+little each. All others take about as long: a deployment's settings are large, and services are
+changed for ever, so their documents are better held."""
 PARTS = (
-    Part(DEPLOYMENTS.projections, 5 << 20),
-    Part(
-        tuple(item for item in FEATURES.projections if item not in DEPLOYMENTS.projections),
-        10 << 20,
-    ),
+    Part(tuple(item for item in FEATURES.projections if item.collection in _LIGHT), 5 << 20),
+    Part(tuple(item for item in FEATURES.projections if item.collection not in _LIGHT), 10 << 20),
 )
-"""Both take about as long. A deployment's documents are large, and over after a while; what is of
-services is touched for ever, and better held."""
 
 
 def key(commit: Commit) -> str:
@@ -130,6 +129,7 @@ async def main(stopping: asyncio.Event) -> None:
             stopping,
             projector.run(),
             reactor(gateway, FEATURES).run(),
+            gateway.observed.follow(connection.observations),
             *(work(gateway) for work in FEATURES.work),
         )
     finally:

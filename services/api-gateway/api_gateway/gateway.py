@@ -17,6 +17,7 @@ from api_gateway.ahead import Ahead
 from api_gateway.commands import Commands
 from api_gateway.credentials import Credentials
 from api_gateway.listener import Listener
+from api_gateway.observed import Observed
 from api_gateway.own_key import OwnKey
 from api_gateway.settings import GatewaySettings
 
@@ -40,6 +41,7 @@ class Gateway:
     projections: Sequence[Projection]
     memories: Sequence[Memory]
     ready: Callable[[], bool] = lambda: True
+    observed: Observed = field(default_factory=Observed)
     own_key: OwnKey = field(init=False)
     commands: Commands = field(init=False)
     credentials: Credentials = field(init=False)

@@ -4,7 +4,7 @@ A claim whose owner never came to be, or has another name by now, may be taken o
 one that was released, as soon as its last owner no longer carries the name outside of the log.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +23,22 @@ _ABANDONED = timedelta(seconds=60)
 type _Named = Decider[Any, Any, Any]
 type Carried = Callable[[str], Awaitable[None]]
 """Raises NameTaken while this former owner still carries the name."""
+
+
+def _own(holder: Any) -> Collection[str]:
+    return (holder.name,)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Of which names the state of an owner speaks, and who is asked whether a former owner still
+    carries one."""
+
+    names: Callable[[Any], Collection[str]] = _own
+    carried: Callable[[str], Carried] | None = None
+
+
+ALONE = Reach()
 
 
 class NameState(Value):
@@ -84,7 +100,7 @@ def name_id(scope: str, name: str) -> str:
 
 async def claim(
     commands: Commands, ctx: RequestContext, scope: str, name: str, decider: _Named, owner: str,
-    carried: Carried | None = None,
+    reach: Reach = ALONE,
 ) -> None:  # fmt: skip
     """Raises NameTaken. `decider` and `owner` say what will have the name."""
     id_ = name_id(scope, name)
@@ -93,44 +109,74 @@ async def claim(
         await commands.handle(ctx, NAME, id_, command, step="claim", new=True)
     except NameTaken:
         state = await commands.state(NAME, ctx.organization, id_)
-        if state.owner and not await _abandoned(commands, ctx, id_, state, decider):
+        if state.owner and not await _abandoned(commands, ctx, id_, state, decider, reach):
             raise
         former = state.owner or state.former
-        if carried is not None and former is not None:
-            await carried(former)
+        if reach.carried is not None and former is not None:
+            await reach.carried(name)(former)
         over = Claim(scope, name, owner, over=state)
         await commands.handle(ctx, NAME, id_, over, step="claim-over")
 
 
 async def _abandoned(
-    commands: Commands, ctx: RequestContext, id_: str, state: NameState, decider: _Named
-) -> bool:
+    commands: Commands, ctx: RequestContext, id_: str, state: NameState, decider: _Named,
+    reach: Reach,
+) -> bool:  # fmt: skip
     changed_at = await commands.changed_at(NAME, ctx.organization, id_)
     if state.owner is None or changed_at is None or ctx.at - changed_at < _ABANDONED:
         return False
     holder = await commands.state(decider, ctx.organization, state.owner)
     there = holder.phase in ("active", "deleting")
-    return not there or name_id(state.scope, holder.name) != id_
+    return not there or id_ not in {name_id(state.scope, name) for name in reach.names(holder)}
+
+
+async def claim_all(
+    commands: Commands, ctx: RequestContext, scope: str, names: Sequence[str], decider: _Named,
+    owner: str, reach: Reach, *, kept: Collection[str] = (),
+) -> list[str]:  # fmt: skip
+    """All or none, but for those that it keeps; its own comes first. The ids of those that it was
+    to get. Raises NameTaken."""
+    had, new = {name_id(scope, name) for name in kept}, list[str]()
+    for name in names:
+        if (id_ := name_id(scope, name)) in had:
+            continue
+        try:
+            await claim(commands, ctx, scope, name, decider, owner, reach)
+        except NameTaken as taken:
+            await release(commands, ctx, new, owner)
+            if name == names[0]:
+                raise
+            raise NameTaken(taken.detail, hint=taken.hint or _BESIDE) from None
+        new.append(id_)
+    return new
+
+
+async def release(
+    commands: Commands, ctx: RequestContext, names: Collection[str], owner: str
+) -> None:
+    """By their ids."""
+    for id_ in names:
+        await commands.handle(ctx, NAME, id_, Free(owner), step="release")
+
+
+_BESIDE = "a workload is reached by it, `<service>-<workload>`: give one of the two another name"
 
 
 @asynccontextmanager
 async def moved(
     commands: Commands, ctx: RequestContext,
-    scope: str, former: str, name: str, decider: _Named, owner: str,
-    carried: Carried | None = None,
+    scope: str, former: Collection[str], names: Sequence[str], decider: _Named, owner: str,
+    reach: Reach = ALONE,
 ) -> AsyncIterator[None]:  # fmt: skip
-    """The new name is claimed before its owner is renamed, the former one released afterwards;
-    when the renaming is refused, the new one is released. Raises NameTaken."""
-    old, new = name_id(scope, former), name_id(scope, name)
-    if old == new:
-        yield
-        return
-    await claim(commands, ctx, scope, name, decider, owner, carried)
+    """The new names are claimed before their owner is changed, the former ones released afterwards;
+    when the change is refused, the new ones are released. Raises NameTaken."""
+    new = await claim_all(commands, ctx, scope, names, decider, owner, reach, kept=former)
     try:
         yield
     except Unavailable:
         raise  # it may have been renamed
     except DomainError:
-        await commands.handle(ctx, NAME, new, Free(owner), step="release")
+        await release(commands, ctx, new, owner)
         raise
-    await commands.handle(ctx, NAME, old, Free(owner), step="release")
+    old = {name_id(scope, name) for name in former} - {name_id(scope, name) for name in names}
+    await release(commands, ctx, sorted(old), owner)

@@ -3,6 +3,7 @@
 
 import sys
 
+from slipway.contracts.streams import READERS
 from slipway.eventstore.jetstream import connect
 from slipway.readmodel import part
 from slipway.readmodel.model import Progress
@@ -21,10 +22,10 @@ async def opened() -> Rebuild:
         settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
     )
     documents = MongoDocuments(settings.mongo_url)
-    (projections, budget), generation = PARTS[int(sys.argv[1])], sys.argv[2]
-    return Rebuild(
-        connection.store, documents, projections, generation, Progress(), part.anyway, budget
-    )
+    part_, generation = int(sys.argv[1]), sys.argv[2]
+    store = connection.reading(READERS["api-gateway"][part_])
+    projections, budget = PARTS[part_]
+    return Rebuild(store, documents, projections, generation, Progress(), part.anyway, budget)
 
 
 if __name__ == "__main__":

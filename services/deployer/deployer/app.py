@@ -11,6 +11,7 @@ from slipway.contracts.project import EnvironmentCreated, EnvironmentDeletionReq
 from slipway.contracts.route import NetworkLeft, RouteEvent
 from slipway.contracts.service import (
     ServiceCreated,
+    ServiceDeleted,
     ServiceDeletionRequested,
     ServiceScaled,
     ServiceStarted,
@@ -29,9 +30,11 @@ from deployer.adapters.engine import Engine
 from deployer.adapters.log_server import LogServer
 from deployer.networks.react import Networks
 from deployer.recovery.react import Recovery
+from deployer.rollout.counting import Counting
 from deployer.rollout.react import Rollouts
 from deployer.rollout.sealed import SealedWorkloads
 from deployer.settings import DeployerSettings
+from deployer.volumes.react import Volumes
 
 
 def key(commit: Commit) -> str | None:
@@ -41,7 +44,7 @@ def key(commit: Commit) -> str | None:
     return commit.subject.id
 
 
-def reaction(rollouts: Rollouts, networks: Networks) -> Handle:
+def reaction(rollouts: Rollouts, networks: Networks, volumes: Volumes) -> Handle:
     async def react(commit: Commit) -> None:
         organization, id_ = commit.subject.organization, commit.subject.id
         for event in commit.events:
@@ -61,6 +64,8 @@ def reaction(rollouts: Rollouts, networks: Networks) -> Handle:
                     | ServiceDeletionRequested() | RouteEvent()
                 ):  # fmt: skip
                     rollouts.ensure(organization, id_)
+                case ServiceDeleted():
+                    volumes.wake()
                 case NetworkLeft():
                     networks.wake(id_)
                 case _:
@@ -113,21 +118,26 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
     opener = Opener(settings.master_private.get_secret_value(), connection.keys.get)
     store = connection.store
     networks = Networks(store, engine, clock, lease, settings.instance)
+    keep = settings.volume_keep_seconds
+    volumes = Volumes(store, engine, clock, lease, settings.instance, keep)
     sealed = SealedWorkloads(connection.workloads, opener)
-    rollouts = Rollouts(store, engine, networks, sealed, clock, lease, settings.instance)
+    rollouts = Rollouts(store, engine, networks, volumes, sealed, clock, lease, settings.instance)
+    counting = Counting(engine, rollouts.releases, connection.observations, clock, lease)
     try:
         await lease.acquire()
         reactor = Reactor(
             store,
             "deployer",
             key,
-            reaction(rollouts, networks),
+            reaction(rollouts, networks, volumes),
             dead=giving_up(rollouts),
             letters=connection.dead_letters,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(rollouts.run())
+            group.create_task(counting.run())
             group.create_task(networks.run())
+            group.create_task(volumes.run())
             group.create_task(reactor.run())
     finally:
         await lease.release()

@@ -14,3 +14,5 @@ class DeployerSettings(Settings):
     """The program that is mounted into releases."""
     lifeline_volume: Path = Path("/var/lib/slipway/lifeline")
     """Where the volume `<instance>_lifeline` is mounted here."""
+    volume_keep_seconds: float = 7 * 86400
+    """How long a volume outlives its service. Then it is removed, and its data with it."""

@@ -6,10 +6,12 @@ from slipway.contracts import (
     deployment,
     host,
     organization,
+    port,
     project,
     rollout,
     route,
     service,
+    volume,
 )
 
 __all__ = [
@@ -18,8 +20,10 @@ __all__ = [
     "deployment",
     "host",
     "organization",
+    "port",
     "project",
     "rollout",
     "route",
     "service",
+    "volume",
 ]

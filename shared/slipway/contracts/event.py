@@ -19,6 +19,9 @@ STORED = object()
 """The context in which what was stored is read: validators that no JSON Schema shows, and which may
 become stricter, hold only for what is said anew."""
 
+PUBLIC = object()
+"""The context in which what may leave the installation is written: without what is sealed."""
+
 
 class Value(BaseModel):
     """A frozen value inside events. Making one with an unknown field is an error: a misspelt one

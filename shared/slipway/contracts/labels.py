@@ -1,6 +1,7 @@
 """Labels on everything made on the engine, and the names derived from the instance."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 
 INSTANCE = "slipway.instance"
 ORGANIZATION = "slipway.org"
@@ -12,6 +13,8 @@ WORKLOAD = "slipway.workload"
 """Its name."""
 HOLDS = "slipway.holds"
 """What two cannot have at once, with commas between."""
+NETWORK = "slipway.network"
+"""The network on which tasks are reached from outside, where it is not the environment's."""
 RELEASE = "slipway.release"
 """The Swarm service's own name: what belongs to a release is found by it."""
 
@@ -19,6 +22,37 @@ RELEASE = "slipway.release"
 def network(instance: str, environment: str) -> str:
     """The environment's overlay network."""
     return f"{instance}_env_{environment}"
+
+
+DEFAULT_NETWORK = "default"
+"""The network of a service whose members are in the environment's too."""
+
+
+def service_network(instance: str, service: str, name: str) -> str:
+    """An overlay network of a service's own. `service`: its id."""
+    tail = hashlib.sha256(f"{service}/{name}".encode()).hexdigest()[:16]
+    return f"{_of_services(instance)}{name[:24]}_{tail}"
+
+
+def is_service_network(instance: str, name: str) -> bool:
+    return name.startswith(_of_services(instance))
+
+
+def _of_services(instance: str) -> str:
+    return f"{instance}_svc_"
+
+
+def reached_on(instance: str, environment: str, service: str, networks: Sequence[str]) -> str:
+    """The network on which the tasks of a workload are reached from outside. `networks`: the names
+    of the service's own that it is in."""
+    if not networks or DEFAULT_NETWORK in networks:
+        return network(instance, environment)
+    return service_network(instance, service, networks[0])
+
+
+def reached_by_marks(instance: str, marks: Mapping[str, str]) -> str:
+    """The same, from the labels of a task's container."""
+    return marks.get(NETWORK) or network(instance, marks.get(ENVIRONMENT, ""))
 
 
 def release(instance: str, service: str, workload: str, deployment: str) -> str:
@@ -33,6 +67,12 @@ def volume(instance: str, service: str, name: str) -> str:
     """A volume of a service, whose id `service` is: it belongs to it, not to a deployment."""
     tail = hashlib.sha256(f"{service}/{name}".encode()).hexdigest()[:16]
     return f"{instance[:20]}-{name[:24]}-{tail}"
+
+
+def file(instance: str, release: str, path: str) -> str:
+    """The Swarm secret with a file of a release; at most 64 characters. `release`: its name."""
+    tail = hashlib.sha256(f"{release}{path}".encode()).hexdigest()[:16]
+    return f"{instance[:20]}-file-{tail}"
 
 
 def control_network(instance: str) -> str:

@@ -20,18 +20,23 @@ _READ = (
     streams.LEASES,
     streams.TELEMETRY,
     streams.DEAD,
+    streams.OBSERVED,
 )
-_SECRET_READERS = {"api-gateway", "builder", "deployer"}
+_READERS = {
+    streams.KEYS: ("api-gateway", "builder", "deployer"),
+    streams.OBSERVED: ("api-gateway",),
+}
+"""Of those that not all read."""
 
 
 def publishes(service: str) -> list[str]:
     """What a service may publish: its own categories, its logs, and the requests by which it
-    reads. It may create, change or delete no stream and no consumer."""
+    reads. It may create, change or delete no stream, and no consumer but its `READERS`."""
     allowed = [f"evt.*.{category}.*" for category in streams.APPENDS[service]]
     allowed += [f"log.*.{kind}.*" for kind in streams.LOG_KINDS.get(service, ())]
     allowed += streams.BESIDE.get(service, ())
     for stream in _READ:
-        if stream != streams.KEYS or service in _SECRET_READERS:
+        if service in _READERS.get(stream, SERVICES):
             allowed += [f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>"]
     allowed.append(f"$JS.API.STREAM.INFO.{streams.EVENTS}")
     if service == "metrics":
@@ -45,12 +50,18 @@ def publishes(service: str) -> list[str]:
                 f"$JS.ACK.{name}.>",
                 f"dead.{durable.name}.*",
             ]
+    for name in streams.READERS.get(service, ()):
+        allowed += [
+            f"$JS.API.CONSUMER.{verb}.{streams.EVENTS}.{name}"
+            for verb in ("CREATE", "DELETE", "MSG.NEXT")
+        ]
     return allowed
 
 
 def subscribes(service: str) -> list[str]:
     """Its own inboxes, and the wake-ups of what it follows."""
-    return [f"_INBOX_{service}.>", "evt.>", "log.>", "dead.>"]
+    observed = ["observed"] if service in _READERS[streams.OBSERVED] else []
+    return [f"_INBOX_{service}.>", "evt.>", "log.>", "dead.>", *observed]
 
 
 def render(passwords: Mapping[str, str]) -> str:

@@ -2,11 +2,12 @@
 
 Every event carries the whole state, so the head alone tells all."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from slipway.contracts.build import WorkloadsObject
+from slipway.contracts.clipping import Clipped, only
 from slipway.contracts.event import Event, Value
 from slipway.contracts.values import After, BuiltImage, Failure, GitCommit, Kind
 
@@ -14,8 +15,8 @@ from slipway.contracts.values import After, BuiltImage, Failure, GitCommit, Kind
 class Released(Value):
     """A workload in a release: a Swarm service of its own, whose name is `swarm_service`. `port` is
     where it listens, None where it has none. `carried`: it is the former release's, which goes on.
-    `health_path`, `health_command`: what its own health check asks. `holds`, `after`, `job`,
-    `replicas`: see `Workload`."""
+    `health_path`, `health_command`: what its own health check asks. `networks`: the names of the
+    service's own that it is in. `holds`, `after`, `job`, `replicas`: see `Workload`."""
 
     name: str
     swarm_service: str
@@ -30,6 +31,7 @@ class Released(Value):
     job: bool = False
     after: tuple[After, ...] = ()
     holds: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
     replicas: int = 1
 
 
@@ -94,7 +96,10 @@ class Reverting(Value):
     deadline: str
 
 
-class RolloutState(Value):
+MOST_TASKS = 200
+
+
+class RolloutState(Clipped):
     environment: str = ""
     serving: Release | None = None
     """What has been confirmed by a route and serves."""
@@ -111,11 +116,20 @@ class RolloutState(Value):
     """The highest sequence of `deployment.requested` ever started; a lower one never starts."""
     replicas: dict[str, int] = Field(default_factory=dict)
     """By workload of the serving release."""
-    tasks: tuple[Task, ...] = ()
+    tasks: Annotated[tuple[Task, ...], only(slice(MOST_TASKS))] = ()
+    """For who reads of it, and the first of them alone: nothing follows from them."""
     jobs: tuple[Job, ...] = ()
     reverting: Reverting | None = None
     stopped: bool = False
     removed: bool = False
+
+    @property
+    def networks(self) -> frozenset[str]:
+        """Those of the service's own that a release has."""
+        releases = [each for each in (self.serving, self.wanted) if each is not None]
+        return frozenset(
+            name for each in releases for workload in each.workloads for name in workload.networks
+        )
 
 
 class RolloutEvent(Event):

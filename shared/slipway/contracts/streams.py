@@ -11,6 +11,7 @@ OBJECTS = "OBJECTS"
 KEYS = "KEYS"
 LEASES = "LEASES"
 DEAD = "DEAD"
+OBSERVED = "OBSERVED"
 
 LIMITED = (LOGS, TELEMETRY, OBJECTS, DEAD)
 """Streams which forget: metrics counts what went."""
@@ -24,10 +25,10 @@ in the last quarter; the outcome with its reason is in the event log for ever.""
 APPENDS: dict[str, tuple[str, ...]] = {
     "api-gateway": (
         "user", "email", "session", "installation", "organization", "member", "token",
-        "project", "environment", "name", "service", "host", "deployment",
+        "project", "environment", "name", "service", "host", "port", "deployment",
     ),
     "builder": ("build",),
-    "deployer": ("rollout", "network", "drift"),
+    "deployer": ("rollout", "network", "volume", "drift"),
     "proxy-sync": ("route",),
     "metrics": ("alert",),
 }  # fmt: skip
@@ -66,10 +67,14 @@ DURABLES: tuple[Durable, ...] = (
     Durable("proxy-sync", "proxy-sync", ("rollout", "service", "environment"), "all"),
 )  # fmt: skip
 
+READERS: dict[str, tuple[str, ...]] = {"api-gateway": ("rebuild-0", "rebuild-1")}
+"""Service → the consumers of EVENTS that it may make and remove itself, for one reading each: by
+exact names, for a right to any name is one to change the durables of others."""
+
 BESIDE: dict[str, tuple[str, ...]] = {
     "api-gateway": ("key.*", "dead.>", "lease.projector"),
     "builder": ("obj.buildlogs.>", "obj.workloads.>"),
-    "deployer": ("lease.deployer",),
+    "deployer": ("lease.deployer", "observed"),
     "proxy-sync": ("lease.proxy-sync",),
     "metrics": ("met.>",),
 }

@@ -2,10 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StrictBool, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    StrictBool,
+    ValidationInfo,
+    model_serializer,
+)
 
 from slipway.contracts.clipping import Clipped, at_most, only
-from slipway.contracts.event import STORED, Value
+from slipway.contracts.event import PUBLIC, STORED, Value
 from slipway.contracts.said import Said
 
 
@@ -15,6 +23,12 @@ class Sealed(Value):
 
     key: str
     text: str
+
+    @model_serializer(mode="wrap")
+    def _outside(
+        self, written: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, str] | None:
+        return None if info.context is PUBLIC else written(self)
 
 
 class Variable(Value):
@@ -102,33 +116,6 @@ class HealthCheck(Value):
     start_period: float = 60.0
 
 
-class Runtime(Value):
-    """How a release runs. `port` None is chosen from the image, "none" is none whatever the image
-    exposes. `cpu_limit` in cores, `memory_limit` in bytes, times in seconds."""
-
-    port: int | Literal["none"] | None = None
-    command: tuple[str, ...] | None = None
-    health_check: HealthCheck | None = None
-    cpu_limit: float | None = None
-    memory_limit: int | None = None
-    settle_seconds: float = 5.0
-    drain_seconds: float = 5.0
-
-
-class ApplicationSettings(Value):
-    """A program of the owner's own: where its code or image comes from, and how it is run."""
-
-    kind: Literal["application"] = "application"
-    source: Source
-    build: Build | None = None
-    runtime: Runtime = Runtime()
-
-    @property
-    def health_checks(self) -> tuple[HealthCheck, ...]:
-        """Those that are said."""
-        return (self.runtime.health_check,) if self.runtime.health_check else ()
-
-
 class VolumeMount(Value):
     """A volume of the service, by its name, under `path`. It outlives deployments."""
 
@@ -145,7 +132,23 @@ class TmpfsMount(Value):
     size: int = 64 << 20
 
 
-type Mount = Annotated[VolumeMount | TmpfsMount, Field(discriminator="kind")]
+class FileMount(Value):
+    """A file at `path`, byte for byte. `content` in clear, or `sealed` when secret; exactly one of
+    the two is set, and in a workload it is `content`. `mode` in octal, such as 0444."""
+
+    kind: Literal["file"] = "file"
+    path: str
+    content: str | None = None
+    sealed: Sealed | None = None
+    mode: str = "0444"
+
+
+def file_place(path: str) -> str:
+    """The name under which a file's content is sealed, among those of the service's variables."""
+    return f"file:{path}"
+
+
+type Mount = Annotated[VolumeMount | FileMount | TmpfsMount, Field(discriminator="kind")]
 
 
 class PublishedPort(Value):
@@ -154,6 +157,66 @@ class PublishedPort(Value):
     port: int
     published: int
     protocol: Literal["tcp", "udp"] = "tcp"
+
+    @property
+    def on_host(self) -> str:
+        """What two cannot have at once: `5432/tcp`."""
+        return f"{self.published}/{self.protocol}"
+
+
+type Strategy = Literal["start_first", "stop_first"]
+"""How a new release takes the former's place: it is made beside it, or after it has ended."""
+
+
+class Runtime(Value):
+    """How a release runs. `port` None is chosen from the image, "none" is none whatever the image
+    exposes. `init`: commands that run one after another, each to its end, before a deploy's release
+    begins. `strategy` None is stop_first where something is held that two can't have at once.
+    CPU in cores, memory in bytes, times in seconds."""
+
+    port: int | Literal["none"] | None = None
+    command: tuple[str, ...] | None = None
+    health_check: HealthCheck | None = None
+    cpu_limit: float | None = None
+    memory_limit: int | None = None
+    settle_seconds: float = 5.0
+    drain_seconds: float = 5.0
+    mounts: tuple[Mount, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
+    strategy: Strategy | None = None
+    init: tuple[tuple[str, ...], ...] = ()
+    user: str | None = None
+    stop_signal: str | None = None
+    stop_grace_seconds: float | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    cpu_reservation: float | None = None
+    memory_reservation: int | None = None
+    rollout_seconds: float | None = None
+    """How long a rollout may last; None: as long as its health check lets it, and ten minutes at
+    least."""
+
+
+class ApplicationSettings(Value):
+    """A program of the owner's own: where its code or image comes from, and how it is run."""
+
+    kind: Literal["application"] = "application"
+    source: Source
+    build: Build | None = None
+    runtime: Runtime = Runtime()
+
+    @property
+    def health_checks(self) -> tuple[HealthCheck, ...]:
+        """Those that are said."""
+        return (self.runtime.health_check,) if self.runtime.health_check else ()
+
+    @property
+    def published(self) -> tuple[PublishedPort, ...]:
+        """What it takes of the host."""
+        return self.runtime.ports
+
+    @property
+    def rollout_seconds(self) -> float | None:
+        return self.runtime.rollout_seconds
 
 
 class After(Value):
@@ -164,16 +227,25 @@ class After(Value):
     condition: Literal["started", "healthy", "completed"] = "started"
 
 
+class Attachment(Value):
+    """A network of the service's own, by its name, and the workload's names in it."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+
+
 class Program(Value):
     """What runs, apart from its image. `name` is unique in its deployment; `command` stands in
-    place of the image's own; `aliases` are its names in the environment's network; `port` is where
-    it listens, None where it has none. A `job` runs once, to its end. `replicas`: where nobody has
+    place of the image's own; `networks` are the service's own that it is in, and `aliases` its
+    names in the environment's, in which it is too if it has none or `default`; `port` is where it
+    listens, None where it has none. A `job` runs once, to its end. `replicas`: where nobody has
     scaled it. Times in seconds, CPU in cores, memory in bytes."""
 
     name: str
     command: tuple[str, ...] | None = None
     environment: dict[str, str] = Field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    networks: tuple[Attachment, ...] = ()
     port: int | None = None
     health_check: HealthCheck | None = None
     mounts: tuple[Mount, ...] = ()
@@ -188,6 +260,7 @@ class Program(Value):
     memory_reservation: int | None = None
     job: bool = False
     after: tuple[After, ...] = ()
+    strategy: Strategy | None = None
     replicas: int = 1
     settle_seconds: float = 5.0
     drain_seconds: float = 5.0
@@ -208,6 +281,14 @@ class RawSettings(Value):
     @property
     def health_checks(self) -> tuple[HealthCheck, ...]:
         return tuple(each.health_check for each in self.workloads if each.health_check)
+
+    @property
+    def published(self) -> tuple[PublishedPort, ...]:
+        return tuple(port for each in self.workloads for port in each.ports)
+
+    @property
+    def rollout_seconds(self) -> float | None:
+        return None
 
 
 type NamedKind = Literal["application"]

@@ -32,9 +32,11 @@ class Workload(Program):
 
     @property
     def holds(self) -> tuple[str, ...]:
-        """What two cannot have at once: the volumes that it writes, the ports of the host."""
+        """What two cannot have at once: the volumes that it writes, the ports of the host; what is
+        to stop first, its own place."""
         volumes = [f"volume:{m.name}" for m in self.mounts if isinstance(m, VolumeMount)]
-        return (*volumes, *(f"port:{port.published}/{port.protocol}" for port in self.ports))
+        alone = [f"workload:{self.name}"] if self.strategy == "stop_first" else []
+        return (*volumes, *(f"port:{port.on_host}" for port in self.ports), *alone)
 
     def digest(self, key: bytes) -> str:
         """What tells whether it is the same as one that runs: a MAC (32 characters, hex) of all
@@ -48,7 +50,7 @@ class Workload(Program):
         return hmac.new(key, text, hashlib.sha256).hexdigest()[:32]
 
 
-_UNNOTICED = ("after", "replicas", "settle_seconds", "drain_seconds")
+_UNNOTICED = ("after", "strategy", "replicas", "settle_seconds", "drain_seconds")
 
 
 def _anywhere(image: BuiltImage) -> BuiltImage:

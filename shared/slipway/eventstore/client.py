@@ -11,8 +11,8 @@ from collections.abc import Callable
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
-type Taker = Callable[[bytes, bytes, bytes], None]
-"""Is given subject, headers and data as they came."""
+type Taker = Callable[[bytes, bytes, bytes, bytes], None]
+"""Is given subject, reply, headers and data as they came."""
 
 
 class DirectClient(Client):
@@ -41,7 +41,7 @@ class DirectClient(Client):
         if taker is None:
             await super()._process_msg(sid, subject, reply, data, headers)
         else:
-            taker(subject, headers, data)
+            taker(subject, reply, headers or b"", data)  # it says None where there are none
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:

@@ -21,6 +21,7 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 
 from slipway.contracts import streams
+from slipway.contracts.observation import FRESH
 from slipway.eventstore.former import FORMER, FormerFormat
 
 DAY = 86400.0
@@ -87,6 +88,15 @@ def stream_settings() -> list[dict[str, Any]]:
             **base,
         ),
         dict(name=streams.LEASES, subjects=["lease.*"], max_msgs_per_subject=1, **base),
+        # All of it is told again before: what is older tells nothing.
+        dict(
+            name=streams.OBSERVED,
+            subjects=["observed"],
+            discard=DiscardPolicy.OLD,
+            max_age=FRESH,
+            max_bytes=64 << 20,
+            **base,
+        ),
     ]
 
 

@@ -3,8 +3,9 @@
 The only module that appends events. `connect` gives everything a service needs of NATS.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from nats.aio.client import Client
 
@@ -12,12 +13,14 @@ from slipway.contracts import streams
 from slipway.contracts.event import Event
 from slipway.eventstore import codec
 from slipway.eventstore.client import DirectClient
+from slipway.eventstore.consumer import Consumer
 from slipway.eventstore.dead_letters import StreamDeadLetters
 from slipway.eventstore.former import refuse_former
 from slipway.eventstore.keys import StreamKeys
 from slipway.eventstore.lease import StreamLease
 from slipway.eventstore.log_store import StreamLogs
 from slipway.eventstore.objects import StreamObjects
+from slipway.eventstore.observations import StreamObservations
 from slipway.eventstore.reaction import JetStreamReaction
 from slipway.eventstore.store import Batch, Commit, Conflict, Damaged, OutcomeUnknown
 from slipway.eventstore.stream import (
@@ -48,10 +51,18 @@ def _commits(messages: Sequence[Message], categories: Collection[str]) -> Iterat
             yield _commit(message)
 
 
+class Pages(Protocol):
+    def pages(self, after: int, until: int) -> AsyncIterator[list[Message]]:
+        """Messages above `after`, up to `until`. Raises Silent."""
+        ...
+
+
 class JetStreamStore:
-    def __init__(self, client: Client, events: Stream) -> None:
+    def __init__(self, client: Client, events: Stream, much: Pages | None = None) -> None:
+        """`much`: what is read of the stream in `batches`, if not by itself."""
         self._client = client
         self._events = events
+        self._much = events if much is None else much
 
     async def append(
         self,
@@ -143,8 +154,8 @@ class JetStreamStore:
 
     async def batches(
         self, after: int, until: int, categories: Collection[str]
-    ) -> AsyncIterator[Batch]:
-        async for messages in self._events.pages(after, until, ">"):
+    ) -> AsyncGenerator[Batch, None]:
+        async for messages in self._much.pages(after, until):
             for expected, message in enumerate(messages, after + 1):
                 if message.sequence != expected:
                     raise _gap(expected - 1, message.sequence)
@@ -189,12 +200,19 @@ class Connection:
             self.stream(streams.OBJECTS), "buildlogs", streams.BUILD_LOGS_SECONDS
         )
         self.workloads = StreamObjects(self.stream(streams.OBJECTS), "workloads")
+        self.observations = StreamObservations(self.stream(streams.OBSERVED))
         self.keys = StreamKeys(self.stream(streams.KEYS))
         self.dead_letters = StreamDeadLetters(self.stream(streams.DEAD), SystemClock())
 
     def stream(self, name: str) -> Stream:
         """One as it stands, for what reads or writes more of it than the store tells."""
         return Stream(self._client, self._inbox, name)
+
+    def reading(self, name: str) -> JetStreamStore:
+        """The store for who reads much of the log, under a name of `streams.READERS`: `batches`
+        of another process which does so under the same name end."""
+        much = Consumer(self._client, streams.EVENTS, name)
+        return JetStreamStore(self._client, self.stream(streams.EVENTS), much)
 
     def lease(self, name: str, holder: str, clock: Clock, ttl: float = 10.0) -> StreamLease:
         return StreamLease(self.stream(streams.LEASES), name, holder, clock, ttl)

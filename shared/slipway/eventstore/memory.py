@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 
 from slipway.contracts.event import Event
@@ -20,6 +21,7 @@ _BATCH = 100
 type Fault = Literal["conflict", "unknown_before", "unknown_after"]
 
 
+@lru_cache(maxsize=100_000)
 def matches(pattern: str, subject: str) -> bool:
     """NATS' rules: `*` is one token, `>` is all the rest."""
     wanted, given = pattern.split("."), subject.split(".")
@@ -34,6 +36,7 @@ def matches(pattern: str, subject: str) -> bool:
 class MemoryStore:
     def __init__(self) -> None:
         self._log: list[Commit] = []
+        self._of: dict[Subject, list[Commit]] = {}
         self._grew = asyncio.Condition()
         self._acknowledged: dict[str, set[int]] = {}
         self.faults: list[Fault] = []
@@ -50,7 +53,7 @@ class MemoryStore:
     ) -> Commit:
         data = codec.to_bytes(expected, events, meta)
         fault = self.faults.pop(0) if self.faults else None
-        mine = [commit for commit in self._log if commit.subject == subject]
+        mine = self._of.setdefault(subject, [])
         for commit in mine:
             if commit.meta.commit == meta.commit and not self.forgotten(commit, expected, since):
                 return commit
@@ -62,6 +65,7 @@ class MemoryStore:
         commit = codec.from_bytes(str(subject), len(self._log) + 1, data)
         async with self._grew:
             self._log.append(commit)
+            mine.append(commit)
             self._grew.notify_all()
         if fault == "unknown_after":
             raise OutcomeUnknown(meta.commit)
@@ -73,7 +77,7 @@ class MemoryStore:
         return False
 
     async def load(self, subject: Subject, after: int = 0) -> list[Commit]:
-        return [c for c in self._log if c.subject == subject and c.sequence > after]
+        return [c for c in self._of.get(subject, ()) if c.sequence > after]
 
     async def head(self, subject: Subject) -> Commit | None:
         found = await self.load(subject)

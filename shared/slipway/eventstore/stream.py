@@ -18,7 +18,7 @@ from slipway.eventstore.client import DirectClient
 WRONG_LAST_SEQUENCE = 10071
 _UNABLE = 500
 """From this code on an error is the server's own: no room on its disk, no leader."""
-_UNANSWERED = (
+UNANSWERED = (
     NatsTimeout,
     NoRespondersError,
     NoStreamResponseError,
@@ -101,7 +101,7 @@ class Inbox:
     async def open(self) -> None:
         await self._client.take(f"{self._prefix}.*", self._arrived)
 
-    def _arrived(self, subject: bytes, headers: bytes, data: bytes) -> None:
+    def _arrived(self, subject: bytes, _reply: bytes, headers: bytes, data: bytes) -> None:
         asked = self._waiting.get(subject.rpartition(b".")[2])
         if asked is not None:
             asked.arrived(headers, data)
@@ -169,7 +169,7 @@ class Stream:
             if (error.code or 0) >= _UNABLE:
                 raise Silent(str(error)) from error
             raise
-        except _UNANSWERED as error:
+        except UNANSWERED as error:
             raise Silent(subject) from error
         return Stored(answer.seq, bool(answer.duplicate))
 
@@ -229,7 +229,7 @@ class Stream:
     async def _asked(self, body: dict[str, Any]) -> dict[str, Any]:
         try:
             answer = await self._client.request(self._info, json.dumps(body).encode(), timeout=5.0)
-        except _UNANSWERED as error:
+        except UNANSWERED as error:
             raise Silent(self._info) from error
         info = json.loads(answer.data)
         if "error" in info:
@@ -243,7 +243,7 @@ class Stream:
                 yield message
 
     async def pages(
-        self, after: int, until: int | None, pattern: str
+        self, after: int, until: int | None, pattern: str = ">"
     ) -> AsyncIterator[list[Message]]:
         """The same, as many at once as the server gives: none is empty. The next ones are asked for
         while some are being handed out."""
@@ -277,7 +277,7 @@ class Stream:
         often. What the stream refuses is looked for in vain, and a look each second is the net."""
         announced, woken = 0, asyncio.Event()
 
-        def announce(_subject: bytes, _headers: bytes, _data: bytes) -> None:
+        def announce(*_: bytes) -> None:
             nonlocal announced
             announced += 1
             woken.set()

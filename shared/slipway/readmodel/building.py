@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from slipway.readmodel.model import Progress
+from slipway.readmodel.tail import BATCH
 
 APART = 200_000
 """Events from which on a rebuild is worth processes of its own: they take two seconds to start, and
@@ -43,6 +44,15 @@ class Building(Protocol):
     async def close(self) -> None:
         """Nothing of it goes on."""
         ...
+
+
+async def nearly(building: Building, end: Callable[[], Awaitable[int]]) -> None:
+    """Until it holds all but a few commits of what there is meanwhile."""
+    behind = BATCH
+    while behind >= BATCH:
+        until = await end()
+        behind = until - building.sequence
+        await building.up_to(until)
 
 
 _CATCHES = 20

@@ -89,7 +89,7 @@ class Projection(Protocol):
     categories: Sequence[str]
     """Only commits of these are folded."""
     indexes: Sequence[str]
-    """Fields (dotted paths) that are queried."""
+    """Fields (dotted paths) that are queried: each query is by one of them at least."""
     models: bool = False
     """Documents hold models while they are folded."""
 
@@ -138,8 +138,12 @@ class Generations(Documents, Protocol):
         folds by other code must not."""
         ...
 
-    async def create(self, projections: Sequence[Projection]) -> str:
-        """Empty collections with their indexes: the generation under construction from now on."""
+    async def create(self) -> str:
+        """The generation under construction from now on: empty."""
+        ...
+
+    async def index(self, generation: str, projections: Sequence[Projection]) -> None:
+        """So that they can be found: once most of them are there, for that is quicker."""
         ...
 
     async def read(

@@ -12,10 +12,11 @@ from typing import Any
 from uuid import uuid4
 
 import bson
+import pymongo
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo import ReplaceOne, ReturnDocument
+from pymongo import IndexModel, ReplaceOne, ReturnDocument
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.write_concern import WriteConcern
 
@@ -29,6 +30,8 @@ _STATE = {"_id": "state"}
 `{generation, version, building, asked, begun, progress}`. One, so that a change of it is whole."""
 _AT_ONCE = 500
 """Documents in one message: none holds the process up for long."""
+_INDEXING = 3600.0
+"""Seconds that a database may take for the indexes of all that there is."""
 _COMPARED = 200
 """Documents of each of two generations that are in memory at once."""
 
@@ -181,15 +184,21 @@ class MongoDocuments:
     def adopt(self, generation: str | None, *, writable: bool) -> None:
         self._adopted, self._writable = generation, writable
 
-    async def create(self, projections: Sequence[Projection]) -> str:
+    async def create(self) -> str:
         generation = f"g{uuid4().hex[:12]}"
         async with _away():
             await self._meta.update_one(_STATE, {"$set": {"building": generation}}, upsert=True)
-            for projection in projections:
-                collection = self._collection(projection.collection, generation)
-                for path in projection.indexes:
-                    await collection.create_index([(path, 1), ("_id", 1)])
         return generation
+
+    async def index(self, generation: str, projections: Sequence[Projection]) -> None:
+        async def one(projection: Projection) -> None:
+            wanted = [IndexModel([(path, 1), ("_id", 1)]) for path in projection.indexes]
+            if wanted:
+                await self._collection(projection.collection, generation).create_indexes(wanted)
+
+        with pymongo.timeout(_INDEXING):
+            async with _away():
+                await asyncio.gather(*map(one, projections))
 
     async def read(
         self, generation: str, collection: str, ids: Sequence[str]

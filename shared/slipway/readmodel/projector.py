@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from slipway.eventstore.lease import Lease
 from slipway.eventstore.store import Commit, EventStore, OutcomeUnknown
 from slipway.eventstore.stream import Silent
-from slipway.readmodel.building import APART, Begin, Building, Interrupted, Lost, caught_up
+from slipway.readmodel.building import APART, Begin, Building, Interrupted, Lost, caught_up, nearly
 from slipway.readmodel.model import (
     Away,
     Document,
@@ -111,6 +111,9 @@ class Projector:
         except TimeoutError:
             return False
         return True
+
+    async def _shown(self) -> int:
+        return self.sequence
 
     async def held(self) -> int:
         """Up to where what is stored holds the log, at least. Raises Away."""
@@ -325,7 +328,7 @@ class Projector:
         """`end`: how long the log is. Where processes end again and again, this one does it."""
         self._log.info("rebuilding the read models", version=self._version)
         self.progress = progress = Progress(status="running")
-        generation = await self._documents.create(self._projections)
+        generation = await self._documents.create()
         said = 0.0
 
         async def turn() -> None:
@@ -349,11 +352,8 @@ class Projector:
         is begun while the log is away."""
         rebuild = await self._begin(await self._store.last_sequence())
         try:
-            behind = BATCH
-            while behind >= BATCH:
-                end = await self._store.last_sequence()
-                behind = end - rebuild.sequence
-                await rebuild.up_to(end)
+            await nearly(rebuild, self._store.last_sequence)
+            await self._documents.index(rebuild.generation, self._projections)
             await self._finish(rebuild, rebuild.sequence)
         except (Away, *_LOG_AWAY) as error:
             what = "database" if isinstance(error, Away) else "event log"
@@ -374,10 +374,8 @@ class Projector:
         try:
             if await self._documents.begin_rebuild() > _BEGUN:
                 raise RuntimeError(f"{_BEGUN} times something interrupted it before its end")
-            behind = BATCH
-            while behind >= BATCH:
-                behind = self.sequence - rebuild.sequence
-                await rebuild.up_to(self.sequence)
+            await nearly(rebuild, self._shown)
+            await self._documents.index(rebuild.generation, self._projections)
             progress.differing = await rebuild.differing(live)
         except (Away, Lost, Interrupted, *_LOG_AWAY):
             raise

@@ -27,6 +27,8 @@ _PASSING = ("DeadlineExceeded", "deadline exceeded", "Unavailable", "no leader")
 """A swarm that has lost its manager for a moment says so with the status of a fault."""
 _FAILURES = (DockerError, ClientError, HttpProcessingError, OSError, ValueError)
 """HttpProcessingError, a line that is too long for instance, is no ClientError."""
+_WHILE_READING = (ClientError, HttpProcessingError, ConnectionError)
+"""What is the engine's of what goes wrong once it answers: all else is whoever's who reads."""
 _LONGEST_LINE = 512 * 1024
 """Bytes of an event. All labels of a container are in it, those of a customer's image too."""
 _LARGEST_ANSWER = 64 * 1024 * 1024
@@ -159,12 +161,14 @@ class EngineApi:
             async with asyncio.timeout(self._patience):
                 query = self._docker._query(quoted, params=params, timeout=None)  # noqa: SLF001
                 response = await query.__aenter__()
-            try:
-                yield response
-            finally:
-                response.close()
         except _FAILURES as error:
             raise _problem(error, path) from error
+        try:
+            yield response
+        except _WHILE_READING as error:
+            raise _problem(error, path) from error
+        finally:
+            response.close()
 
     async def last_lines(self, container: str, count: int) -> list[str]:
         """What a container printed last, both streams; nothing where that can't be read."""
@@ -193,7 +197,10 @@ class EngineApi:
 async def _actors(response: ClientResponse) -> AsyncIterator[dict[str, Any]]:
     async for line in _lines(response.content):
         if line.strip():
-            actor = json.loads(line).get("Actor") or {}
+            try:
+                actor = json.loads(line).get("Actor") or {}
+            except ValueError as error:
+                raise EngineAway(f"an event that is none: {error}") from error
             yield {"ID": actor.get("ID", ""), "Attributes": actor.get("Attributes") or {}}
     raise EngineAway("the event stream ended")
 

@@ -1,7 +1,7 @@
-"""The service under test. Its behaviour is in `behaviour.json` beside it: `version`,
-`listen_after`, `answer_after`, `die_after` (seconds), `exit_code`, `flood` (lines that are printed
-before it exits), `health_status`, `on_term` (`die` at once, or `drain`: what is open is answered
-and then closed, nothing new is accepted)."""
+"""The service under test. Its behaviour is in the variable BEHAVIOUR, or in `behaviour.json` beside
+it: `version`, `listen_after`, `answer_after`, `die_after` (seconds), `exit_code`, `flood` (lines
+that are printed before it exits), `health_status`, `on_term` (`die` at once, or `drain`: what is
+open is answered and then closed, nothing new is accepted)."""
 
 import asyncio
 import json
@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 STOPPING = asyncio.Event()
-WANTED = json.loads((Path(__file__).parent / "behaviour.json").read_text())
+SAID = os.environ.get("BEHAVIOUR") or (Path(__file__).parent / "behaviour.json").read_text()
+WANTED = json.loads(SAID)
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

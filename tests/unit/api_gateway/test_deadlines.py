@@ -5,8 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from api_gateway.deployments.domain import Stopped
 from api_gateway.deployments.open import Open, OpenDeployments
-from api_gateway.deployments.react import Course, _judge, overdue
+from api_gateway.deployments.react import Course, Ending, _judge, ending_of, overdue
 from api_gateway.deployments.request import limits_of
 from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import (
@@ -17,7 +18,7 @@ from slipway.contracts.deployment import (
     Trigger,
 )
 from slipway.contracts.event import Event
-from slipway.contracts.rollout import RolloutState
+from slipway.contracts.rollout import RolloutCancelled, RolloutState
 from slipway.contracts.values import (
     ApplicationSettings,
     Failure,
@@ -102,6 +103,15 @@ async def test_what_has_an_outcome_is_not_overdue_until_its_end_should_be_there(
         due = AT + timedelta(seconds=outcome + 180)
         assert overdue(course, due) is None
         assert overdue(course, due + timedelta(seconds=1)) == "api-gateway"
+
+
+async def test_what_the_deployer_gave_up_before_anybody_asked_was_cancelled():
+    """It heard of the service's deletion itself; nothing has taken its place."""
+    event = RolloutCancelled(
+        kind="application", service="s1", deployment="d1", state=RolloutState()
+    )
+    commit = await append(MemoryStore(), "rollout", "s1", event, 5)
+    assert ending_of(commit, event) == Ending("d1", Stopped(otherwise="cancelled"))
 
 
 class Views:

@@ -24,7 +24,8 @@ from api_gateway.request_context import KeyReused, RequestContext
 from api_gateway.services import domain as services
 from api_gateway.services.domain import SERVICE
 from api_gateway.settings import GatewaySettings
-from slipway.contracts.rollout import RolloutState, RolloutSucceeded
+from slipway.contracts.rollout import RolloutState, RolloutStopped, RolloutSucceeded
+from slipway.eventstore import codec
 from slipway.eventstore.memory import (
     MemoryDeadLetters,
     MemoryKeys,
@@ -84,7 +85,7 @@ class Forgetful(MemoryStore):
 @pytest.fixture
 async def documents() -> Documents:
     documents = Documents()
-    generation = await documents.create(FEATURES.projections)
+    generation = await documents.create()
     await documents.make_live(generation, "v1", Progress("done"))
     documents.adopt(generation, writable=True)
     return documents
@@ -304,6 +305,24 @@ async def test_a_tree_is_read_again_where_others_changed_it(projecting: Gateway)
     after = (await gateway.memory(Trees).of(ORGANIZATION)).environment(environment)
     assert after is not None
     assert after["services"][0]["status"] == "running"
+
+
+async def test_what_comes_and_goes_while_nobody_looks_is_not_remembered(projecting: Gateway):
+    gateway = projecting
+    trees = gateway.memory(Trees)
+    await project(gateway, context(gateway), id_ := str(uuid4()))
+    before = await trees.of(ORGANIZATION)
+    meta = Meta("c1", gateway.clock.now(), Actor("service", "deployer"), "d1")
+    for number in range(2500):
+        at, event = Subject(ORGANIZATION, "rollout", f"s{number}"), RolloutState()
+        said = RolloutStopped(service=at.id, kind="application", state=event)
+        stored = codec.to_bytes(NOTHING, [said], meta)
+        trees.folded(codec.from_bytes(str(at), number + 1, stored))
+        assert len(before.stale) <= 1001
+    after = await trees.of(ORGANIZATION)
+    assert after is not before
+    assert after.project(id_) is not None
+    assert (await trees.of(ORGANIZATION), after.stale) == (after, set())
 
 
 async def test_a_tree_outlives_a_rebuild(projecting: Gateway):

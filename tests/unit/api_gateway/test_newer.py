@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 from api_gateway.commands import Commands
 from api_gateway.deployments.history import Former, former
+from api_gateway.own_key import OwnKey
 from api_gateway.projections import Heads
 from api_gateway.projects.tree import Runs, Tree, Wanted, service_status
+from api_gateway.services.read import webhook_url
+from api_gateway.webhooks.routes import _check
+from pydantic import SecretStr
+from slipway import sealing
 from slipway.contracts.build import BuildFailed, BuildSucceeded
 from slipway.contracts.deployment import Repeats
 from slipway.contracts.event import Event, Unknown
@@ -18,6 +23,7 @@ from slipway.eventstore import codec
 from slipway.eventstore.memory import MemoryStore
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
+from slipway.kernel.errors import Forbidden
 
 from tests.unit.api_gateway import newer
 
@@ -86,6 +92,24 @@ def test_only_what_runs_is_running(rollout: dict[str, Any], said: str):
     tree.put("service", document("s1"))
     tree.put("rollout", {**document("s1"), "state": rollout})
     assert tree.services(Wanted(status=said), None, 10)[0] == ["s1"]  # pyright: ignore[reportArgumentType]
+
+
+def test_an_address_that_a_newer_release_says_more_of_is_shown():
+    """Its documents are read until those of this release are folded."""
+    key = OwnKey(SecretStr(sealing.generate().private))
+    sealed = {**key.seal("token", "service/s1/webhook").model_dump(), "made_by": "somebody"}
+    settings = SimpleNamespace(public_url="http://here")
+    gateway = SimpleNamespace(own_key=key, settings=settings)
+    shown = webhook_url(gateway, document("s1", webhook_token=sealed))  # pyright: ignore[reportArgumentType]
+    assert shown == "http://here/v1/webhooks/git/token"
+
+
+def test_a_signature_is_held_against_a_secret_that_a_newer_release_says_more_of():
+    key = OwnKey(SecretStr(sealing.generate().private))
+    sealed = {**key.seal("s", "service/s1/webhook-secret").model_dump(), "made_by": "somebody"}
+    incoming = SimpleNamespace(headers={"x-hub-signature-256": "sha256=00"})
+    with pytest.raises(Forbidden):
+        _check(key, document("s1", webhook_secret=sealed), incoming, bytearray())  # pyright: ignore[reportArgumentType]
 
 
 async def _former(build: Event) -> Former:

@@ -13,6 +13,7 @@ from slipway.contracts.values import (
     HealthCheck,
     ImageSource,
     Runtime,
+    Sealed,
     StaticBuild,
 )
 from slipway.kernel.errors import Invalid
@@ -133,11 +134,15 @@ def test_no_images(image: str):
         schema.Image(kind="image", image=image)
 
 
+def sealed(path: str, content: str) -> Sealed:
+    return Sealed(key="o1", text=f"{path}={content}")
+
+
 def test_what_was_sent_is_what_changes():
     body = schema.ChangedApplication.model_validate(
         {"port": None, "cpu_limit": 1, "health_check": {"command": ["true"]}, "command": "a b"}
     )
-    assert schema.runtime_of(body) == {
+    assert schema.runtime_of(body, Runtime(), sealed) == {
         "port": None,
         "command": ("a", "b"),
         "health_check": HealthCheck(command=("true",)),

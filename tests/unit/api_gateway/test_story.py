@@ -14,6 +14,7 @@ from slipway.contracts.deployment import (
 )
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import (
+    MOST_TASKS,
     Pending,
     Release,
     Reverting,
@@ -139,6 +140,12 @@ def test_each_workload_of_several_is_told():
     )
 
 
+def test_of_very_many_tasks_only_the_first_are_known():
+    state = serving(wanted=release(), tasks=TASKS[:1] * (MOST_TASKS + 1))
+    ready = told(RolloutStarted(**OWN, state=state), RolloutReady(**OWN, state=state))
+    assert f"at least {MOST_TASKS} tasks are ready" in ready
+
+
 def test_a_release_that_changes_nothing():
     state = serving(wanted=release(carried=True), tasks=TASKS)
     assert told(RolloutStarted(**OWN, state=state), RolloutReady(**OWN, state=state)) == [
@@ -179,6 +186,9 @@ def test_a_failure_ends_with_the_reason_and_what_to_do():
         "what served before goes on serving", "boom", "failed: it ended", "what to do: look at it",
     ]  # fmt: skip
     assert told(RolloutFailed(**OWN, state=serving(None), failure=FAILURE), failed)[0] == "boom"
+    still = serving().model_copy(update={"stopped": True})
+    stopped = RolloutFailed(**OWN, state=still, failure=FAILURE, former="not_running")
+    assert told(stopped)[0] == "what served before stays stopped"
     assert told(failed, build_failed=True) == [], "the build's log has it"
 
 

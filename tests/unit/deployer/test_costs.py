@@ -72,7 +72,7 @@ async def test_what_is_stopped_costs_nothing_at_start_or_later(count: int):
     world.read_calls.clear()
     running = asyncio.create_task(deployer(world, swarm, Life()))
     await asyncio.sleep(60)
-    assert world.read_calls["heads"] == 3
+    assert world.read_calls["heads"] == 4
     assert world.read_calls["load"] == 0
     assert world.read_calls["head"] == 0
     assert swarm.asked["GET services"] <= 4

@@ -1,10 +1,11 @@
 """The engine's words for a task and a Swarm service, as a rollout sees them."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from deployer.adapters.engine import health_of, release_view, task_view
+from deployer.adapters.engine import Engine, health_of, release_view, task_view
 from deployer.rollout.domain import Health, SwarmServiceView, TaskView
 from slipway.contracts import labels
 
@@ -76,7 +77,10 @@ def test_an_address_of_another_network_is_none():
 
 def swarm_service(**lacks: object) -> dict[str, Any]:
     marks = {labels.WORKLOAD: "db", labels.RELEASE: "slipway-db-0123"}
-    spec = {"Name": "renamed", "Labels": marks, "Mode": {"Replicated": {"Replicas": 2}}}
+    spec = {
+        "Name": "renamed", "Labels": marks, "Mode": {"Replicated": {"Replicas": 2}},
+        "TaskTemplate": {"ContainerSpec": {"Image": "sha256:1"}},
+    }  # fmt: skip
     return {"ID": "s1", "Version": {"Index": 7}, "Spec": spec | lacks}
 
 
@@ -89,6 +93,61 @@ def test_what_two_cannot_have_at_once_is_on_its_label():
     made = swarm_service()
     made["Spec"]["Labels"][labels.HOLDS] = "volume:data,port:5432/tcp"
     assert release_view(made).holds == {"volume:data", "port:5432/tcp"}
+
+
+@pytest.mark.parametrize(
+    ("check", "checked"),
+    [({"Test": ["CMD", "ask"]}, True), ({"Test": ["NONE"]}, False), ({}, False), (None, False)],
+)
+def test_whether_to_run_is_to_be_healthy(check: Any, checked: bool):
+    made = swarm_service(TaskTemplate={"ContainerSpec": {"Healthcheck": check}})
+    assert release_view(made).checked is checked
+
+
+@pytest.mark.parametrize(
+    ("state", "at", "since"),
+    [
+        ("running", "2026-01-01T00:00:01.123456789Z", datetime(2026, 1, 1, 0, 0, 1, 123456, UTC)),
+        ("running", "0001-01-01T00:00:00Z", None),
+        ("starting", "2026-01-01T00:00:01Z", None),
+    ],
+)
+def test_since_when_a_task_runs(state: str, at: str, since: datetime | None):
+    assert task_view(task(state, Timestamp=at), "net").since == since
+
+
+class Told:
+    """An engine that answers what it was told to."""
+
+    def __init__(self, **answers: list[dict[str, Any]]) -> None:
+        self._answers = answers
+
+    async def query(self, path: str, *, params: dict[str, str]) -> list[dict[str, Any]]:
+        marks = [f"{labels.INSTANCE}=slipway", f"{labels.SERVICE}=app", labels.HOLDS]
+        assert json.loads(params["filters"]) == {"label": marks}
+        return self._answers[path.partition("/")[0]]
+
+
+def marks(release: str, *held: str) -> dict[str, str]:
+    return {labels.RELEASE: release, labels.HOLDS: ",".join(held)}
+
+
+async def test_what_is_held_on_any_node_until_it_has_ended():
+    def running(state: str, of: dict[str, str]) -> dict[str, Any]:
+        return task(state, "remove") | {"Spec": {"ContainerSpec": {"Labels": of}}}
+
+    told = Told(
+        tasks=[
+            running("running", marks("far", "volume:data", "port:80/tcp")),
+            running("pending", marks("waits", "volume:data")),
+            *(running(state, marks("over", "volume:data")) for state in ("shutdown", "failed")),
+        ],
+        containers=[{"Labels": marks("here", "volume:more")}],
+    )
+    engine = Engine(told, "slipway")  # pyright: ignore[reportArgumentType]
+    assert await engine.holding("app") == {
+        "far": {"volume:data", "port:80/tcp"}, "waits": {"volume:data"}, "here": {"volume:more"},
+    }  # fmt: skip
 
 
 def test_a_job_is_one_that_runs_until_it_is_removed():

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from slipway.contracts import labels
 from slipway.contracts.deployment import Limits
-from slipway.contracts.rollout import RolloutFailed
-from slipway.contracts.values import Failure, Runtime
+from slipway.contracts.rollout import RolloutCancelled, RolloutFailed
+from slipway.contracts.values import Failure, Runtime, VolumeMount
+from slipway.contracts.workload import Workload
 from slipway.eventstore.codec import to_bytes
 from slipway.kernel.envelope import NOTHING, Actor, Meta
 
@@ -24,6 +25,12 @@ def failure(site: Site, deployment: str) -> Failure:
     ]
     assert len(found) == 1, site.rollout()
     return found[0]
+
+
+def former(site: Site) -> str:
+    event = site.last()
+    assert isinstance(event, RolloutFailed | RolloutCancelled)
+    return event.former
 
 
 class Faulty(Swarm):
@@ -60,6 +67,51 @@ async def test_what_nobody_foresaw_ends_the_deployment_and_no_other():
         swarm.faulty = ()
         await bad.deploy("d3")
         assert await bad.ended("d3") == "rollout.succeeded"
+
+
+@virtual
+async def test_what_was_begun_and_given_up_is_undone_and_the_former_is_looked_at():
+    swarm = Faulty(f"services/create {swarm_service('d2')}")
+    async with platform(swarm=swarm) as site:
+        await site.deploy("d1")
+        await site.ended("d1")
+        await site.deploy("d2")
+        assert await site.ended("d2", 30) == "rollout.failed"
+        assert site.rollout()[-2:] == ["reverting d2", "failed d2"]
+        assert failure(site, "d2").reason == "internal-error"
+        assert former(site) == "running"
+
+
+@virtual
+async def test_an_undoing_that_fails_again_and_again_ends_and_says_that_the_former_stands_still():
+    async def database(deployment: str, how: Behaviour) -> None:
+        await site.request(deployment)
+        image = site.image(deployment, how)
+        data = VolumeMount(name="data", path="/data")
+        await site.made(deployment, Workload(name="db", mounts=(data,), image=image))
+
+    swarm = Faulty()
+    async with platform(swarm=swarm) as site:
+        await database("d1", Behaviour())
+        await site.ended("d1")
+        await database("d2", Behaviour(boot=None))
+        name = swarm_service("d2", "db")
+        await site.world.until(lambda: swarm.by_name().get(name) == 1)
+        swarm.faulty = ("update",)
+        await site.stop("d2")
+        assert await site.ended("d2", 60) == "rollout.cancelled"
+        assert former(site) == "not_running"
+        swarm.faulty = ()
+        await site.world.until(lambda: len(swarm.addresses(swarm_service("d1", "db"))) == 1)
+        assert swarm.by_name().keys() == {swarm_service("d1", "db")}
+
+
+@virtual
+async def test_a_first_that_is_given_up_has_no_former():
+    async with platform(swarm=Faulty("services/create")) as site:
+        await site.deploy("d1")
+        assert await site.ended("d1", 30) == "rollout.failed"
+        assert former(site) == "none"
 
 
 @virtual

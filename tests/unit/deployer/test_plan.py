@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from deployer.rollout import explain
+from deployer.rollout import explain, undoing
 from deployer.rollout.domain import Health, Phase, SwarmServiceView, TaskView, View
-from deployer.rollout.plan import IDLE, UNDOING, next_step
+from deployer.rollout.plan import IDLE, next_step
 from deployer.rollout.step import (
     SOON,
     Create,
@@ -40,7 +40,10 @@ PAST, FUTURE = "2026-01-01T11:59:59.000Z", "2026-01-01T12:10:00.000Z"
 
 
 def task(name: str = "t1", phase: Phase = "running", **more: Any) -> TaskView:
-    return TaskView(name, phase, address="10.0.0.5" if phase == "running" else "", **more)
+    """One that runs has done so for a minute."""
+    if phase == "running":
+        more = {"address": "10.0.0.5", "since": NOW - timedelta(minutes=1), **more}
+    return TaskView(name, phase, **more)
 
 
 def ready(*tasks: tuple[str, str]) -> Ready:
@@ -70,7 +73,7 @@ OLD_MAIN, NEW_MAIN = OLD.workloads[0], NEW.workloads[0]
 ON_OLD, ON_NEW = on_engine("d1", task()), on_engine("d2", task("t2"))
 STARTING = on_engine("d2", task("t2", "starting"))
 FAILED = Failure(reason="probe-failed", detail="it answered 502")
-DEADLINE = iso(NOW + timedelta(seconds=UNDOING))
+DEADLINE = iso(NOW + timedelta(seconds=undoing.LONGEST))
 
 
 def failed(failure: Failure, *paused: str) -> Revert:
@@ -155,8 +158,11 @@ def rolling_2(*there: SwarmServiceView, **more: Any) -> View:
     return state_of(rolling(*there, **more), wanted=NEW_2)
 
 
-def ended_db(times: int) -> SwarmServiceView:
-    ended = [task(str(number), "ended", exit_code=3) for number in range(times)]
+UNHEALTHY = "task: non-zero exit (143): dockerexec: unhealthy container"
+
+
+def ended_db(times: int, error: str = "") -> SwarmServiceView:
+    ended = [task(str(number), "ended", exit_code=3, error=error) for number in range(times)]
     return on_engine("d2-db", *ended, workload="db")
 
 
@@ -205,7 +211,14 @@ def writing(*there: SwarmServiceView, lingering: bool = False, **more: Any) -> V
     return state_of(view, **{"serving": OLD_D, "wanted": NEW_D, **more})
 
 
+def undone(former: SwarmServiceView = ON_OLD, **more: Any) -> View:
+    """d2 has failed, and d1 did not stand still for it."""
+    return state_of(rolling(**{"there": by_name(former), **more}), reverting=EASY)
+
+
 REVERTING = Reverting(outcome="failed", failure=FAILED, paused=("s-d1",), deadline=DEADLINE)
+EASY = REVERTING.model_copy(update={"paused": ()})
+REFUSED = task("t", "refused", error="No such image")
 LATE = REVERTING.model_copy(update={"deadline": PAST})
 BOTH = {"main": 2, "db": 2}
 HOLDING = replace(on_engine("d1-volume", task()), holds=frozenset({"volume:data"}))
@@ -468,6 +481,10 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         Wait(SOON),
     ),
     "two ends of one of several are waited out": (rolling_2(ON_NEW, ended_db(2)), Wait(SOON)),
+    "also those that Swarm makes for their health checks": (
+        rolling_2(ON_NEW, ended_db(2, error=UNHEALTHY), health=badly("no", "db")),
+        Wait(SOON),
+    ),
     "who starts after another waits for it": (
         state_of(rolling(DB_STARTING), wanted=AFTER_DB),
         Wait(SOON),
@@ -510,8 +527,8 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     "then the new one runs": (writing(OLD_STANDS, NEW_STANDS), Scale(NEW_STANDS, 1)),
     "the former stands still meanwhile": (writing(OLD_STANDS, NEW_WRITES, ready=True), Wait(SOON)),
     "one that fails then is undone": (
-        writing(OLD_STANDS, writer("d2", task("t", "refused", error="No such image"))),
-        failed(explain.task(task("t", "refused", error="No such image"), ready=False), "s-d1"),
+        writing(OLD_STANDS, writer("d2", REFUSED)),
+        failed(explain.task(REFUSED, ready=False), "s-d1"),
     ),
     "undone, it is stopped": (
         writing(OLD_STANDS, NEW_WRITES, reverting=REVERTING),
@@ -543,6 +560,28 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     "or that it does not": (
         writing(writer("d1", task("t", "starting")), reverting=LATE),
         End(LATE, "not_running"),
+    ),
+    "where nothing stood still the former is looked at": (undone(), Wait(SOON)),
+    "it runs": (undone(replace(ON_OLD, looked=True)), End(EASY, "running")),
+    "it does not run though nothing was taken from it": (
+        undone(replace(on_engine("d1", task("t", "starting")), looked=True)),
+        End(EASY, "not_running"),
+    ),
+    "a former of no replicas does not run": (
+        undone(replace(on_engine("d1", replicas=0), looked=True), replicas={"main": 0}),
+        End(EASY, "not_running"),
+    ),
+    "nor one that is stopped": (
+        state_of(undone(replace(on_engine("d1", replicas=0), looked=True)), stopped=True),
+        End(EASY, "not_running"),
+    ),
+    "a stopped former is not started for what is undone": (
+        state_of(writing(OLD_STANDS, writer("d2", REFUSED)), stopped=True),
+        failed(explain.task(REFUSED, ready=False)),
+    ),
+    "while the engine is away the log tells": (
+        undone(away="no answer"),
+        End(EASY, "running"),
     ),
     "a service that is being deleted undoes first": (
         replace(writing(OLD_STANDS, NEW_ENDS, reverting=REVERTING), deleting=True),
@@ -618,8 +657,8 @@ FAILS: dict[str, tuple[View, str, str]] = {
         "unhealthy",
         "for 75 s after its start: GET /h answered 500",
     ),
-    "another workload answers its health check badly for too long": (
-        rolling_2(ON_NEW, on_engine("d2-db", task(), workload="db"), health=badly("no", "db")),
+    "another workload answered its health check badly for too long, for the third time": (
+        rolling_2(ON_NEW, ended_db(3, error=UNHEALTHY), health=badly("no", "db")),
         "unhealthy",
         "db: the health check failed for 75 s after its start: no",
     ),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from deployer.rollout import render
+from slipway.contracts.values import BuiltImage, FileMount, TmpfsMount
 from slipway.contracts.workload import Workload
 
 from tests.golden.cases import cases, check
@@ -25,7 +26,30 @@ def service(given: dict[str, Any]) -> dict[str, Any]:
         image_config=given.get("image", {}),
         replicas=given.get("replicas", 1),
         start_interval=given.get("start_interval", True),
+        pinned=given.get("pinned"),
+        files=given.get("files"),
     )
+
+
+def test_the_files_of_a_workload_are_swarm_secrets_of_its_release():
+    files = FileMount(path="/etc/a.conf", content="ä\n"), FileMount(path="/k", content="s")
+    workload = Workload(
+        name="main", image=BuiltImage(reference="sha256:1"), mounts=(*files, TmpfsMount(path="/t"))
+    )
+    one, other = render.files("slipway", "service", "slipway-main-0123456789abcdef", workload)
+    assert one == {
+        "Name": "slipway-file-" + one["Name"][-16:],
+        "Labels": {
+            "slipway.instance": "slipway", "slipway.service": "service",
+            "slipway.release": "slipway-main-0123456789abcdef",
+        },
+        "Data": "w6QK",
+    }  # fmt: skip
+    assert other["Name"] != one["Name"]
+    elsewhere = render.files("slipway", "service", "slipway-main-fedcba9876543210", workload)
+    assert elsewhere[0]["Name"] != one["Name"]
+    long = render.files("x" * 80, "service", "slipway-main-0123456789abcdef", workload)
+    assert len(long[0]["Name"]) <= 64
 
 
 @pytest.mark.parametrize("file", cases("service"), ids=lambda file: file.stem)

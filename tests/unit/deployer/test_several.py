@@ -8,15 +8,24 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from deployer.adapters.engine import Engine
 from deployer.rollout.domain import View
 from deployer.rollout.steps import Steps
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import RolloutCancelled, RolloutFailed
-from slipway.contracts.values import After, HealthCheck, VolumeMount
+from slipway.contracts.values import After, FileMount, HealthCheck, VolumeMount
 from slipway.contracts.workload import Workload
 from slipway.kernel.envelope import Subject
 
-from tests.simulation.platform import Site, deployer, edge, end, platform, swarm_service
+from tests.simulation.platform import (
+    Site,
+    SwarmTransport,
+    deployer,
+    edge,
+    end,
+    platform,
+    swarm_service,
+)
 from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
 
 DATA = (VolumeMount(name="data", path="/data"),)
@@ -373,3 +382,91 @@ async def test_a_job_is_not_made_when_something_came_before_it_was_said(
         await first(site)
         assert made == [False]
         assert said_before == [True]
+
+
+# -- files, and what is to stop first -------------------------------------------------------------
+
+
+def with_file(site: Site, version: str, how: Behaviour = Behaviour()) -> Workload:
+    mounts = (FileMount(path="/etc/app.conf", content=version), FileMount(path="/k", content="k"))
+    image = site.image(f"main-{version}", how)
+    return Workload(name="main", aliases=("web",), port=8080, image=image, mounts=mounts)
+
+
+def kept(site: Site) -> set[str]:
+    """The releases that have files on the engine."""
+    return {each["Spec"]["Labels"]["slipway.release"] for each in site.swarm.secrets.values()}
+
+
+def running(site: Site) -> set[str]:
+    """The releases of which a container is there."""
+    return {each["Labels"]["slipway.release"] for each in site.swarm.containers.values()}
+
+
+@virtual
+async def test_a_release_has_its_files_and_takes_them_along():
+    async with platform() as site:
+        await ask(site, "d1", with_file(site, "1"))
+        assert await site.ended("d1") == "rollout.succeeded"
+        assert kept(site) == {swarm_service("d1")}
+        assert len(site.swarm.secrets) == 2
+        await ask(site, "d2", with_file(site, "2"))
+        assert await site.ended("d2") == "rollout.succeeded"
+        await site.world.until(lambda: kept(site) == {swarm_service("d2")})
+        await ask(site, "d3", with_file(site, "3", Behaviour(boot=None, ends_after=0.2)))
+        assert await site.ended("d3") == "rollout.failed"
+        await site.world.until(lambda: kept(site) == {swarm_service("d2")})
+        await site.delete()
+        await site.world.until(lambda: site.swarm.secrets == {})
+
+
+@virtual
+async def test_files_of_a_release_that_was_never_made_go_with_the_service():
+    async with platform() as site:
+        await ask(site, "d1", with_file(site, "1", Behaviour(refused="invalid reference")))
+        assert await site.ended("d1") == "rollout.failed"
+        assert kept(site) == {swarm_service("d1")}
+        await site.delete()
+        await site.world.until(lambda: site.swarm.secrets == {})
+
+
+@virtual
+async def test_a_file_that_is_there_is_taken_as_it_is():
+    engine = Engine(SwarmTransport(Swarm(), Life()), "slipway")
+    body: dict[str, Any] = {"Name": "slipway-file-1", "Labels": {}, "Data": "eA=="}
+    assert await engine.keep_file(body) == await engine.keep_file(body)
+
+
+@virtual
+async def test_what_is_to_stop_first_since_it_was_carried_over_stops_first():
+    async with platform() as site:
+        alone = Workload(name="main", aliases=("web",), port=8080, image=site.image("1", SLOW))
+        await ask(site, "d1", alone)
+        assert await site.ended("d1") == "rollout.succeeded"
+        alone = alone.model_copy(update={"strategy": "stop_first"})
+        await ask(site, "d2", alone)
+        assert await site.ended("d2") == "rollout.succeeded"
+        assert running(site) == {swarm_service("d1")}, "it was carried over"
+        await ask(site, "d3", alone.model_copy(update={"image": site.image("2", Behaviour())}))
+        await site.world.until(lambda: swarm_service("d3") in running(site))
+        assert running(site) == {swarm_service("d3")}, "the former has ended"
+        assert await site.ended("d3") == "rollout.succeeded"
+
+
+@virtual
+async def test_a_program_that_ends_after_its_jobs_is_not_waited_for():
+    async with platform() as site:
+        job = Workload(name="init-1", job=True, image=site.image("job", DONE))
+        after = (After(workload="init-1", condition="completed"),)
+        dying = site.image("dying", Behaviour(boot=None, ends_after=0.2))
+        main = Workload(name="main", aliases=("web",), image=dying, after=after)
+        seen: set[str] = set()
+
+        def over() -> bool:
+            seen.update(tasks(site, "main"))
+            return bool(site.ends("d1"))
+
+        await ask(site, "d1", job, main)
+        await site.world.until(over)
+        assert site.ends("d1") == ["rollout.failed"]
+        assert len(seen) == 1

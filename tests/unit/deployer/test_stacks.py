@@ -45,6 +45,8 @@ BOOT, STOP = 2, 3
 class Task:
     id: str
     age: int = 0
+    number: int = 0
+    """How many of its workload are listed that were made before it."""
     ending: int | None = None
     over: bool = False
     exit: int | None = None
@@ -52,7 +54,8 @@ class Task:
 
 @dataclass
 class Swarm:
-    """`faults`: Swarm service → what its tasks do: `never` run, `end` at once."""
+    """`faults`: Swarm service → what its tasks do: `never` run, `end` at once, `die` when they have
+    run for two ticks, `late`: as `die`, and from the third on they run."""
 
     faults: dict[str, str] = field(default_factory=dict)
     workloads: dict[str, Released] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class Swarm:
     lingering: list[tuple[frozenset[str], list[Task]]] = field(default_factory=list)
     """Of jobs that were removed while they ran."""
     made: int = 0
+    now: datetime = BEGAN
     job_tasks: Counter[str] = field(default_factory=Counter)
 
     def create(self, workload: Released, replicas: int) -> None:
@@ -78,7 +82,8 @@ class Swarm:
             for _ in range(wanted - len(living)):
                 self.made += 1
                 self.job_tasks[name] += job
-                self.tasks[name].append(Task(f"t{self.made}"))
+                number = len(self.tasks[name])
+                self.tasks[name].append(Task(f"t{self.made}", number=number))
             for task in living[wanted:]:
                 task.ending = STOP
 
@@ -111,6 +116,7 @@ class Swarm:
         return frozenset[str]().union(*gone, *stopped)
 
     def tick(self) -> None:
+        self.now += TICK
         for _, tasks in self.lingering:
             for task in tasks:
                 task.ending = (task.ending or 1) - 1
@@ -126,6 +132,8 @@ class Swarm:
                     task.over = task.ending <= 0
                 elif task.age >= BOOT and fault != "never" and (fault == "end" or job):
                     task.over, task.exit = True, 1 if fault == "end" else 0
+                elif task.age >= BOOT + 2 and dies(fault, task):
+                    task.over, task.exit = True, 1
             self.tasks[name] = [
                 task for task in tasks if not (task.over and task.exit is None)
             ]  # one that was scaled away is not listed any more
@@ -149,7 +157,14 @@ class Swarm:
         runs = (
             task.age >= BOOT and self.faults.get(name) != "never" and not self.workloads[name].job
         )
-        return TaskView(task.id, "running" if runs else "starting", "10.0.0.1")
+        if not runs:
+            return TaskView(task.id, "starting", "10.0.0.1")
+        since = self.now - (task.age - BOOT) * TICK
+        return TaskView(task.id, "running", "10.0.0.1", since=since)
+
+
+def dies(fault: str | None, task: Task) -> bool:
+    return fault == "die" or (fault == "late" and task.number < 2)
 
 
 @dataclass
@@ -301,7 +316,7 @@ def routed(release: Release) -> RouteState:
 
 
 def workload(deployment: str, name: str, digest: str = "", **more: object) -> Released:
-    values = {"image": IMAGE, "digest": digest or deployment, **more}
+    values = {"image": IMAGE, "digest": digest or deployment, "settle_seconds": 0.0, **more}
     return Released.model_validate(
         {"name": name, "swarm_service": f"{name}-{deployment}", **values}
     )
@@ -383,6 +398,59 @@ def test_a_database_that_fails_gives_way_to_the_former(fault: str):
     assert playing.serves()
 
 
+SETTLES = 5.0
+
+
+def pair(deployment: str, **more: object) -> Release:
+    """Two, of which nothing can be asked."""
+    calm = {"settle_seconds": SETTLES, **more}
+    return release(
+        deployment, workload(deployment, "a", **calm), workload(deployment, "b", **calm)
+    )  # fmt: skip
+
+
+def test_what_can_be_asked_nothing_is_ready_when_it_has_run_for_a_while():
+    playing = game(pair("d1"))
+    playing.queue(pair("d1"))
+    playing.play(BOOT + int(SETTLES))
+    assert not playing.state.ready
+    playing.play(1)
+    assert playing.state.ready
+
+
+def test_what_has_a_port_is_asked_and_ready_as_soon_as_it_accepts():
+    playing = game(pair("d1", port=80))
+    playing.queue(pair("d1", port=80))
+    playing.play(BOOT + 1)
+    assert playing.state.ready
+
+
+@pytest.mark.parametrize(("fault", "end"), [("die", "failed"), ("late", "succeeded")])
+def test_the_third_end_of_a_workload_fails_a_release_and_no_earlier_one(fault: str, end: str):
+    """Each of its tasks runs for a moment: that makes none of them ready."""
+    playing = game(pair("d1"))
+    playing.swarm.faults["a-d1"] = fault
+    playing.queue(pair("d1"))
+    playing.play(50)
+    assert playing.ends == [("d1", end)]
+    assert len(playing.swarm.tasks.get("a-d1", ())) == (3 if end == "succeeded" else 0)
+
+
+def test_what_starts_after_a_healthy_one_waits_until_that_is_ready():
+    def behind(condition: str) -> Release:
+        after = After.model_validate({"workload": "a", "condition": condition})
+        b = workload("d1", "b", after=(after,))
+        return release("d1", workload("d1", "a", settle_seconds=SETTLES), b)
+
+    for condition, ticks in (("started", BOOT), ("healthy", BOOT + int(SETTLES))):
+        playing = game(behind(condition))
+        playing.queue(behind(condition))
+        playing.play(ticks)
+        assert "b-d1" not in playing.swarm.workloads, condition
+        playing.play(1)
+        assert "b-d1" in playing.swarm.workloads, condition
+
+
 def test_a_job_that_fails_fails_the_release_and_what_it_did_stays():
     playing = deployed(stack("d1"), stack("d2"))
     playing.swarm.faults["migrate-d2"] = "end"
@@ -433,6 +501,23 @@ def test_a_former_that_hands_remove_while_it_stands_still_is_made_again():
     assert playing.serves()
 
 
+def test_a_former_that_was_stopped_stays_so_when_its_start_fails():
+    """Also what the start had to free the volume of: that did not run before either."""
+    new = (workload("d2", "web"), workload("d2", "db", holds=("volume:data",)))
+    playing = deployed(stack("d1"), release("d2", *new))
+    stopped = set(playing.swarm.workloads)
+    for name in stopped:
+        playing.swarm.scale(name, 0)
+    playing.state = playing.state.model_copy(update={"stopped": True})
+    playing.play(2 * STOP)
+    playing.swarm.faults["db-d2"] = "end"
+    playing.queue(release("d2", *new))
+    playing.play(200)
+    assert playing.ends[1:] == [("d2", "failed")]
+    assert playing.formers == ["not_running"]
+    assert playing.swarm.replicas == dict.fromkeys(stopped, 0)
+
+
 def test_a_former_that_does_not_come_back_is_said():
     playing = deployed(stack("d1"), stack("d2", db="other"))
     playing.queue(stack("d2", db="other"))
@@ -462,6 +547,7 @@ def random_release(chance: Random, number: int) -> Release:
         made.append(
             workload(
                 deployment, name, digest, job=job, after=after, holds=holds,
+                settle_seconds=chance.choice((0.0, 0.0, 1.0, 4.0)),
             )
         )  # fmt: skip
     chance.shuffle(made)
@@ -479,7 +565,8 @@ def test_days_of_stacks(seed: int):
         playing.releases[wanted.deployment] = wanted
         for each in wanted.workloads:
             if chance.random() < 0.12:
-                playing.swarm.faults[each.swarm_service] = chance.choice(["never", "end"])
+                fault = chance.choice(["never", "end", "die", "late"])
+                playing.swarm.faults[each.swarm_service] = fault
         playing.queue(wanted)
         playing.play(chance.randint(0, 25))
         if chance.random() < 0.2:

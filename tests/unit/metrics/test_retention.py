@@ -48,9 +48,9 @@ async def test_each_stream_is_sampled_whatever_happens_in_between():
     at = [f"2026-01-01T00:0{minute}:00.000Z" for minute in (0, 3)]
     assert samples.sent == [
         ("met._.LOGS", {"at": at[0], "messages": 10, "bytes": 2000, "gone": 5}),
-        ("met._.OBJECTS", {"at": at[0], "messages": 3, "bytes": 900}),
+        ("met._.OBJECTS", {"at": at[0], "messages": 3, "bytes": 900, "gone": 0}),
         ("met._.LOGS", {"at": at[1], "messages": 8, "bytes": 1600, "gone": 9}),
-        ("met._.OBJECTS", {"at": at[1], "messages": 3, "bytes": 900}),
+        ("met._.OBJECTS", {"at": at[1], "messages": 3, "bytes": 900, "gone": 2}),
     ]
     assert [(line["stream"], line["messages"]) for line in said] == [("LOGS", 4)]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from proxy_sync.routing import plan
 from proxy_sync.routing.domain import Answers, Bound, Probe, Routing, TaskAddress, View
-from slipway.contracts.rollout import Release, RolloutState
+from slipway.contracts.rollout import Release, RolloutState, Task
 from slipway.contracts.route import Binding, Refusal, RouteState, Served
 from slipway.contracts.values import BuiltImage, Failure
 from slipway.contracts.workload import MAIN
@@ -131,6 +131,23 @@ def test_every_task_has_to_answer():
     assert plan.routing(view).addresses == (on("10.0.0.2"), on("10.0.0.3"))
 
 
+def test_none_is_left_behind_that_the_deployer_has_seen_run():
+    """Else one of two workloads with a domain would answer after the switch, and the other not."""
+    seen = tuple(Task(id=id_, workload=MAIN, address="10.0.0.9") for id_ in ("t2", "t3"))
+    view = first(asked=good(T2, 100.0), now=100.1, waited=0.2)
+    view = replace(view, rollout=view.rollout.model_copy(update={"tasks": seen}))
+    assert plan.routing(view).deployment is None, "it is not listed yet"
+    other = TaskAddress("t3", f"s-{NEW}", "10.0.0.3", running=False)
+    starts = replace(view, tasks=(T2, other))
+    assert plan.routing(starts).deployment is None, "as it was a moment ago"
+    runs = replace(view, tasks=(T2, replace(other, running=True)))
+    assert plan.routing(runs).deployment is None, "it has not answered"
+    assert plan.routing(replace(view, waited=3.1)).deployment == NEW, "it was scaled down"
+    beside = tuple(each.model_copy(update={"workload": "db"}) for each in seen[1:])
+    alone = view.rollout.model_copy(update={"tasks": (seen[0], *beside)})
+    assert plan.routing(replace(view, rollout=alone)).deployment == NEW, "no domain leads there"
+
+
 def test_only_what_domains_lead_to_is_asked_and_routed():
     """Whatever else the deployment runs, and whether that answers."""
     own = release(NEW)
@@ -167,6 +184,13 @@ def test_only_what_domains_lead_to_is_asked_and_routed():
     assert plan.routing(later).addresses == (on("10.0.0.2"),)
     later = replace(later, asked={("t3", 5432): Answers(good_since=99.0, last=99.0)})
     assert plan.routing(later).addresses == (on("10.0.0.3", "db"), on("10.0.0.2"))
+
+
+def test_the_networks_of_what_domains_lead_to():
+    inner = release(NEW, networks=("back", "more"))
+    view = second(rollout=RolloutState(environment="env", serving=release(OLD), wanted=inner))
+    assert plan.own_networks(view) == {(), ("back", "more")}
+    assert plan.own_networks(replace(view, bound=())) == frozenset()
 
 
 def test_nothing_fails_unasked_however_long_this_process_was_away():

@@ -51,6 +51,23 @@ def test_a_binding_leads_to_the_tasks_of_its_workload_alone():
     }
 
 
+def test_in_the_gap_a_domain_says_when_to_ask_again():
+    bindings = tuple(
+        Binding(domain=name, host="h", path=f"/{name}", workload=name, port=80)
+        for name in ("db", "web")
+    )
+    routing = Routing("app", bindings, (("web", "10.0.0.1"),), "d1", standing=("db",))
+    found = render.configuration(routing, "s")["http"]
+    assert "middlewares" not in found["routers"]["d-web"]
+    later, words = [found["middlewares"][name] for name in found["routers"]["d-db"]["middlewares"]]
+    assert int(later["headers"]["customResponseHeaders"]["Retry-After"]) > 0
+    assert later["headers"]["customRequestHeaders"] == {"Authorization": "", "Cookie": ""}
+    assert words == {
+        "errors": {"status": ["503"], "service": "platform", "query": "/between-releases"}
+    }
+    assert found["services"]["d-db"]["loadBalancer"]["servers"] == []
+
+
 def test_the_marker_changes_with_the_document():
     binding = Binding(domain="d", host="h", path="/", workload=MAIN, port=80)
     one = render.configuration(Routing("app", (binding,), ((MAIN, "10.0.0.1"),), "d1"), "s")

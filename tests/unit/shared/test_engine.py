@@ -58,6 +58,8 @@ class Told:
 
     def __init__(self) -> None:
         self.body = b"{}"
+        self.length: int | None = None
+        """What it says that the body has, where that isn't so."""
         self.paths: list[str] = []
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,9 +69,10 @@ class Told:
         else:
             self.paths.append(asked.removeprefix("/v1.43/"))
             body = self.body
-        head = b"HTTP/1.1 200 x\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+        head = b"HTTP/1.1 200 x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        head += b"" if self.length is None else b"Content-Length: %d\r\n" % self.length
         with contextlib.suppress(ConnectionError):  # whoever asked may have read enough
-            writer.write(head + body)
+            writer.write(head + b"\r\n" + body)
             await writer.drain()
         writer.close()
 
@@ -159,6 +162,43 @@ async def test_a_line_without_end_in_a_stream_is_said_as_an_engine_that_is_away(
     with pytest.raises(EngineAway):
         async with api.stream("containers/a/logs") as response:
             await response.content.readline()
+
+
+async def test_an_answer_that_breaks_off_is_an_engine_that_is_away(told: Told, api: EngineApi):
+    told.length = 100
+    with pytest.raises(EngineAway):
+        async with api.stream("containers/a/logs") as response:
+            await response.content.read()
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, TimeoutError, UnicodeError])
+async def test_what_goes_wrong_with_whoever_reads_is_not_the_engines(
+    told: Told, api: EngineApi, error: type[Exception]
+):
+    with pytest.raises(error, match="mine"):
+        async with api.stream("containers/a/logs"):
+            raise error("mine")
+    told.body = _event("a")
+
+    async def hear() -> None:
+        async with api.container_events(["start"], []) as actors:
+            async for _ in actors:
+                raise error("mine")
+
+    with pytest.raises(error, match="mine"):
+        await hear()
+
+
+async def test_an_event_that_is_none_is_an_engine_that_is_away(told: Told, api: EngineApi):
+    told.body = b"not JSON\n"
+
+    async def hear() -> None:
+        async with api.container_events(["start"], []) as actors:
+            async for _ in actors:
+                pass
+
+    with pytest.raises(EngineAway):
+        await hear()
 
 
 async def test_last_lines_that_cannot_be_read_are_none(told: Told, api: EngineApi):

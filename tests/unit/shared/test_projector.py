@@ -503,7 +503,7 @@ async def test_what_was_overtaken_at_the_last_moment_is_not_read():
 
         async def make_live(self, generation: str, version: str, progress: Progress) -> bool:
             if self.live is None and self._standing.generation is not None:
-                self.live = await self.create((house.names,))
+                self.live = await self.create()
                 await self.insert(self.live, "project", [{"_id": "p1", "_seq": 1, "names": ["B"]}])
                 await self.set_checkpoint(self.live, 1)
                 await super().make_live(self.live, version, progress)

@@ -109,7 +109,7 @@ async def rebuilt(
     projections: Sequence[Projection] = PROJECTIONS,
 ) -> tuple[Rebuild, int, dict[str, Any]]:
     """The rebuild, the most that it held, and what is stored."""
-    generation = await documents.create(projections)
+    generation = await documents.create()
     rebuild = Rebuild(store, documents, projections, generation, Progress(), turn, budget=budget)
     most, change = 0, rebuild._change
 
@@ -171,7 +171,7 @@ async def test_large_documents_come_back_a_few_at_a_time(monkeypatch: pytest.Mon
 async def test_who_lost_the_lease_stops():
     store = await history(300, 10)
     documents = MemoryDocuments()
-    generation = await documents.create(PROJECTIONS)
+    generation = await documents.create()
 
     async def until_200() -> None:
         if rebuild.sequence == 200:

@@ -6,7 +6,9 @@ import orjson
 import pytest
 from slipway.contracts.values import (
     After,
+    Attachment,
     BuiltImage,
+    FileMount,
     HealthCheck,
     PublishedPort,
     TmpfsMount,
@@ -44,6 +46,7 @@ OTHERS = {
     "command": changed(command=("serve",)),
     "environment": changed(environment={"A": "2", "PASSWORD": "hunter2"}),
     "aliases": changed(aliases=("web", "www")),
+    "networks": changed(networks=(Attachment(name="back", aliases=("web",)),)),
     "port": changed(port=81),
     "health_check": changed(health_check=HealthCheck(path="/health", retries=4)),
     "cpu_limit": changed(cpu_limit=1.0),
@@ -60,6 +63,7 @@ OTHERS = {
 }
 SAME = {
     "after": changed(after=(After(workload="db"),)),
+    "strategy": changed(strategy="stop_first"),
     "replicas": changed(replicas=3),
     "settle_seconds": changed(settle_seconds=9.0),
     "drain_seconds": changed(drain_seconds=9.0),
@@ -85,6 +89,7 @@ def test_the_digest_is_of_what_its_tasks_would_notice(field: str):
         changed(health_check=HealthCheck()),
         changed(port=None),
         changed(mounts=(TmpfsMount(path="/data"),)),
+        changed(mounts=(FileMount(path="/data", content="a"),)),
         changed(mounts=(VolumeMount(name="data", path="/other"),)),
         changed(ports=(PublishedPort(port=80, published=8080, protocol="udp"),)),
     ],
@@ -150,7 +155,19 @@ def test_it_never_changes():
     assert Workload(name=MAIN, image=IMAGE).digest(KEY) == "982bd754e9e69076a352caad85ec2467"
 
 
+@pytest.mark.parametrize("other", [{"content": "b"}, {"mode": "0400"}, {"path": "/b"}])
+def test_a_file_of_other_content_is_another(other: dict[str, Any]):
+    file = FileMount(path="/a", content="a")
+    changed_ = changed(mounts=(file.model_copy(update=other),))
+    assert changed_.digest(KEY) != changed(mounts=(file,)).digest(KEY)
+
+
 # -- what two cannot have at once -----------------------------------------------------------------
+
+
+def test_what_stops_first_holds_its_own_place():
+    assert changed(strategy="stop_first").holds == ("workload:main",)
+    assert changed(strategy="start_first").holds == changed(strategy=None).holds == ()
 
 
 def test_it_holds_the_volumes_that_it_writes_and_the_ports_of_the_host():

@@ -109,7 +109,9 @@ def ending_of(commit: Commit, event: Event) -> Ending | None:
             return Ending(event.deployment, Succeed(event.state.serving.commit))
         case RolloutFailed() if event.deployment:
             return Ending(event.deployment, Fail(event.failure))
-        case RolloutCancelled() | RolloutSuperseded() if event.deployment:
+        case RolloutCancelled() if event.deployment:
+            return Ending(event.deployment, Stopped(otherwise="cancelled"))
+        case RolloutSuperseded() if event.deployment:
             return Ending(event.deployment, Stopped())
         case _:
             return None

@@ -15,6 +15,7 @@ from slipway.contracts.deployment import (
 )
 from slipway.contracts.event import Event
 from slipway.contracts.rollout import (
+    MOST_TASKS,
     Release,
     Released,
     RolloutCancelled,
@@ -159,6 +160,8 @@ def _asked(workload: Released) -> str:
 def _ready(state: RolloutState, release: Release) -> list[Said]:
     count = len(state.tasks)
     tasks = f"{count} tasks are ready" if count != 1 else "1 task is ready"
+    if count >= MOST_TASKS:
+        tasks = f"at least {tasks}"
     new = [each for each in release.programs if not each.carried]
     settling = f"settling for {max((each.settle_seconds for each in new), default=0):g} s"
     if state.serving is not None:
@@ -168,6 +171,8 @@ def _ready(state: RolloutState, release: Release) -> list[Said]:
 
 
 def _given_up(event: RolloutFailed | RolloutCancelled) -> list[Said]:
+    if event.former == "not_running" and event.state.stopped:
+        return [Said("what served before stays stopped", "rollout")]
     if event.former == "not_running":
         again = "what served before does not run again yet; the platform goes on trying"
         return [Said(again, "rollout")]

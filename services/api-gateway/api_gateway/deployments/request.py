@@ -44,10 +44,13 @@ class Living:
 
 
 def limits_of(specification: Specification) -> Limits:
-    """A rollout lasts at least as long as its health checks let it: it's for them to judge. Those
-    of several workloads follow each other, as these may start one after another."""
+    """A rollout lasts as long as is said, else at least as long as its health checks let it: it's
+    for them to judge. Those of several workloads follow each other, as these may start one after
+    another."""
     limits = Limits()
-    checks = specification.settings.health_checks
+    checks, said = specification.settings.health_checks, specification.settings.rollout_seconds
+    if said is not None:
+        return limits.model_copy(update={"rollout": said})
     if not checks:
         return limits
     allowed = sum(

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Body as Given
 from fastapi.responses import Response
 from slipway.contracts.deployment import Repeats, Trigger
+from slipway.contracts.reached import names as reached_names
 from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.service import ServiceStarted
 from slipway.contracts.values import GitCommit, Specification
@@ -13,7 +14,8 @@ from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
-from api_gateway.deployments import domain, read
+from api_gateway import names, ports
+from api_gateway.deployments import carried, domain, read
 from api_gateway.deployments.history import Former, former, last_live, newest_images
 from api_gateway.deployments.open import OpenDeployments
 from api_gateway.deployments.request import Living, NothingToRunAgain, living, request
@@ -58,7 +60,16 @@ async def _make(
     again: tuple[Repeats, GitCommit | None] | None = None,
     wanted: Specification | None = None,
 ) -> Response:
-    """What was stopped is started first: a repeat of a request that was cut off finds that done."""
+    """What was stopped is started first: a repeat of a request that was cut off finds that done.
+    Raises NameTaken where a workload that is there no more was reached by what is another's now,
+    and PortTaken."""
+    if wanted is not None:
+        state, reach = service.state, carried.reach(gateway, ctx.organization)
+        own, again_ = (reached_names(state.name, each.settings) for each in (state, wanted))
+        await names.claim_all(
+            gateway.commands, ctx, state.environment, again_, SERVICE, service.id, reach, kept=own
+        )
+        await _claim_ports(gateway, ctx, service, wanted)
     if service.state.stopped:
         await gateway.commands.handle(ctx, SERVICE, service.id, Start(), step="start")
     repeats, commit = again or (None, None)
@@ -67,6 +78,18 @@ async def _make(
     )
     shown = read.deployment(made.document, None, None)
     return answer(ctx, shown, 202, version=made.head.version)
+
+
+async def _claim_ports(
+    gateway: Gateway, ctx: RequestContext, service: Living, wanted: Specification
+) -> None:
+    """Those that it had then and does not say now. Raises PortTaken."""
+    now = service.state.settings.published if service.state.settings else ()
+    again = [(None, port) for port in wanted.settings.published if port not in now]
+    claims = await ports.free(
+        gateway.commands, ctx, service.id, again, carried.port_holders(gateway)
+    )
+    await ports.claim(gateway.commands, ctx, claims)
 
 
 @router.post("/v1/services/{id}/deployments", status_code=202, response_model=read.Deployment)

@@ -1,14 +1,15 @@
-"""An event as the outside sees it: CloudEvents 1.0, and only the fields its type calls public."""
+"""An event as the outside sees it: CloudEvents 1.0, and only the fields its type calls public;
+nothing sealed is in them."""
 
 from typing import Any
 
-from slipway.contracts.event import Event, Unknown
+from slipway.contracts.event import PUBLIC, Event, Unknown
 from slipway.eventstore.store import Commit
 from slipway.runtime.clock import iso
 
 
 def cloud_event(commit: Commit, index: int, event: Event) -> dict[str, Any]:
-    data = event.model_dump(mode="json", include=set(event.public))
+    data = event.model_dump(mode="json", include=set(event.public), context=PUBLIC)
     return {
         "specversion": "1.0",
         "id": commit.event_id(index),

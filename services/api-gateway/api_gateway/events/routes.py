@@ -19,6 +19,7 @@ router = feature("events")
 _POSITION = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?")
 _ALL_OF_IT = 10**9
 """Behind the last event of any commit."""
+_END = "end"
 
 
 def position(after: str | None, place: str = "?after") -> tuple[int, int]:
@@ -28,8 +29,15 @@ def position(after: str | None, place: str = "?after") -> tuple[int, int]:
         return 0, _ALL_OF_IT
     match = _POSITION.fullmatch(after)
     if match is None:
-        raise Invalid("has to be a sequence, or an id of this stream", pointer=place)
+        raise Invalid("has to be a sequence, an id of this stream, or end", pointer=place)
     return int(match[1]), _ALL_OF_IT if match[2] is None else int(match[2])
+
+
+async def beginning(store: EventStore, after: str | None, last: str | None) -> tuple[int, int]:
+    """Behind what was seen last; at the log's end for who asks for what comes. Raises Invalid."""
+    if last:
+        return position(last, "Last-Event-ID")
+    return position(str(await store.last_sequence()) if after == _END else after)
 
 
 @router.get(
@@ -48,11 +56,10 @@ async def stream_events(
     after: Annotated[str | None, Query(max_length=40)] = None,
     types: Annotated[str | None, Query(max_length=400)] = None,
 ) -> Response:
-    """From behind `after` on; `types` are prefixes, comma separated. A connection ends after ten
-    minutes: clients resume with `Last-Event-ID`."""
+    """From behind `after` on, `end` for what comes from now on; `types` are prefixes, comma
+    separated. A connection ends after ten minutes: clients resume with `Last-Event-ID`."""
     wanted = tuple(item.strip() for item in (types or "").split(",") if item.strip()) or ("",)
-    last = request.headers.get("last-event-id")
-    start = position(last, "Last-Event-ID") if last else position(after)
+    start = await beginning(gateway.store, after, request.headers.get("last-event-id"))
     found = events(gateway.store, ctx.organization, start, wanted)
     return StreamingResponse(
         beating(found, b": still here\n\n"), media_type="text/event-stream", headers=HEADERS
@@ -62,7 +69,8 @@ async def stream_events(
 async def events(
     store: EventStore, organization: str, start: tuple[int, int], wanted: tuple[str, ...]
 ) -> AsyncGenerator[bytes]:
-    yield b"retry: 1000\n\n"
+    whole = start[1] == _ALL_OF_IT  # resumed from there also where nothing has come yet
+    yield b"retry: 1000\n" + (b"id: %d\n\n" % start[0] if whole else b"\n")
     async for commit in store.follow(max(0, start[0] - 1), f"evt.{organization}.>"):
         for index, event in enumerate(commit.events):
             if (commit.sequence, index) <= start:

@@ -23,6 +23,17 @@ async def readiness(gateway: Gate) -> Response:
     return Response(b'{"status":"ready"}', media_type="application/json")
 
 
+@router.get("/between-releases")
+async def between_releases() -> Response:
+    """What a domain answers while its program stands still for the one that follows it."""
+    return problem(
+        503,
+        "between-releases",
+        "a new release takes over what the former one held alone; for a moment neither answers",
+        hint="ask again in a few seconds",
+    )
+
+
 @router.get("/metrics")
 async def metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -9,6 +9,9 @@ ADDRESS = r"^[\x21-\x7e]*$"
 ASKED_PATH = r"^/[\x21-\x7e]*$"
 ROUTED_PATH = r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$"
 EMAIL = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"
+NAMED = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
+MODE = r"^0?[0-7]{3}$"
+USER = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$"
 _STAGE = r"^[A-Za-z0-9._-]+$"
 
 ALLOWED = {
@@ -22,6 +25,9 @@ ALLOWED = {
     ROUTED_PATH: "begins with a slash, and may hold letters from A to Z, digits and"
     " . _ ~ ! $ & ' ( ) * + , ; = : @ % / -",
     EMAIL: "has to be an address such as ada@example.org, without spaces",
+    NAMED: "may hold letters from A to Z, digits and . _ / -, and begins with a letter or digit",
+    MODE: "has to be an octal mode of a file, such as 0444",
+    USER: "has to be a user, such as app, 1000 or 1000:1000",
     _STAGE: "may hold letters from A to Z, digits, dots, underscores and hyphens",
 }
 """By the pattern. A test finds one that has no sentence."""

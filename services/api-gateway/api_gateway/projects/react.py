@@ -18,6 +18,7 @@ from slipway.contracts.project import (
     ProjectCreated,
     ProjectDeletionRequested,
 )
+from slipway.contracts.reached import names as reached_names
 from slipway.contracts.rollout import NetworkRemoved, RolloutRemoved
 from slipway.contracts.service import (
     ServiceCreated,
@@ -187,8 +188,9 @@ async def _service_gone(gateway: Gateway, commit: Commit, service: str) -> None:
     await views_hold(gateway.projector, commit)
     await _remove_domains(gateway, commit, service)  # one may have been added meanwhile
     ctx = service_context(gateway.clock, commit, "gone")
-    name = names.name_id(state.environment, state.name)
-    await gateway.commands.handle(ctx, names.NAME, name, names.Free(service), step="release")
+    reached = reached_names(state.name, state.settings)
+    ids = [names.name_id(state.environment, name) for name in reached]
+    await names.release(gateway.commands, ctx, ids, service)
     await gateway.commands.handle(ctx, SERVICE, service, ServiceGone(), step="gone")
 
 

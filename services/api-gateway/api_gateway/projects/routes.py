@@ -1,6 +1,7 @@
 """Projects and environments over HTTP."""
 
 import asyncio
+from typing import Literal
 
 from fastapi.responses import Response
 from slipway.kernel import ids
@@ -63,26 +64,31 @@ async def _environment(
     return outcome.document
 
 
-async def _project(
-    gateway: Gateway, ctx: RequestContext, id_: str, version: int | None = None
+async def _one(
+    gateway: Gateway,
+    ctx: RequestContext,
+    kind: Literal["project", "environment"],
+    id_: str,
+    version: int | None = None,
 ) -> Response:
+    """As it is in the tree. Raises NotFound."""
     tree = await gateway.memory(Trees).of(ctx.organization)
-    shown = tree.project(id_)
+    shown = tree.project(id_) if kind == "project" else tree.environment(id_)
     if shown is None:
-        raise NotFound("there is no such project")
-    return answer(ctx, shown, version=version or tree.version("project", id_))
+        raise NotFound(f"there is no such {kind}")
+    return answer(ctx, shown, version=version or tree.version(kind, id_))
 
 
 @router.get("/v1/projects/{id}", response_model=schema.Project)
 async def get_project(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    return await _project(gateway, ctx, id_)
+    return await _one(gateway, ctx, "project", id_)
 
 
 @router.patch("/v1/projects/{id}", response_model=schema.Project)
 async def change_project(id_: Id, body: schema.ChangedProject, gateway: Gate, ctx: Ctx) -> Response:
     checked_id(id_, "project")
     outcome = await gateway.commands.handle(ctx, domain.PROJECT, id_, domain.Rename(body.name))
-    return await _project(gateway, ctx, id_, version=outcome.head.version)
+    return await _one(gateway, ctx, "project", id_, version=outcome.head.version)
 
 
 @router.delete("/v1/projects/{id}", status_code=202, response_model=Deleting)
@@ -111,19 +117,9 @@ async def create_environment(
     return answer(ctx, made.environment(environment), 201, version=document["version"])
 
 
-async def _one(
-    gateway: Gateway, ctx: RequestContext, id_: str, version: int | None = None
-) -> Response:
-    tree = await gateway.memory(Trees).of(ctx.organization)
-    shown = tree.environment(id_)
-    if shown is None:
-        raise NotFound("there is no such environment")
-    return answer(ctx, shown, version=version or tree.version("environment", id_))
-
-
 @router.get("/v1/environments/{id}", response_model=schema.Environment)
 async def get_environment(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    return await _one(gateway, ctx, id_)
+    return await _one(gateway, ctx, "environment", id_)
 
 
 @router.patch("/v1/environments/{id}", response_model=schema.Environment)
@@ -134,12 +130,12 @@ async def change_environment(
     state, _ = await gateway.commands.begin(ctx, environment, checked_id(id_, "environment"))
     domain.alive("environment", state.phase)
     async with names.moved(
-        gateway.commands, ctx, state.project, state.name, body.name, environment, id_
+        gateway.commands, ctx, state.project, (state.name,), (body.name,), environment, id_
     ):
         outcome = await gateway.commands.handle(
             ctx, domain.ENVIRONMENT, id_, domain.Rename(body.name)
         )
-    return await _one(gateway, ctx, id_, version=outcome.head.version)
+    return await _one(gateway, ctx, "environment", id_, version=outcome.head.version)
 
 
 @router.delete("/v1/environments/{id}", status_code=202, response_model=Deleting)

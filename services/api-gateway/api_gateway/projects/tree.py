@@ -24,6 +24,9 @@ from api_gateway.listener import Listener
 
 _MOST = 100
 _AT_ONCE = 500
+_STALE = 1000
+"""Of so many parts that were changed by others and not asked for since all is loaded anew: what is
+made and deleted without anybody looking would else be remembered for ever."""
 _KINDS = ("project", "environment", "service", "rollout")
 _THERE = ["active", "deleting"]
 
@@ -282,6 +285,8 @@ class Trees(Listener):
         tree = self._trees.get(commit.subject.organization)
         if tree is not None and kind in _KINDS and tree.sequence_of(kind, id_) < commit.sequence:
             tree.stale.add((kind, id_))
+            if len(tree.stale) > _STALE:
+                del self._trees[commit.subject.organization]
 
     def written(self, commit: Commit, document: Document) -> None:
         kind = commit.subject.category

@@ -8,6 +8,7 @@ from typing import Any, Literal, assert_never
 from pydantic import Field
 from slipway.contracts.desired import wanted_replicas
 from slipway.contracts.event import Event, Value
+from slipway.contracts.reached import names as reached_names
 from slipway.contracts.service import (
     ServiceConfigured,
     ServiceCreated,
@@ -38,6 +39,7 @@ from slipway.kernel.decider import Decider
 from slipway.kernel.errors import Invalid, NotFound
 
 from api_gateway.projects.domain import BeingDeleted
+from api_gateway.services import consistent
 
 
 class ServiceState(Value):
@@ -204,12 +206,7 @@ def agree(settings: Settings) -> None:
     """What is said of a service must fit together. Raises Invalid."""
     match settings:
         case ApplicationSettings(source=source, build=build, runtime=runtime):
-            if runtime.health_check and runtime.health_check.path and runtime.port == "none":
-                raise Invalid(
-                    'what listens on nothing (port: "none") has no path to ask',
-                    pointer="/health_check/path",
-                    hint="set a port, or a command as the health check",
-                )
+            consistent.runs(runtime)
             if build is not None and isinstance(source, ImageSource):
                 raise Invalid("an image is not built; leave build away", pointer="/build")
         case RawSettings(workloads=workloads):
@@ -227,16 +224,26 @@ def _together(workloads: Sequence[RawProgram]) -> None:
         if workload.name in found:
             raise Invalid("two workloads have this name", pointer=f"{at}/name")
         held = {f"the volume {m.name}" for m in workload.mounts if isinstance(m, VolumeMount)}
-        held |= {f"the port {port.published}/{port.protocol}" for port in workload.ports}
+        held |= {f"the port {port.on_host}" for port in workload.ports}
         if twice := sorted(held & taken):
             raise Invalid(f"another workload has {twice[0]}", pointer=at)
-        if any(name.startswith("slipway.") for name in workload.labels):
-            raise Invalid("labels that begin with slipway. are the platform's", pointer=at)
+        consistent.own_labels(workload.labels, at)
         found[workload.name] = workload
         taken |= held
     if all(workload.job for workload in workloads):
         raise Invalid("one at least has to go on running", pointer="/workloads")
     _in_order(workloads)
+
+
+def reached(name: str, settings: Settings | None) -> tuple[str, ...]:
+    """The names in its environment, of which each is a DNS label. Raises Invalid."""
+    names = reached_names(name, settings)
+    if len(longest := max(names, key=len)) > 63:
+        raise Invalid(
+            f"a workload would be reached by {longest}: {len(longest)} letters, 63 at most",
+            pointer="/workloads",
+        )
+    return names
 
 
 def _in_order(workloads: Sequence[RawProgram]) -> None:
@@ -287,11 +294,15 @@ def _configured(command: Configure, state: ServiceState) -> tuple[Event, ...]:
         settings = changed(settings, command.settings)
         if settings != state.settings:
             facts.append(ServiceConfigured(settings=settings))
-    if command.replicas is not KEEP and settings is not None:
+    if settings is not None:
         now = wanted_replicas(settings.model_dump(), state.replicas)
-        name = _scaled(command.workload, now)
-        if command.replicas != now[name]:
-            facts.append(ServiceScaled(workload=name, replicas=command.replicas))
+        if command.replicas is not KEEP:
+            name = _scaled(command.workload, now)
+            if command.replicas != now[name]:
+                facts.append(ServiceScaled(workload=name, replicas=command.replicas))
+            now[name] = command.replicas
+        if facts:
+            consistent.once(settings, now, scaled=command.replicas is not KEEP)
     if command.webhook_secret is not KEEP and command.webhook_secret != state.webhook_secret:
         facts.append(WebhookSecretSet(secret=command.webhook_secret))
     return tuple(facts)

@@ -1,4 +1,5 @@
 from api_gateway.feature import Feature
+from api_gateway.ports import PORT
 from api_gateway.projections import Aggregates, Heads
 from api_gateway.services.domain import SERVICE
 from api_gateway.services.routes import router
@@ -14,7 +15,7 @@ FEATURE = Feature(
         "stop_service": "write",
     },
     routers=(router,),
-    deciders=(SERVICE,),
+    deciders=(SERVICE, PORT),
     projections=(
         Aggregates(
             SERVICE,

@@ -4,32 +4,61 @@ import asyncio
 from typing import Any, Literal
 
 from slipway.contracts.desired import wanted_replicas
-from slipway.contracts.values import Build, HealthCheck, Runtime, Sealed, Source
+from slipway.contracts.values import (
+    Build,
+    HealthCheck,
+    PublishedPort,
+    Runtime,
+    Sealed,
+    Source,
+    Strategy,
+    TmpfsMount,
+    VolumeMount,
+)
+from slipway.kernel.clock import iso
 from slipway.readmodel.model import Document
 
 from api_gateway.domains.read import Domain, Target, domains_of, hosts_of
 from api_gateway.gateway import Gateway
 from api_gateway.http.schema import Shown
 from api_gateway.projects.tree import Runs, service_status
+from api_gateway.services.render import Status, workloads
 
 
 class Observed(Shown):
-    """What is known of the world: by whom, and when it was said last."""
+    """What is known of the world: by whom, and when it was seen last."""
 
     source: str
     at: str | None
     replicas: int | None
+    """Of all its workloads together, those that run; null where nobody knows."""
     addresses: int
 
 
 class Replicas(Shown):
     wanted: int
+    running: int | None
+    """Of which it is so now; null where nobody knows."""
+    healthy: int | None
 
 
 class RunningWorkload(Shown):
     name: str
     image: str
     replicas: Replicas
+    status: Status
+    observed_at: str | None
+    """When its tasks were looked at last."""
+
+
+class FileMount(Shown):
+    """The content of a secret one is never shown."""
+
+    kind: Literal["file"]
+    path: str
+    content: str | None
+    mode: str
+    secret: bool
 
 
 class Webhook(Shown):
@@ -52,6 +81,17 @@ class Service(Shown):
     memory_limit: int | None
     settle_seconds: float
     drain_seconds: float
+    mounts: list[VolumeMount | FileMount | TmpfsMount]
+    ports: list[PublishedPort]
+    strategy: Strategy | None
+    init: list[list[str]]
+    user: str | None
+    stop_signal: str | None
+    stop_grace_seconds: float | None
+    labels: dict[str, str]
+    cpu_reservation: float | None
+    memory_reservation: int | None
+    rollout_seconds: float | None
     replicas: int
     """Of all its workloads together."""
     workloads: list[RunningWorkload]
@@ -66,35 +106,28 @@ class Service(Shown):
 
 
 def webhook_url(gateway: Gateway, document: Document) -> str:
-    sealed = Sealed.model_validate(document["state"]["webhook_token"])
+    sealed = Sealed.from_stored(document["state"]["webhook_token"])
     token = gateway.own_key.open(sealed, f"service/{document['_id']}/webhook")
     return f"{gateway.settings.public_url}/v1/webhooks/git/{token}"
 
 
 def _settings(settings: dict[str, Any]) -> dict[str, Any]:
     """What the owner said, in the form in which it is said: without the inner structure."""
+    runtime = settings.get("runtime") or Runtime().model_dump()
     return {
         "kind": settings["kind"],
         "source": settings.get("source"),
         "build": settings.get("build"),
-        **(settings.get("runtime") or Runtime().model_dump()),
+        **runtime,
+        "mounts": [_mount(mount) for mount in runtime["mounts"]],
     }
 
 
-def _workloads(state: dict[str, Any], rollout: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of what serves, or is to serve first; without jobs."""
-    release = rollout.get("serving") or rollout.get("wanted") or {"workloads": ()}
-    return [
-        {
-            "name": each["name"],
-            "image": each["image"]["reference"],
-            "replicas": {
-                "wanted": 0 if state["stopped"]
-                else state["replicas"].get(each["name"], each.get("replicas", 1))
-            },
-        }
-        for each in release["workloads"] if not each.get("job")
-    ]  # fmt: skip
+def _mount(mount: dict[str, Any]) -> dict[str, Any]:
+    if mount["kind"] != "file":
+        return mount
+    shown = {name: mount[name] for name in ("kind", "path", "content", "mode")}
+    return {**shown, "secret": mount["sealed"] is not None}
 
 
 def service(
@@ -109,8 +142,10 @@ def service(
 ) -> dict[str, Any]:
     """`hook`: with the webhook's address, which is a secret: not for viewers."""
     state = document["state"]
-    observed = rollout["state"] if rollout else {}
-    serving = observed.get("serving")
+    deployed = rollout["state"] if rollout else {}
+    serving = deployed.get("serving")
+    seen = gateway.observed.of(document["_id"], gateway.clock.now())
+    shown = workloads(state, deployed, *seen)
     return {
         "id": document["_id"],
         "name": state["name"],
@@ -118,14 +153,14 @@ def service(
         "environment": state["environment"],
         **_settings(state["settings"]),
         "replicas": sum(wanted_replicas(state["settings"], state["replicas"]).values()),
-        "workloads": _workloads(state, observed),
-        "status": service_status(state, Runs.of(observed)),
+        "workloads": shown,
+        "status": service_status(state, Runs.of(deployed)),
         "live_deployment": serving["deployment"] if serving else None,
         "latest_deployment": newest["deployment"] if newest else None,
         "observed": {
             "source": "deployer",
-            "at": rollout["updated_at"] if rollout else None,
-            "replicas": _replicas(observed),
+            "at": iso(seen.at) if seen.at else None,
+            "replicas": _running(shown) if seen.counts is not None else None,
             "addresses": len(route["state"].get("addresses", ())) if route else 0,
         },
         "webhook": {
@@ -138,10 +173,8 @@ def service(
     }
 
 
-def _replicas(observed: dict[str, Any]) -> int | None:
-    if not observed:
-        return None
-    return 0 if observed.get("stopped") else sum(observed["replicas"].values())
+def _running(workloads: list[dict[str, Any]]) -> int:
+    return sum(each["replicas"]["running"] for each in workloads)
 
 
 async def services(

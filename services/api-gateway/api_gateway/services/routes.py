@@ -5,25 +5,29 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 from fastapi.responses import Response
-from slipway.contracts.values import NamedKind, Settings
+from slipway import sealing
+from slipway.contracts.reached import names as reached_names
+from slipway.contracts.values import NamedKind, PublishedPort, Sealed, Settings, file_place
 from slipway.kernel import ids
 from slipway.kernel.errors import NotFound
 from slipway.readmodel.model import Document
 
-from api_gateway import names
+from api_gateway import names, ports
 from api_gateway.commands import still_there
-from api_gateway.deployments.carried import by_release
+from api_gateway.deployments import carried
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Id, Limit, answer, checked_id, decoded, listed, owned
 from api_gateway.http.context import Ctx, Gate, hashed
 from api_gateway.http.routing import router as feature
 from api_gateway.http.schema import Deleting, Listed, given
+from api_gateway.organizations.domain import ORGANIZATION
 from api_gateway.projects.domain import ENVIRONMENT, alive
 from api_gateway.projects.tree import ServiceStatus, Trees, Wanted
 from api_gateway.request_context import RequestContext
 from api_gateway.roles import may
 from api_gateway.services import domain, kinds, read, schema
 from api_gateway.services.domain import SERVICE
+from api_gateway.services.resources import Seal
 
 router = feature("services")
 Filter = Annotated[str | None, Query(max_length=100)]
@@ -53,9 +57,11 @@ async def create_service(id_: Id, body: kinds.NewService, gateway: Gate, ctx: Ct
         return await show(gateway, ctx, await _document(gateway, ctx, service), 201)
     alive("environment", parent.phase)
     ctx.precondition(head.version)
-    settings = kinds.settings_of(body, allow_private=gateway.settings.allow_private_sources)
+    allow_private, seal = gateway.settings.allow_private_sources, await _seal(gateway, ctx)
+    settings = kinds.settings_of(body, allow_private=allow_private, seal=seal)
     domain.agree(settings)
     schema.not_too_large(settings)
+    claims = await _free_ports(gateway, ctx, service, settings, None)
     token = secrets.token_urlsafe(24)
     command = domain.Create(
         project=parent.project,
@@ -65,11 +71,40 @@ async def create_service(id_: Id, body: kinds.NewService, gateway: Gate, ctx: Ct
         webhook_token=gateway.own_key.seal(token, f"service/{service}/webhook"),
         webhook_hash=hashed(token),
     )
-    carried = by_release(gateway, ctx.organization, body.name)
-    await names.claim(gateway.commands, ctx, id_, body.name, SERVICE, service, carried)
+    reached, reach = domain.reached(body.name, settings), carried.reach(gateway, ctx.organization)
+    await names.claim_all(gateway.commands, ctx, id_, reached, SERVICE, service, reach)
+    await ports.claim(gateway.commands, ctx, claims)
     outcome = await gateway.commands.handle(ctx, SERVICE, service, command, step="create", new=True)
     shown = read.service(gateway, outcome.document, hook=True)
     return answer(ctx, shown, 201, version=outcome.head.version)
+
+
+async def _seal(gateway: Gateway, ctx: RequestContext) -> Seal:
+    organization, _ = await gateway.commands.last_seen(
+        ORGANIZATION, ctx.organization, ctx.organization
+    )
+
+    def seal(path: str, content: str) -> Sealed:
+        place = sealing.place(ctx.organization, "service", file_place(path))
+        return sealing.seal(organization.key, ctx.organization, content, place)
+
+    return seal
+
+
+def _dropped(former: Settings | None, settings: Settings | None) -> list[PublishedPort]:
+    """The ports of the host that the former settings have, and these have not."""
+    kept = {port.on_host for port in settings.published} if settings else set[str]()
+    return [port for port in (former.published if former else ()) if port.on_host not in kept]
+
+
+async def _free_ports(
+    gateway: Gateway, ctx: RequestContext, service: str,
+    settings: Settings | None, former: Settings | None,
+) -> list[ports.Claim]:  # fmt: skip
+    """Of those that it did not have before. Raises PortTaken."""
+    new, wanted = _dropped(settings, former), enumerate(settings.published if settings else ())
+    named = [(f"/ports/{index}/published", port) for index, port in wanted if port in new]
+    return await ports.free(gateway.commands, ctx, service, named, carried.port_holders(gateway))
 
 
 async def _document(gateway: Gateway, ctx: RequestContext, id_: str) -> Document:
@@ -129,25 +164,35 @@ async def change_service(id_: Id, body: kinds.ChangedService, gateway: Gate, ctx
     the next deployment. A former name is free for another service as soon as nothing runs under
     it."""
     state, _ = await gateway.commands.begin(ctx, SERVICE, checked_id(id_, "service"))
-    command = _changes(gateway, id_, body, state.settings)
+    command = _changes(gateway, id_, body, state.settings, await _seal(gateway, ctx))
     after = SERVICE.fold(SERVICE.decide(command, state), state)
     schema.not_too_large(after.settings)
-    place = (state.environment, state.name, after.name)
-    carried = by_release(gateway, ctx.organization, after.name)
-    async with names.moved(gateway.commands, ctx, *place, SERVICE, id_, carried):
+    claims = await _free_ports(gateway, ctx, id_, after.settings, state.settings)
+    reach = carried.reach(gateway, ctx.organization)
+    reached = domain.reached(after.name, after.settings)
+    place = (state.environment, reached_names(state.name, state.settings), reached)
+    async with (
+        ports.left(gateway.commands, ctx, id_, _dropped(state.settings, after.settings)),
+        names.moved(gateway.commands, ctx, *place, SERVICE, id_, reach),
+    ):
+        await ports.claim(gateway.commands, ctx, claims)
         outcome = await gateway.commands.handle(ctx, SERVICE, id_, command)
     return await show(gateway, ctx, outcome.document)
 
 
 def _changes(
-    gateway: Gateway, id_: str, body: kinds.ChangedService, settings: Settings | None
+    gateway: Gateway,
+    id_: str,
+    body: kinds.ChangedService,
+    settings: Settings | None,
+    seal: Seal,
 ) -> domain.Configure:
     changes = given(body, "name", "replicas", "workload")
     if "webhook_secret" in body.model_fields_set:
         place, secret = f"service/{id_}/webhook-secret", body.webhook_secret
         changes["webhook_secret"] = gateway.own_key.seal(secret, place) if secret else None
     allow_private = gateway.settings.allow_private_sources
-    change = kinds.change_of(body, settings, allow_private=allow_private)
+    change = kinds.change_of(body, settings, allow_private=allow_private, seal=seal)
     return domain.Configure(**changes, settings=change)
 
 

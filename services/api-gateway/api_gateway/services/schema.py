@@ -14,13 +14,25 @@ from slipway.contracts.values import (
     ImageSource,
     NamedKind,
     RepositoryPath,
+    Runtime,
     Settings,
     Source,
+    Strategy,
 )
 from slipway.kernel.errors import Invalid
 
-from api_gateway.http.patterns import ADDRESS, ASKED_PATH, LABEL
+from api_gateway.http.patterns import ADDRESS, ASKED_PATH, LABEL, NAMED, USER
 from api_gateway.http.schema import Body, HostName, Text, given, kinds_of, of_kind
+from api_gateway.services.resources import (
+    AnyMount,
+    Port,
+    Published,
+    Seal,
+    Size,
+    memory,
+    mounts_of,
+    ports_of,
+)
 
 _BRANCH = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -32,15 +44,11 @@ _IMAGE = re.compile(
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 """As registries and engines read a reference: github.com/distribution/reference."""
-_SIZE = re.compile(r"([0-9]{1,15})\s*([kmg]i?b?)?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_SMALLEST, _LARGEST = 6 * 1024**2, 1 << 44
 LARGEST = 32 * 1024
-"""Of source, build and runtime as JSON. With the most that four levels of variables may hold a
-specification stays below 256 KiB, so nothing is refused only when it is deployed."""
+"""Of source, build and runtime as JSON, files with it. With the most that four levels of variables
+may hold a specification stays below 256 KiB, so nothing is refused only when it is deployed."""
 
 
-Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Word = Annotated[Text, Field(max_length=4000)]
 Label = Annotated[str, StringConstraints(max_length=63, pattern=LABEL)]
@@ -108,36 +116,50 @@ type AnySource = Annotated[
     Git | Image, Field(discriminator="kind"), of_kind("source", "git", "image")
 ]
 type AnyBuild = Annotated[Build, of_kind("build", *kinds_of(Build))]
-type Size = Annotated[int, Field(ge=_SMALLEST, le=_LARGEST)] | Annotated[str, Field(max_length=20)]
+type Command = Word | Annotated[list[Word], Field(min_length=1, max_length=200)]
+"""A line is split into words as a shell would; no shell ever runs it."""
+_Cores = Annotated[float | None, Field(ge=0.01, le=512)]
+_LabelName = Annotated[str, StringConstraints(max_length=100, pattern=NAMED)]
+_LabelText = Annotated[Text, Field(max_length=4000)]
+_Signal = Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"]
 
 
 class RuntimeFields(Body):
     port: Port | Literal["none"] | None = None
-    command: Word | Annotated[list[Word], Field(min_length=1, max_length=200)] | None = None
+    command: Command | None = None
     health_check: Health | None = None
-    cpu_limit: Annotated[float | None, Field(ge=0.01, le=512)] = None
+    cpu_limit: _Cores = None
     memory_limit: Size | None = None
     settle_seconds: Seconds = 5.0
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 5.0
+    mounts: Annotated[list[AnyMount], Field(max_length=20)] = Field(default_factory=list[AnyMount])
+    ports: Annotated[list[Published], Field(max_length=20)] = Field(default_factory=list[Published])
+    strategy: Strategy | None = None
+    init: Annotated[list[Command], Field(max_length=10)] = Field(default_factory=list[Command])
+    user: Annotated[str | None, StringConstraints(max_length=100, pattern=USER)] = None
+    stop_signal: _Signal | None = None
+    stop_grace_seconds: Annotated[float | None, Field(ge=1, le=600)] = None
+    labels: Annotated[dict[_LabelName, _LabelText], Field(max_length=50)] = Field(
+        default_factory=dict[str, str]
+    )
+    cpu_reservation: _Cores = None
+    memory_reservation: Size | None = None
+    rollout_seconds: Annotated[float | None, Field(ge=10, le=7200)] = None
 
-    @field_validator("memory_limit")
-    @classmethod
-    def size(cls, value: int | str | None) -> int | None:
-        if not isinstance(value, str):
-            return value
-        match = _SIZE.fullmatch(value.strip())
-        if match is None:
-            raise ValueError("has to be a number of bytes, or such as 512m")
-        found = int(match[1]) * _UNITS[(match[2] or "").lower()[:1]]
-        if not _SMALLEST <= found <= _LARGEST:
-            raise ValueError("has to be from 6 MiB to 16 TiB")
-        return found
+    _sizes = field_validator("memory_limit", "memory_reservation")(memory)
 
     @field_validator("command")
     @classmethod
     def words(cls, value: str | list[str] | None) -> list[str] | None:
-        """A line is split into words as a shell would; no shell ever runs it."""
         return (shlex.split(value) or None) if isinstance(value, str) else value
+
+    @field_validator("init")
+    @classmethod
+    def commands(cls, value: list[str | list[str]]) -> list[list[str]]:
+        found = [shlex.split(each) if isinstance(each, str) else each for each in value]
+        if not all(found):
+            raise ValueError("has a command without words")
+        return found
 
 
 class NewApplication(RuntimeFields):
@@ -197,9 +219,15 @@ def _is_private(host: str) -> bool:
         return False
 
 
-def runtime_of(body: RuntimeFields) -> dict[str, Any]:
-    """The fields of Runtime that were sent."""
+def runtime_of(body: RuntimeFields, former: Runtime, seal: Seal) -> dict[str, Any]:
+    """The fields of Runtime that were sent. Raises Invalid."""
     changed = given(body, *_RUNTIME)
+    if "mounts" in changed:
+        changed["mounts"] = mounts_of(body.mounts, former.mounts, seal)
+    if "ports" in changed:
+        changed["ports"] = ports_of(body.ports)
+    if "init" in changed:
+        changed["init"] = tuple(map(tuple, body.init))
     if isinstance(health := changed.get("health_check"), Health):
         words = tuple(health.command) if health.command else None
         changed["health_check"] = HealthCheck(**{**health.model_dump(), "command": words})
@@ -214,6 +242,6 @@ def not_too_large(settings: Settings | None) -> None:
         return
     if (size := len(settings.model_dump_json().encode())) > LARGEST:
         raise Invalid(
-            f"source, build and command have {size} bytes together, {LARGEST} at most",
-            hint="put long commands and arguments into a file of the repository",
+            f"source, build, commands and files have {size} bytes together, {LARGEST} at most",
+            hint="put what is long into a file of the repository or of the image",
         )

@@ -97,7 +97,7 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
 
 def _check(own_key: OwnKey, document: Document, incoming: Request, body: bytearray) -> None:
     """Raises Forbidden."""
-    sealed = Sealed.model_validate(document["state"]["webhook_secret"])
+    sealed = Sealed.from_stored(document["state"]["webhook_secret"])
     place = f"service/{document['_id']}/webhook-secret"
     if not signed(incoming.headers, body, own_key.open(sealed, place)):
         raise Forbidden("the signature does not fit", hint="set the same secret on both sides")

@@ -36,7 +36,7 @@ from builder.build.failures import BuildError
 from builder.build.job import Images, Job, Programs
 from builder.build.log import BuildLog
 from builder.build.slots import FairSlots
-from builder.build.variables import opened
+from builder.build.variables import opened, with_files
 from builder.build.work import work
 from builder.kinds import kind_of
 from builder.settings import BuilderSettings
@@ -183,13 +183,16 @@ class Builds:
         organization = order.subject.organization
         try:
             key = await self._opener.for_organization(organization)
-            variables = opened(order.requested.specification.variables, key.open)
+            specification = order.requested.specification
+            variables = opened(specification.variables, key.open)
+            settings = with_files(specification.settings, key.open)
             former = await self._former(order)
         except CannotOpen as error:
             return failures.secrets_unreadable(str(error))
         except BuildError as error:
             return error.failure
         log.hide(variables.hidden)
+        specification = specification.model_copy(update={"settings": settings})
         return Job(
             settings=self._settings,
             engine=self._engine,
@@ -198,7 +201,7 @@ class Builds:
             log=log,
             organization=organization,
             deployment=order.id,
-            requested=order.requested,
+            requested=order.requested.model_copy(update={"specification": specification}),
             variables=variables.values,
             secret_names=variables.secret_names,
             former=former,

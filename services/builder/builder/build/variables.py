@@ -1,9 +1,18 @@
-"""The variables of a deployment, opened. Pure."""
+"""The variables of a deployment and its secret files, opened. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from slipway.contracts.values import Scope, ScopedVariables, Sealed
+from slipway.contracts.values import (
+    ApplicationSettings,
+    FileMount,
+    Mount,
+    Scope,
+    ScopedVariables,
+    Sealed,
+    Settings,
+    file_place,
+)
 from slipway.contracts.variables import LARGEST, LONGEST, TooLong, UnknownReference, merged, resolve
 
 from builder.build import failures
@@ -44,3 +53,19 @@ def opened(
     near = merged(scopes)
     secret = frozenset(name for name in values if near[name][1].secret)
     return Opened(values, secret, hidden)
+
+
+def with_files(settings: Settings, unseal: Callable[[Sealed, Scope, str], str]) -> Settings:
+    """Their secret files hold their content. Raises CannotOpen."""
+
+    def opened_(mount: Mount) -> Mount:
+        if not isinstance(mount, FileMount) or mount.sealed is None:
+            return mount
+        content = unseal(mount.sealed, "service", file_place(mount.path))
+        return mount.model_copy(update={"content": content, "sealed": None})
+
+    if not isinstance(settings, ApplicationSettings):
+        return settings
+    mounts = tuple(map(opened_, settings.runtime.mounts))
+    runtime = settings.runtime.model_copy(update={"mounts": mounts})
+    return settings.model_copy(update={"runtime": runtime})

@@ -1,8 +1,9 @@
-"""An application is one workload: its program, reached by the name of the service. Pure."""
+"""An application is one workload, its program, reached by the name of the service; before it runs
+what it begins with, one job after another. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from slipway.contracts.values import ApplicationSettings, BuiltImage
+from slipway.contracts.values import After, ApplicationSettings, BuiltImage
 from slipway.contracts.workload import MAIN, Workload, Workloads
 
 
@@ -19,17 +20,38 @@ def workloads(
     environment = dict(variables)
     if port is not None:
         environment.setdefault("PORT", str(port))
-    program = Workload(
+    same = Workload(
         name=MAIN,
         image=image,
-        command=runtime.command,
         environment=environment,
-        aliases=(name,),
-        port=port,
-        health_check=runtime.health_check,
+        mounts=runtime.mounts,
+        user=runtime.user,
+        stop_signal=runtime.stop_signal,
+        stop_grace_seconds=runtime.stop_grace_seconds,
         cpu_limit=runtime.cpu_limit,
         memory_limit=runtime.memory_limit,
-        settle_seconds=runtime.settle_seconds,
-        drain_seconds=runtime.drain_seconds,
+        cpu_reservation=runtime.cpu_reservation,
+        memory_reservation=runtime.memory_reservation,
     )
-    return Workloads(items=(program,))
+    jobs: list[Workload] = []
+    for number, command in enumerate(runtime.init, 1):
+        job = {"name": f"init-{number}", "command": command, "job": True, "after": _ended(jobs)}
+        jobs.append(same.model_copy(update=job))
+    own = {
+        "command": runtime.command,
+        "aliases": (name,),
+        "port": port,
+        "health_check": runtime.health_check,
+        "ports": runtime.ports,
+        "labels": runtime.labels,
+        "strategy": runtime.strategy,
+        "settle_seconds": runtime.settle_seconds,
+        "drain_seconds": runtime.drain_seconds,
+        "after": _ended(jobs),
+    }
+    return Workloads(items=(*jobs, same.model_copy(update=own)))
+
+
+def _ended(jobs: Sequence[Workload]) -> tuple[After, ...]:
+    """The last of them has."""
+    return tuple(After(workload=job.name, condition="completed") for job in jobs[-1:])

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from slipway.contracts.values import BuiltImage, RawProgram, RawSettings
+from slipway.contracts.labels import DEFAULT_NETWORK
+from slipway.contracts.reached import workload_name
+from slipway.contracts.values import Attachment, BuiltImage, RawProgram, RawSettings
 from slipway.contracts.workload import Workload, Workloads
 
 
@@ -13,15 +15,24 @@ def workloads(
     variables: Mapping[str, str],
 ) -> Workloads:
     """The service's variables are those of each; its own win. One without aliases is reached by its
-    name behind the service's."""
+    name behind the service's in the environment, and by its name alone in the service's own
+    networks: in `default` where it names none."""
 
     def made(program: RawProgram) -> Workload:
         said = {field: value for field, value in program if field != "image"}
         said |= {
             "image": images[program.name],
             "environment": {**variables, **program.environment},
-            "aliases": program.aliases or (f"{name}-{program.name}",),
+            "aliases": program.aliases or (workload_name(name, program.name),),
+            "networks": _attached(program),
         }
         return Workload(**said)
 
     return Workloads(items=tuple(map(made, settings.workloads)))
+
+
+def _attached(program: RawProgram) -> tuple[Attachment, ...]:
+    said = program.networks or (Attachment(name=DEFAULT_NETWORK),)
+    return tuple(
+        Attachment(name=each.name, aliases=each.aliases or (program.name,)) for each in said
+    )

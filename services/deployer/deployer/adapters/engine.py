@@ -1,5 +1,6 @@
 """Docker Swarm: Swarm services, tasks, networks, images. Only what carries our label is changed."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
@@ -28,7 +29,7 @@ _OVER = {"complete", "failed", "shutdown", "rejected", "orphaned"}
 
 
 def task_view(task: Mapping[str, Any], network: str) -> TaskView:
-    """`network` is the name of the environment's network, on which the address is looked for."""
+    """`network` is the name of the network on which the address is looked for."""
     status = task.get("Status") or {}
     phase = _PHASES.get(status.get("State", "new"), "starting")
     container = status.get("ContainerStatus") or {}
@@ -52,8 +53,15 @@ def task_view(task: Mapping[str, Any], network: str) -> TaskView:
         exit_code=container.get("ExitCode") if phase == "ended" else None,
         error=status.get("Err", ""),
         container=container.get("ContainerID", ""),
+        since=_time(status.get("Timestamp")) if phase == "running" else None,
         over=status.get("State") in _OVER,
     )
+
+
+def _time(said: str | None) -> datetime | None:
+    """Of what the engine says; in Go's form, of which no time is the year 1."""
+    found = datetime.fromisoformat(said) if said else None
+    return found if found and found.year > 1 else None
 
 
 def release_view(found: Mapping[str, Any]) -> SwarmServiceView:
@@ -65,12 +73,17 @@ def release_view(found: Mapping[str, Any]) -> SwarmServiceView:
         name=spec["Labels"][labels.RELEASE],
         workload=spec["Labels"][labels.WORKLOAD],
         job="ReplicatedJob" in spec["Mode"],
+        checked=_checked(spec["TaskTemplate"]["ContainerSpec"]),
         replicas=1 if "ReplicatedJob" in spec["Mode"] else spec["Mode"]["Replicated"]["Replicas"],
         version=found["Version"]["Index"],
         holds=frozenset(held.split(","))
         if (held := spec["Labels"].get(labels.HOLDS))
         else frozenset(),
     )
+
+
+def _checked(container: Mapping[str, Any]) -> bool:
+    return (container.get("Healthcheck") or {}).get("Test", ["NONE"]) != ["NONE"]
 
 
 def _held(marks: Mapping[str, str]) -> frozenset[str]:
@@ -136,16 +149,21 @@ class Engine:
             name = found["Spec"].get("Name")
             logger().warning("a Swarm service is no release", name=name, lacks=str(error))
 
-    async def tasks(self, releases: Collection[str]) -> dict[str, tuple[TaskView, ...]]:
-        """Id of a release → its tasks, oldest first. One question."""
-        filters = {
-            "label": [f"{labels.INSTANCE}={self._instance}"], "service": sorted(releases)
-        }  # fmt: skip
+    async def tasks(
+        self, releases: Collection[str] | None = None
+    ) -> dict[str, tuple[TaskView, ...]]:
+        """Id of a release → its tasks, oldest first; of all those that are to run, where none is
+        named. One question."""
+        filters = {"label": [f"{labels.INSTANCE}={self._instance}"]}
+        if releases is None:
+            filters["desired-state"] = ["running"]
+        else:
+            filters["service"] = sorted(releases)
         found = await self.query("tasks", params={"filters": json.dumps(filters)})
         views: dict[str, tuple[TaskView, ...]] = {}
         for task in sorted(found, key=lambda task: task["CreatedAt"]):
             marks = task["Spec"]["ContainerSpec"].get("Labels") or {}
-            network = labels.network(self._instance, marks.get(labels.ENVIRONMENT, ""))
+            network = labels.reached_by_marks(self._instance, marks)
             of = task["ServiceID"]
             views[of] = (*views.get(of, ()), task_view(task, network))
         return views
@@ -160,13 +178,16 @@ class Engine:
         return bool(await self.query("containers/json", params={"filters": marks, "all": "1"}))
 
     async def holding(self, service: str) -> Mapping[str, frozenset[str]]:
-        """Swarm service → what its containers on this node hold that have not ended."""
+        """Swarm service → what its tasks hold that have not ended, on any node."""
         marks = self._filter(f"{labels.SERVICE}={service}", labels.HOLDS)
-        found = await self.query("containers/json", params={"filters": marks})
-        return {
-            container["Labels"].get(labels.RELEASE, ""): _held(container["Labels"])
-            for container in found
-        }
+        # Swarm lists the tasks of a service that is gone until their node says that they ended.
+        tasks = await self.query("tasks", params={"filters": marks})
+        living = [task for task in tasks if task["Status"]["State"] not in _OVER]
+        found = [task["Spec"]["ContainerSpec"].get("Labels") or {} for task in living]
+        # What the manager no longer knows may still be here.
+        containers = await self.query("containers/json", params={"filters": marks})
+        found += [container["Labels"] for container in containers]
+        return {each.get(labels.RELEASE, ""): _held(each) for each in found}
 
     async def create(self, body: Mapping[str, Any]) -> None:
         """One that is there under the same name is the same release: names are derived."""
@@ -175,6 +196,23 @@ class Engine:
         except EngineRefused as error:
             if "name conflicts with an existing object" not in str(error):
                 raise
+
+    async def keep_file(self, body: Mapping[str, Any]) -> str:
+        """As a Swarm secret, whose id it is. One that is there under the same name is the same."""
+        try:
+            return (await self.query("secrets/create", "POST", data=body))["ID"]
+        except EngineRefused as error:
+            if "conflict" not in str(error) and "already exists" not in str(error):
+                raise
+            return (await self.query(f"secrets/{body['Name']}"))["ID"]
+
+    async def remove_files(self, service: str, kept: Collection[str]) -> None:
+        """Of all its releases but these, whose names are their Swarm services'."""
+        marks = self._filter(f"{labels.SERVICE}={service}")
+        for secret in await self.query("secrets", params={"filters": marks}):
+            if secret["Spec"]["Labels"].get(labels.RELEASE) not in kept:
+                with contextlib.suppress(EngineMissing):
+                    await self.query(f"secrets/{secret['ID']}", "DELETE")
 
     async def scale(self, there: SwarmServiceView, replicas: int) -> None:
         """Under the version that was looked at: a process that was paused changes nothing."""
@@ -251,9 +289,32 @@ class Engine:
             if "already exists" not in words and "name conflicts" not in words:
                 raise
 
+    async def service_networks(self) -> dict[str, Owner]:
+        """Those of services' own, by their names."""
+        params = {"filters": self._filter(labels.SERVICE)}
+        return {
+            found["Name"]: (found["Labels"][labels.ORGANIZATION], found["Labels"][labels.SERVICE])
+            for found in await self.query("networks", params=params)
+        }
+
     async def remove_network(self, name: str) -> None:
         try:
             await self.query(f"networks/{name}", "DELETE")
+        except EngineMissing:
+            return
+
+    async def node(self) -> str:
+        """Swarm's id of the node that is asked."""
+        return (await self.query("info"))["Swarm"]["NodeID"]
+
+    async def remove_volume(self, name: str, service: str) -> None:
+        """Of this node; it is gone then. Raises EngineRefused where it is in use, or is none of
+        that service."""
+        try:
+            marks = (await self.query(f"volumes/{name}")).get("Labels") or {}
+            if (marks.get(labels.INSTANCE), marks.get(labels.SERVICE)) != (self._instance, service):
+                raise EngineRefused(f"{name} is no volume of the service {service}")
+            await self.query(f"volumes/{name}", "DELETE")
         except EngineMissing:
             return
 

@@ -2,12 +2,13 @@
 come so far, and when what it holds is free. Pure."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from slipway.contracts.rollout import Job, Release, Released, Task
 from slipway.contracts.values import Failure
 
 from deployer.rollout import explain
-from deployer.rollout.domain import SwarmServiceView, TaskView, View
+from deployer.rollout.domain import SwarmServiceView, TaskView, View, standing
 from deployer.rollout.step import (
     SOON,
     Create,
@@ -43,17 +44,30 @@ def running(there: SwarmServiceView | None) -> list[TaskView]:
     return [task for task in tasks if task.phase == "running" and task.address]
 
 
+def settled(view: View, workload: Released) -> list[TaskView]:
+    """Its tasks that are ready: healthy, which with a port says that it accepts; where nothing can
+    be asked, those that have run for a while."""
+    there = view.there.get(workload.swarm_service)
+    tasks = running(there)
+    if there is None or there.checked or workload.port is not None:
+        return tasks
+    began = view.now - timedelta(seconds=workload.settle_seconds)
+    return [task for task in tasks if task.since is not None and task.since <= began]
+
+
 def job_of(view: View, workload: str) -> Job | None:
     return next((job for job in view.rollout.jobs if job.workload == workload), None)
 
 
 def holders(view: View, wanted: Release, workload: Released) -> list[SwarmServiceView]:
     """What is no part of the wanted release and has what the workload holds."""
-    held = frozenset(workload.holds)
+    held, serving = frozenset(workload.holds), view.rollout.serving
+    # Of what was carried over since it was to stop first, the mark on the engine says less.
+    said = {each.swarm_service: each.holds for each in serving.workloads} if serving else {}
     return [
         there
         for name, there in sorted(view.there.items())
-        if name not in wanted.names and held & there.holds
+        if name not in wanted.names and held & there.holds.union(said.get(name, ()))
     ]
 
 
@@ -62,7 +76,7 @@ def paused(view: View) -> frozenset[str]:
     wanted = view.rollout.wanted
     if wanted is None:
         return frozenset()
-    return frozenset(
+    return frozenset(standing(view.rollout)) | frozenset(
         there.name
         for workload in wanted.workloads
         if not workload.carried
@@ -84,19 +98,16 @@ def step(view: View, wanted: Release) -> RolloutStep | None:
     if waits or view.rollout.ready:
         return None
     programs = [workload for workload in wanted.workloads if not workload.job]
-    there = {
-        workload.name: running(view.there.get(workload.swarm_service)) for workload in programs
-    }
     tasks = [
-        Task(id=task.id, workload=name, address=task.address)
-        for name, tasks in there.items()
-        for task in tasks
+        Task(id=task.id, workload=workload.name, address=task.address)
+        for workload in programs
+        for task in running(view.there.get(workload.swarm_service))
     ]
     return Ready(tuple(tasks))
 
 
 def _program(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
-    """None: it runs."""
+    """None: it is ready."""
     there = view.there.get(workload.swarm_service)
     replicas = wanted_replicas(view, workload)
     if there is None and not _may_begin(view, wanted, workload):
@@ -108,7 +119,7 @@ def _program(view: View, wanted: Release, workload: Released) -> RolloutStep | N
         return free
     if there.replicas != replicas:
         return Scale(there, replicas)
-    return None if len(running(there)) >= replicas else Wait(SOON)
+    return None if len(settled(view, workload)) >= replicas else Wait(SOON)
 
 
 def _job(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
@@ -153,8 +164,11 @@ def _may_begin(view: View, wanted: Release, workload: Released) -> bool:
             job = job_of(view, other.name)
             if job is None or job.exit is None:
                 return False
-        elif len(running(view.there.get(other.swarm_service))) < wanted_replicas(view, other):
-            return False
+        else:
+            begun = running(view.there.get(other.swarm_service))
+            enough = begun if after.condition == "started" else settled(view, other)
+            if len(enough) < wanted_replicas(view, other):
+                return False
     return True
 
 
@@ -169,7 +183,7 @@ def failure(view: View, wanted: Release, *, late: bool) -> Failure | None:
         if workload.job:
             failed = _of_job(view, workload, there) or _of_refusals(view, there)
         else:
-            failed = _of_health(view, workload) or _of_ends(view, wanted, there)
+            failed = _of_health(view, wanted, workload) or _of_ends(view, wanted, workload, there)
             failed = failed or _of_refusals(view, there)
         if failed is not None:
             return explain.of_workload(wanted, workload, failed)
@@ -204,17 +218,28 @@ def _of_job(view: View, workload: Released, there: SwarmServiceView | None) -> F
     return explain.job(job.exit) if job.exit else None
 
 
-def _of_health(view: View, workload: Released) -> Failure | None:
+def _of_health(view: View, wanted: Release, workload: Released) -> Failure | None:
+    """Alone, it has failed as soon as Swarm ends it for its answers; else that is one end."""
     health = view.health.get(workload.name)
-    if health is None or not health.unhealthy:
+    if health is None or not health.unhealthy or _ends(wanted) > 1:
         return None
     return explain.unhealthy(health, ready=view.rollout.ready)
 
 
-def _of_ends(view: View, wanted: Release, there: SwarmServiceView | None) -> Failure | None:
-    ends = 1 if len(wanted.workloads) == 1 else ENDS
+def _ends(wanted: Release) -> int:
+    return 1 if len(wanted.programs) == 1 else ENDS
+
+
+def _of_ends(
+    view: View, wanted: Release, workload: Released, there: SwarmServiceView | None
+) -> Failure | None:
     ended = [task for task in there.tasks if task.phase == "ended"] if there else []
-    return explain.task(ended[-1], ready=view.rollout.ready) if len(ended) >= ends else None
+    if len(ended) < _ends(wanted):
+        return None
+    health, ready = view.health.get(workload.name), view.rollout.ready
+    if health is not None and health.unhealthy and explain.by_health(ended[-1]):
+        return explain.unhealthy(health, ready=ready)
+    return explain.task(ended[-1], ready=ready)
 
 
 def _of_refusals(view: View, there: SwarmServiceView | None) -> Failure | None:

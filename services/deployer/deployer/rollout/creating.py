@@ -1,12 +1,12 @@
 """Makes a release: what it consists of, and each of its Swarm services."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from slipway.contracts import labels
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.rollout import Release, Released
-from slipway.contracts.values import Failure
+from slipway.contracts.values import Failure, VolumeMount
 from slipway.contracts.workload import Workload
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.envelope import Subject
@@ -35,6 +35,10 @@ class CreatingEngine(Protocol):
         """One that is there under the same name is the same release: names are derived."""
         ...
 
+    async def keep_file(self, body: Mapping[str, Any]) -> str:
+        """As a Swarm secret, whose id it is. One that is there under the same name is the same."""
+        ...
+
     async def image_config(self, reference: str) -> Mapping[str, Any] | None: ...
     async def knows_start_interval(self) -> bool: ...
 
@@ -44,6 +48,19 @@ class EnvironmentNetworks(Protocol):
         """The name of the environment's network, which is there now."""
         ...
 
+    async def made_own(self, organization: str, service: str, names: Sequence[str]) -> None:
+        """The service's own networks of these names are there now."""
+        ...
+
+
+class ServiceVolumes(Protocol):
+    async def made(
+        self, organization: str, service: str, names: Sequence[str], node: str | None
+    ) -> Sequence[str]:
+        """The node of the service's volumes of these names, which are facts now. `node`: the one
+        that alone has the image. Where they are on several, all of these, and nothing is made."""
+        ...
+
 
 class Creator:
     def __init__(
@@ -51,11 +68,12 @@ class Creator:
         store: EventStore,
         engine: CreatingEngine,
         networks: EnvironmentNetworks,
+        volumes: ServiceVolumes,
         sealed: SealedWorkloads,
         instance: str,
     ) -> None:
         self._store, self._engine = store, engine
-        self._networks, self._sealed = networks, sealed
+        self._networks, self._volumes, self._sealed = networks, volumes, sealed
         self._instance = instance
 
     async def release(
@@ -105,6 +123,8 @@ class Creator:
         config = await self._engine.image_config(workload.image.reference)
         if (failure := _impossible(workload, config)) is not None:
             raise Impossible(failure)
+        await self._networks.made_own(*owner, released.networks)
+        files = await self._files(owner, released, workload)
         body = render.swarm_service(
             instance=self._instance,
             organization=organization,
@@ -117,6 +137,8 @@ class Creator:
             image_config=config or {},
             replicas=replicas,
             start_interval=await self._engine.knows_start_interval(),
+            pinned=await self._pinned(owner, workload),
+            files=files,
         )
         await failpoints.hit("deployer.create.before")
         try:
@@ -124,6 +146,26 @@ class Creator:
         except EngineRefused as error:
             raise Impossible(explain.refused(str(error))) from error
         await failpoints.hit("deployer.create.after")
+
+    async def _pinned(self, owner: Owner, workload: Workload) -> str | None:
+        """The node of its volumes. Raises Impossible."""
+        names = [mount.name for mount in workload.mounts if isinstance(mount, VolumeMount)]
+        if not names:
+            return None
+        node, *others = await self._volumes.made(*owner, names, workload.image.node)
+        if others:
+            raise Impossible(explain.apart(names, [node, *others]))
+        return node
+
+    async def _files(
+        self, owner: Owner, released: Released, workload: Workload
+    ) -> Mapping[str, str]:
+        """Name → id. Raises Impossible."""
+        bodies = render.files(self._instance, owner[1], released.swarm_service, workload)
+        try:
+            return {body["Name"]: await self._engine.keep_file(body) for body in bodies}
+        except EngineRefused as error:
+            raise Impossible(explain.refused(str(error))) from error
 
 
 def _released(
@@ -145,6 +187,7 @@ def _released(
         job=workload.job,
         after=workload.after,
         holds=workload.holds,
+        networks=tuple(each.name for each in workload.networks),
         replicas=workload.replicas,
     )
 

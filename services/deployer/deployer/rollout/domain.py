@@ -35,6 +35,8 @@ class TaskView:
     exit_code: int | None = None
     error: str = ""
     container: str = ""
+    since: datetime | None = None
+    """When it came to run, as its node says; None while it does not."""
     over: bool = False
     """Nothing of it runs any more."""
 
@@ -71,6 +73,8 @@ class SwarmServiceView:
     """Its tasks have been looked at."""
     job: bool = False
     """It can't be scaled, and ends when it is removed: its containers linger then."""
+    checked: bool = False
+    """It has a health check: its tasks run only once they are healthy."""
 
     @property
     def alive(self) -> bool:
@@ -133,6 +137,17 @@ def first(state: RolloutState) -> Pending:
 def unfinished(state: RolloutState, deployment: str) -> bool:
     wanted = state.wanted is not None and state.wanted.deployment == deployment
     return wanted or any(pending.deployment == deployment for pending in state.queue)
+
+
+def standing(state: RolloutState) -> tuple[str, ...]:
+    """The Swarm services of the serving release that have to stand still for the wanted one: they
+    hold what it holds, whatever is left of them on the engine."""
+    if state.serving is None or state.wanted is None or state.stopped:
+        return ()
+    new = (each for each in state.wanted.workloads if not each.carried)
+    held = {thing for each in new for thing in each.holds}
+    names = (each.swarm_service for each in state.serving.programs if held & set(each.holds))
+    return tuple(sorted(set(names) - state.wanted.names))
 
 
 def resting(state: RolloutState) -> bool:
@@ -229,8 +244,6 @@ def given_up(state: RolloutState) -> RolloutState:
 
 
 def failed(state: RolloutState, deployment: str) -> RolloutState:
-    """Whether it was being rolled out or still waited."""
-    if state.wanted is not None and state.wanted.deployment == deployment:
-        return given_up(state)
+    """One that waited."""
     waiting = tuple(item for item in state.queue if item.deployment != deployment)
     return state.model_copy(update={"queue": waiting})

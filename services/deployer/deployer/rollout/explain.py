@@ -15,6 +15,11 @@ def final(refused: TaskView) -> bool:
     return "no such image" in refused.error.lower()
 
 
+def by_health(ended: TaskView) -> bool:
+    """Swarm ended it for what its health check said."""
+    return "unhealthy container" in ended.error
+
+
 def task(ended: TaskView, *, ready: bool) -> Failure:
     """Of the first task that ended though it was to run."""
     when = "after it had been healthy" if ready else "at its start"
@@ -25,7 +30,7 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
             detail=f"the image is not on the node: {error}",
             hint="deploy with a build",
         )
-    if "unhealthy container" in error:  # it is gone, and its answers with it
+    if by_health(ended):  # it is gone, and its answers with it
         return Failure(
             reason="unhealthy",
             detail=f"the container was ended {when}: its health check kept failing",
@@ -155,6 +160,16 @@ def no_port(path: str) -> Failure:
         detail=f"the health check asks {path}, but it is not known on which port the service"
         " listens",
         hint="set port, or let the image EXPOSE exactly one",
+    )
+
+
+def apart(volumes: Sequence[str], nodes: Sequence[str]) -> Failure:
+    named = ", ".join(volumes)
+    return Failure(
+        reason="volumes-apart",
+        detail=f"its volumes ({named}) and its image are on different nodes: {', '.join(nodes)}",
+        hint="use volumes of one node and an image that is there or in a registry, or a volume of a"
+        " new name; docs/operations.md says how to take the data along",
     )
 
 

@@ -27,7 +27,7 @@ class Containers(Protocol):
         ...
 
     async def holding(self, service: str) -> Mapping[str, frozenset[str]]:
-        """Swarm service → what its containers on this node hold that have not ended."""
+        """Swarm service → what its tasks hold that have not ended, on any node."""
         ...
 
     async def any_containers(self, service: str) -> bool:
@@ -117,7 +117,7 @@ class Observer:
         return any(found.holds for name, found in there.items() if name not in kept)
 
     async def _lingering(self, owner: Owner, state: RolloutState) -> frozenset[str]:
-        """What is still held by containers whose Swarm service is gone, or is to have none. Nobody
+        """What is still held by tasks whose Swarm service is gone, or is to have none. Nobody
         asks where nothing is to be begun that holds something."""
         wanted = [*(state.wanted.workloads if state.wanted else ())]
         wanted += state.serving.workloads if state.serving and not state.stopped else ()

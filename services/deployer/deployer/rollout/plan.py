@@ -3,11 +3,10 @@
 One step at a time: it is carried out, and everything is looked at again.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from slipway.contracts.rollout import Release, Reverting
+from slipway.contracts.rollout import Release
 from slipway.contracts.values import Failure
-from slipway.kernel.clock import iso
 
 from deployer.rollout import bringing, explain, undoing
 from deployer.rollout.bringing import paused, replicas_of
@@ -32,9 +31,6 @@ from deployer.rollout.step import (
 IDLE = 30.0
 WAITING = 200
 """So many deployments of one service may wait: all of them stand in each event of the rollout."""
-UNDOING = 150.0
-"""Seconds after which a release that is undone is over, whatever the former one does: its time to
-end, a minute to start, and one more."""
 
 
 def next_step(view: View) -> RolloutStep:
@@ -78,18 +74,11 @@ def _roll_out(view: View, wanted: Release) -> RolloutStep:
 
 
 def fail(view: View, failure: Failure) -> Revert:
-    return Revert(_reverting(view, Reverting(outcome="failed", failure=failure, deadline="")))
+    return Revert(undoing.begun(view.rollout, view.now, "failed", failure))
 
 
 def cancel(view: View) -> Revert:
-    return Revert(_reverting(view, Reverting(outcome="cancelled", deadline="")))
-
-
-def _reverting(view: View, reverting: Reverting) -> Reverting:
-    serving = view.rollout.serving
-    still = paused(view) & (serving.names if serving else frozenset())
-    deadline = iso(view.now + timedelta(seconds=UNDOING))
-    return reverting.model_copy(update={"paused": tuple(sorted(still)), "deadline": deadline})
+    return Revert(undoing.begun(view.rollout, view.now, "cancelled"))
 
 
 def _late(view: View) -> bool:

@@ -27,7 +27,7 @@ from slipway.runtime.trouble import Trouble
 
 from deployer.rollout import domain, explain
 from deployer.rollout.bringing import paused
-from deployer.rollout.creating import EnvironmentNetworks
+from deployer.rollout.creating import Creator, EnvironmentNetworks, ServiceVolumes
 from deployer.rollout.domain import resting, state_of
 from deployer.rollout.observe import Containers, Memory, Observer, requested
 from deployer.rollout.plan import next_step
@@ -52,6 +52,8 @@ class _Actor:
     aside: Trouble = field(default_factory=lambda: Trouble(longest=10.0))
     """Of all else that is done."""
     turn: str | None = None
+    undoes: bool = False
+    """What is being rolled out."""
 
 
 class Rollouts:
@@ -60,6 +62,7 @@ class Rollouts:
         store: EventStore,
         engine: RolloutEngine,
         networks: EnvironmentNetworks,
+        volumes: ServiceVolumes,
         sealed: SealedWorkloads,
         clock: Clock,
         lease: Lease,
@@ -69,9 +72,10 @@ class Rollouts:
         self._appender = Appender(store, clock, "deployer")
         self._actors: dict[Owner, _Actor] = {}
         self._group: asyncio.TaskGroup | None = None
-        self._releases = Releases(engine, clock, lambda owner: self.ensure(*owner))
-        self._observer = Observer(store, engine, self._releases, clock)
-        self._steps = Steps(store, engine, self._releases, networks, sealed, clock, instance)
+        self.releases = Releases(engine, clock, lambda owner: self.ensure(*owner))
+        self._observer = Observer(store, engine, self.releases, clock)
+        creator = Creator(store, engine, networks, volumes, sealed, instance)
+        self._steps = Steps(store, engine, self.releases, creator, clock)
 
     # -- what wakes an actor ------------------------------------------------------------------
 
@@ -133,7 +137,7 @@ class Rollouts:
     async def run(self) -> None:
         """For ever: actors of what the log says is not at rest, then of what comes. What rests has
         none: a start costs no more where a thousand services are stopped."""
-        await self._releases.begin()
+        await self.releases.begin()
         async with asyncio.TaskGroup() as group:
             self._group = group
             for head in await self._store.heads("*", "rollout"):
@@ -144,8 +148,8 @@ class Rollouts:
                 if isinstance(head.events[-1], ServiceDeletionRequested):
                     self.ensure(head.subject.organization, head.subject.id)
             logger().info("ready", services=len(self._actors))
-            group.create_task(self._releases.watch())
-            group.create_task(self._releases.follow_events())
+            group.create_task(self.releases.watch())
+            group.create_task(self.releases.follow_events())
 
     def _stirs(self, owner: Owner, head: Commit) -> bool:
         """Whether it needs an actor from the start."""
@@ -153,7 +157,7 @@ class Rollouts:
             state = _state(head)
         except NewerRelease:
             return True  # which says that it is left alone
-        return not resting(state) or self._releases.strange(owner, state.serving)
+        return not resting(state) or self.releases.strange(owner, state.serving)
 
     # -- one actor ----------------------------------------------------------------------------
 
@@ -171,7 +175,7 @@ class Rollouts:
             except Exception as error:
                 wait = await self._troubled(owner, actor, _LOOK, error)
             if wait is None and not actor.wake.is_set():
-                self._releases.close(owner)
+                self.releases.close(owner)
                 del self._actors[owner]
                 return
             if wait:
@@ -181,8 +185,9 @@ class Rollouts:
         """One step. Seconds until the next one, if nothing happens before; None for rest."""
         view = await self._observer.look(owner, actor.memory)
         actor.trouble.over(_LOOK)
-        if (turn := domain.turn(view.rollout)) != actor.turn:
-            actor.turn = turn
+        turn, undoes = domain.turn(view.rollout), view.rollout.reverting is not None
+        if (turn, undoes) != (actor.turn, actor.undoes):
+            actor.turn, actor.undoes = turn, undoes
             actor.trouble.forget()
         step = next_step(view)
         if isinstance(step, Rest):

@@ -53,11 +53,21 @@ class Releases:
         self._found: Found = {}
         self._open: set[Owner] = set()
         self._stirred: set[Owner] = set()
+        self._touched: set[Owner] = set()
         self._poke = asyncio.Event()
         self.away = _UNASKED
 
     def of(self, owner: Owner) -> dict[str, SwarmServiceView]:
         return self._found.get(owner, {})
+
+    def owners(self) -> set[Owner]:
+        """All that something is there of."""
+        return set(self._found)
+
+    def take_touched(self) -> set[Owner]:
+        """Of which something has changed, or may have, since this was asked last."""
+        touched, self._touched = self._touched, set()
+        return touched
 
     async def open(self, owner: Owner) -> None:
         """Something is being rolled out: its tasks are looked at closely from now on."""
@@ -94,13 +104,15 @@ class Releases:
             self._found[owner] = views
         else:
             self._found.pop(owner, None)
+        if views != before:
+            self._touched.add(owner)
         return views != before
 
     async def list(self) -> set[Owner]:
         """All of them; whose are others than before."""
         found = await self._engine.releases()
         others = set()
-        for owner in found.keys() | self._found.keys():
+        for owner in sorted(found.keys() | self._found.keys()):
             before = self.of(owner)
             views = {
                 name: _as_seen(view, before.get(name))
@@ -136,13 +148,13 @@ class Releases:
                 elif now - closely >= QUIET:
                     stirred |= self._open
                     closely = now
-                for owner in stirred:
+                for owner in sorted(stirred):
                     before = self.of(owner)
                     await self.look(owner)
                     if self.of(owner) != before:
                         others.add(owner)
                 others |= await self._look_at_tasks()
-                for owner in others:
+                for owner in sorted(others):
                     self._changed(owner)
             except Exception as error:
                 self._stirred |= self._open
@@ -159,7 +171,7 @@ class Releases:
     def _answers(self) -> None:
         if self.away:
             self.away = ""
-            for owner in self._open:
+            for owner in sorted(self._open):
                 self._changed(owner)
 
     async def _pause(self, until: float) -> None:
@@ -201,6 +213,7 @@ class Releases:
         while True:
             try:
                 async for owner in self._engine.events():
+                    self._touched.add(owner)
                     if owner not in self._open:
                         self._stirred.add(owner)
                     self._poke.set()

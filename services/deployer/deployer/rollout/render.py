@@ -1,12 +1,19 @@
 """A workload as Swarm's service specification. Pure."""
 
+import base64
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, assert_never
 
 from slipway.contracts import labels
-from slipway.contracts.values import HealthCheck, Mount, PublishedPort, TmpfsMount, VolumeMount
+from slipway.contracts.values import (
+    FileMount,
+    HealthCheck,
+    PublishedPort,
+    TmpfsMount,
+    VolumeMount,
+)
 from slipway.contracts.workload import Workload
 
 LIFELINE = "/.slipway/lifeline"
@@ -38,9 +45,12 @@ def swarm_service(
     image_config: Mapping[str, Any],
     replicas: int,
     start_interval: bool,
+    pinned: str | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The body for the engine's `POST /services/create`. `image_config` is the image's own
-    `Config`; `start_interval`: the engine knows it (API 1.44)."""
+    `Config`; `start_interval`: the engine knows it (API 1.44); `pinned`: the node that
+    has its volumes; `files`: name of a Swarm secret → its id, of those that `files` has."""
     marks = {
         labels.INSTANCE: instance,
         labels.ORGANIZATION: organization,
@@ -52,6 +62,10 @@ def swarm_service(
     }
     if workload.holds:
         marks[labels.HOLDS] = ",".join(workload.holds)
+    own = [each.name for each in workload.networks]
+    reached_on = labels.reached_on(instance, environment, service, own)
+    if reached_on != network:
+        marks[labels.NETWORK] = reached_on
     program = program_of(workload, image_config)
     # Who has to end before the next one begins is not given time to let callers go elsewhere.
     drains = workload.port is not None and not workload.holds and not workload.job
@@ -72,9 +86,19 @@ def swarm_service(
                 "Target": "/.slipway",
                 "ReadOnly": True,
             },
-            *(_mount(mount, instance, service, marks) for mount in workload.mounts),
+            *(
+                _mount(mount, instance, service, marks)
+                for mount in workload.mounts
+                if not isinstance(mount, FileMount)
+            ),
         ],
     }
+    secrets = [
+        _secret(mount, name, (files or {})[name], workload.user)
+        for name, mount in _named_files(instance, swarm_service, workload)
+    ]
+    if secrets:
+        container["Secrets"] = secrets
     if workload.user is not None:
         container["User"] = workload.user
     if workload.stop_signal is not None:
@@ -85,7 +109,7 @@ def swarm_service(
         health = _health(workload.health_check, workload.port, image_config, start_interval)
         if health is not None:
             container["HealthCheck"] = health
-    node = workload.image.node
+    node = pinned or workload.image.node
     again = {"Condition": "none"} if workload.job else {"Condition": "any", "Delay": _NANO}
     once = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
     return {
@@ -96,9 +120,7 @@ def swarm_service(
             "Resources": _resources(workload),
             "RestartPolicy": again,
             "Placement": {"Constraints": [f"node.id=={node}"] if node else []},
-            "Networks": [
-                {"Target": network, "Aliases": [] if workload.job else list(workload.aliases)}
-            ],
+            "Networks": _networks(workload, instance, service, network, reached_on),
             "LogDriver": {
                 "Name": "json-file",
                 "Options": {"max-size": "10m", "max-file": "3"},
@@ -107,6 +129,19 @@ def swarm_service(
         "Mode": once if workload.job else {"Replicated": {"Replicas": replicas}},
         "EndpointSpec": {"Mode": "dnsrr", "Ports": [_published(port) for port in workload.ports]},
     }
+
+
+def _networks(
+    workload: Workload, instance: str, service: str, network: str, reached_on: str
+) -> list[dict[str, Any]]:
+    """The environment's first, if it is in it. Nobody calls a job."""
+    named = {network: workload.aliases} if reached_on == network else {}
+    for each in workload.networks:
+        named[labels.service_network(instance, service, each.name)] = each.aliases
+    return [
+        {"Target": target, "Aliases": [] if workload.job else list(aliases)}
+        for target, aliases in named.items()
+    ]
 
 
 def _resources(workload: Workload) -> dict[str, Any]:
@@ -126,7 +161,52 @@ def _resources(workload: Workload) -> dict[str, Any]:
     return found
 
 
-def _mount(mount: Mount, instance: str, service: str, marks: Mapping[str, str]) -> dict[str, Any]:
+def files(
+    instance: str, service: str, swarm_service: str, workload: Workload
+) -> list[dict[str, Any]]:
+    """The bodies for the engine's `POST /secrets/create`, one for each file of the workload. They
+    are the release's, and go with it."""
+    marks = {
+        labels.INSTANCE: instance, labels.SERVICE: service, labels.RELEASE: swarm_service,
+    }  # fmt: skip
+    return [
+        {
+            "Name": name,
+            "Labels": marks,
+            "Data": base64.b64encode((mount.content or "").encode()).decode(),
+        }
+        for name, mount in _named_files(instance, swarm_service, workload)
+    ]
+
+
+def _named_files(
+    instance: str, swarm_service: str, workload: Workload
+) -> list[tuple[str, FileMount]]:
+    return [
+        (labels.file(instance, swarm_service, mount.path), mount)
+        for mount in workload.mounts
+        if isinstance(mount, FileMount)
+    ]
+
+
+def _secret(mount: FileMount, name: str, id_: str, user: str | None) -> dict[str, Any]:
+    """It belongs to the user that the program runs as, where that is said as a number."""
+    uid, _, gid = (user or "").partition(":")
+    return {
+        "SecretID": id_,
+        "SecretName": name,
+        "File": {
+            "Name": mount.path,
+            "UID": uid if uid.isdecimal() else "0",
+            "GID": gid if gid.isdecimal() else "0",
+            "Mode": int(mount.mode, 8),
+        },
+    }
+
+
+def _mount(
+    mount: VolumeMount | TmpfsMount, instance: str, service: str, marks: Mapping[str, str]
+) -> dict[str, Any]:
     match mount:
         case VolumeMount(name=name, path=path):
             of = {labels.INSTANCE, labels.ORGANIZATION, labels.SERVICE}

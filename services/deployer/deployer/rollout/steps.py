@@ -1,6 +1,6 @@
 """Carries out one step of a rollout: its effect on the engine, and the fact that tells it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, TypedDict, assert_never
 
 from slipway.contracts.event import Event
@@ -35,13 +35,13 @@ from slipway.runtime.engine import EngineRefused
 from slipway.runtime.logging import logger
 from slipway.sealing import CannotOpen
 
-from deployer.rollout import domain, explain
+from deployer.rollout import domain, explain, undoing
 from deployer.rollout.bringing import replicas_of
-from deployer.rollout.creating import CreatingEngine, Creator, EnvironmentNetworks, Impossible
+from deployer.rollout.creating import CreatingEngine, Creator, Impossible
 from deployer.rollout.domain import SwarmServiceView, View
 from deployer.rollout.observe import Memory, request
 from deployer.rollout.releases import Owner, Releases
-from deployer.rollout.sealed import Missing, SealedWorkloads
+from deployer.rollout.sealed import Missing
 from deployer.rollout.step import (
     Create,
     Drop,
@@ -69,6 +69,8 @@ failpoints.register(
     "deployer.reverting.appended",
     "deployer.job_started.appended",
     "deployer.job_ended.appended",
+    "deployer.undone.appended",
+    "deployer.scale.after",
     "deployer.remove.after",
 )
 
@@ -99,6 +101,10 @@ class ReleaseEngine(CreatingEngine, Protocol):
         """All that were built for it. One that a container still uses is left."""
         ...
 
+    async def remove_files(self, service: str, kept: Collection[str]) -> None:
+        """Of all its releases but these, whose names are their Swarm services'."""
+        ...
+
     async def lines(self, container: str, count: int = 20) -> list[str]: ...
 
 
@@ -108,14 +114,12 @@ class Steps:
         store: EventStore,
         engine: ReleaseEngine,
         releases: Releases,
-        networks: EnvironmentNetworks,
-        sealed: SealedWorkloads,
+        creator: Creator,
         clock: Clock,
-        instance: str,
     ) -> None:
-        self._store, self._engine, self._releases = store, engine, releases
-        self._creator = Creator(store, engine, networks, sealed, instance)
+        self._engine, self._releases, self._creator = engine, releases, creator
         self._clock = clock
+        self._store = store
         self._appender = Appender(store, clock, "deployer")
 
     async def perform(self, owner: Owner, view: View, memory: Memory, step: RolloutStep) -> None:
@@ -171,15 +175,9 @@ class Steps:
                 await self._append(subject, view, event, "reverting")
                 await failpoints.hit("deployer.reverting.appended")
             case End(reverting, former):
-                about: Ended = {
-                    **of, "deployment": _wanted(state).deployment,
-                    "state": domain.given_up(state), "former": former,
-                }  # fmt: skip
-                if reverting.failure is not None:
-                    event = RolloutFailed(**about, failure=reverting.failure)
-                else:
-                    event = RolloutCancelled(**about)
+                event = _end(of, state, former)
                 await self._append(subject, view, event, reverting.outcome)
+                await failpoints.hit("deployer.undone.appended")
             case StartJob(release, workload):
                 after = domain.job_started(state, workload.name)
                 event = RolloutJobStarted(
@@ -200,12 +198,14 @@ class Steps:
             case Remove(former):
                 await self._engine.remove(former)
                 await self._releases.look(owner)
+                await self._engine.remove_files(owner[1], self._releases.of(owner))
                 await failpoints.hit("deployer.remove.after")
             case Scale(there, replicas):
                 try:
                     await self._engine.scale(there, replicas)
                 finally:  # somebody else may have changed it: its version is another then
                     await self._releases.look(owner)
+                await failpoints.hit("deployer.scale.after")
             case NoteScaled(replicas):
                 after = state.model_copy(update={"replicas": replicas})
                 now = ".".join(f"{name}-{count}" for name, count in sorted(replicas.items()))
@@ -214,6 +214,7 @@ class Steps:
                 after = state.model_copy(update={"stopped": True})
                 await self._append(subject, view, RolloutStopped(**of, state=after), "stopped")
             case Finish():
+                await self._engine.remove_files(owner[1], ())
                 await self._engine.remove_images(owner[1])
                 after = RolloutState(
                     environment=state.environment, highest=state.highest, removed=True
@@ -228,22 +229,34 @@ class Steps:
         self, subject: Subject, kind: Kind, deployment: str, failure: Failure, *,
         queued: bool = True,
     ) -> None:  # fmt: skip
-        """A deployment that waits or is being rolled out ends as failed; nothing where it has ended
-        meanwhile. `queued`: it has come as far as the queue."""
+        """A deployment that waits ends as failed, what is being rolled out is undone, and what
+        can't be undone ends; nothing where it has ended meanwhile. `queued`: it has come as far as
+        the queue."""
+        of = Of(service=subject.id, kind=kind)
+        undone = _state(await self._store.head(subject)).reverting is not None
 
         def decide(head: Commit | None) -> tuple[Event, ...]:
-            state = domain.state_of(head.events[-1] if head else None)
+            state = _state(head)
             if queued and not domain.unfinished(state, deployment):
                 return ()
-            after = domain.failed(state, deployment)
-            event = RolloutFailed(
-                service=subject.id, kind=kind, deployment=deployment, state=after, failure=failure
-            )
-            return (event,)
+            if state.wanted is None or state.wanted.deployment != deployment:
+                about = Ended(
+                    **of, deployment=deployment, state=domain.failed(state, deployment),
+                    former=undoing.said(state),
+                )  # fmt: skip
+                return (RolloutFailed(**about, failure=failure),)
+            if undone:
+                return (_end(of, state, undoing.said(state)),) if state.reverting else ()
+            if state.reverting is not None:
+                return ()
+            reverting = undoing.begun(state, self._clock.now(), "failed", failure)
+            after = domain.undone(state, reverting)
+            return (RolloutReverting(**of, deployment=deployment, state=after),)
 
         await self._appender.append(
-            subject, "given-up", decide, cause=deployment, correlation=deployment
-        )
+            subject, "not-undone" if undone else "given-up", decide,
+            cause=deployment, correlation=deployment,
+        )  # fmt: skip
 
     async def _create(
         self, owner: Owner, view: View, memory: Memory,
@@ -296,6 +309,17 @@ class Steps:
             view.sequence, subject, step, event, correlation=correlation
         )
         return commit is not None
+
+
+def _end(of: Of, state: RolloutState, former: Former) -> RolloutEvent:
+    """Of what was being undone."""
+    after, failure = domain.given_up(state), state.reverting and state.reverting.failure
+    about = Ended(**of, deployment=_wanted(state).deployment, state=after, former=former)
+    return RolloutFailed(**about, failure=failure) if failure else RolloutCancelled(**about)
+
+
+def _state(head: Commit | None) -> RolloutState:
+    return domain.state_of(head.events[-1] if head else None)
 
 
 def _living(state: RolloutState) -> Release | None:

@@ -1,19 +1,39 @@
 """Undoing a wanted release that was given up: what holds something goes first, and then what stood
 still for its sake runs again. Whatever happens, it has an end. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
-from slipway.contracts.rollout import Release, Reverting
+from slipway.contracts.rollout import Former, Release, Reverting, RolloutState
+from slipway.contracts.values import Failure
+from slipway.kernel.clock import iso
 
 from deployer.rollout.bringing import ended, freed, replicas_of, running
-from deployer.rollout.domain import View
+from deployer.rollout.domain import View, standing
 from deployer.rollout.step import SOON, Create, End, Remove, RolloutStep, Scale, Wait
+
+LONGEST = 150.0
+"""Seconds after which a release that is undone is over, whatever the former one does: its time to
+end, a minute to start, and one more."""
+
+
+def begun(
+    state: RolloutState, now: datetime, outcome: Literal["failed", "cancelled"],
+    failure: Failure | None = None,
+) -> Reverting:  # fmt: skip
+    deadline = iso(now + timedelta(seconds=LONGEST))
+    return Reverting(
+        outcome=outcome, failure=failure, paused=standing(state), deadline=deadline
+    )  # fmt: skip
 
 
 def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
     late = view.now > datetime.fromisoformat(reverting.deadline)
     if not reverting.paused:
-        return End(reverting, "running" if view.rollout.serving is not None else "none")
+        former = _former(view)
+        if former is None and not late:
+            return Wait(SOON)
+        return End(reverting, former or "not_running")
     if view.away:
         return End(reverting, "not_running") if late else Wait(SOON)
     for workload in reversed(wanted.workloads):
@@ -23,6 +43,27 @@ def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
         return _or_end(ended(there), reverting, late=late) or Remove(there)
     again = _again(view, reverting)
     return _or_end(again, reverting, late=late) or End(reverting, "running")
+
+
+def said(state: RolloutState) -> Former:
+    """How the release that serves is, as far as the log alone tells."""
+    if state.serving is None:
+        return "none"
+    idle = state.stopped or (state.replicas and not any(state.replicas.values()))
+    waits = state.reverting is not None and state.reverting.paused
+    return "not_running" if idle or waits else "running"
+
+
+def _former(view: View) -> Former | None:
+    """Of one from which nothing was taken. None: its tasks have not been looked at."""
+    serving = view.rollout.serving
+    if serving is None or view.away or said(view.rollout) != "running":
+        return said(view.rollout)
+    wanted = [each.swarm_service for each in serving.programs if replicas_of(view, each)]
+    there = [view.there.get(name) for name in wanted]
+    if not all(found.looked for found in there if found):
+        return None
+    return "running" if wanted and all(running(found) for found in there) else "not_running"
 
 
 def _or_end(step: RolloutStep | None, reverting: Reverting, *, late: bool) -> RolloutStep | None:

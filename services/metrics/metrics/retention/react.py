@@ -4,8 +4,8 @@ One message for a stream, JSON on `met._.<stream>`:
 
     {"at": "2026-01-02T03:04:05.678Z",     UTC
      "messages": 5000, "bytes": 7340032,   that are there
-     "gone": 120}                          messages since the stream was made; not told of a
-                                           stream in which a newer one replaces one
+     "gone": 120}                          messages since the stream was made; where a newer one
+                                           replaces one, those that were replaced are among them
 """
 
 from collections.abc import Mapping
@@ -51,9 +51,7 @@ class Retention:
         for name, stream in self._streams.items():
             extent = await stream.extent()
             row = {"at": iso(self._clock.now()), **extent._asdict()}
-            if name in REPLACING:
-                del row["gone"]
-            else:
+            if name not in REPLACING:
                 self._tell(name, extent.gone)
             await self._samples.publish(f"met._.{name}", orjson.dumps(row))
 

@@ -14,11 +14,11 @@ _EVENTS = ("start", "kill", "die", "destroy", "health_status")
 
 
 def task_address(task: Mapping[str, Any], instance: str) -> tuple[str, TaskAddress] | None:
-    """(service, its task); None for one without an address on its environment's network, and for
-    what is not of a release."""
+    """(service, its task); None for one without an address where it is reached from outside, and
+    for what is not of a release."""
     marks = task["Spec"].get("ContainerSpec", {}).get("Labels") or {}
     service, release = marks.get(labels.SERVICE), marks.get(labels.RELEASE)
-    network = labels.network(instance, marks.get(labels.ENVIRONMENT, ""))
+    network = labels.reached_by_marks(instance, marks)
     address = next(
         (
             entry["Addresses"][0].partition("/")[0]

@@ -86,6 +86,24 @@ class TraefikContainer:
             if "already exists" not in str(error):
                 raise
 
+    async def alone_in(self, network: str) -> tuple[str, str] | None:
+        """(organization, service) of a network of a service's own, where nothing else on this node
+        is in it."""
+        try:
+            found = await self.query(f"networks/{network}")
+        except EngineMissing:
+            return None
+        name, marks = labels.traefik_container(self._instance), found.get("Labels") or {}
+        # The engine's own end of an overlay network is listed as a container too.
+        others = [
+            each
+            for id_, each in (found.get("Containers") or {}).items()
+            if not id_.startswith("lb-") and each.get("Name") != name
+        ]
+        if others or labels.SERVICE not in marks:
+            return None
+        return marks[labels.ORGANIZATION], marks[labels.SERVICE]
+
     async def leave(self, network: str) -> None:
         name = labels.traefik_container(self._instance)
         body = {"Container": name, "Force": True}

@@ -1,11 +1,13 @@
 """The edge: Traefik's container is kept beside this service, in the networks of what it routes."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from slipway.contracts import labels
-from slipway.contracts.event import readable
+from slipway.contracts.event import NewerRelease, readable
 from slipway.contracts.project import EnvironmentDeletionRequested
 from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.route import NetworkLeft
@@ -15,7 +17,7 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime.actor import insist, woken
 from slipway.runtime.append import Appender
-from slipway.runtime.engine import EngineAway
+from slipway.runtime.engine import EngineAway, EngineMissing
 from slipway.runtime.logging import logger
 from slipway.runtime.trouble import Trouble
 
@@ -45,6 +47,10 @@ class Container(Protocol):
         ...
 
     async def leave(self, network: str) -> None: ...
+    async def alone_in(self, network: str) -> tuple[str, str] | None:
+        """(organization, service) of a network of a service's own, where nothing else on this node
+        is in it."""
+        ...
 
 
 class Proxy(Protocol):
@@ -71,6 +77,8 @@ class Edge:
         self._clock, self._lease, self._settings = clock, lease, settings
         self._appender = Appender(store, clock, "proxy-sync")
         self._joined: set[str] = set()
+        self._lost: set[str] = set()
+        """Networks that the container was in before it was made anew."""
         self._leaving: dict[str, asyncio.Event] = {}
         self._group: asyncio.TaskGroup | None = None
         self._look = asyncio.Event()
@@ -132,15 +140,35 @@ class Edge:
         self._traefik.address = address
         self._traefik.write_static(static)
         self._traefik.write("platform", platform)
-        before = self._joined
+        self._lost |= self._joined
         started = await self._engine.ensure_traefik(body, mark, address)
         self._joined = await self._engine.joined()
-        for network in before - self._joined:
-            await self.join(network)
+        for network in sorted(self._lost - self._joined):
+            with suppress(EngineMissing):  # it has gone meanwhile
+                await self.join(network)
+        self._lost.clear()
         if started or not self.up.is_set():
             await self._wait_until_up()
             self.up.set()
             logger().info("traefik is up", address=address, made=started)
+        await self._leave_unused()
+
+    async def _leave_unused(self) -> None:
+        """Networks of services' own that no release has any more."""
+        instance = self._settings.instance
+        own = {name for name in self._joined if labels.is_service_network(instance, name)}
+        for network in own if self._lease.held else ():
+            if (owner := await self._engine.alone_in(network)) is None:
+                continue
+            organization, service = owner
+            head = await self._store.head(Subject(organization, "rollout", service))
+            with contextlib.suppress(NewerRelease):
+                last = readable(head.events[-1] if head else None, RolloutEvent)
+                kept = last.state.networks if last else ()
+                if network in {labels.service_network(instance, service, each) for each in kept}:
+                    continue
+                await self._engine.leave(network)
+                self._joined.discard(network)
 
     async def _wait_until_up(self) -> None:
         """Raises EngineAway when it does not answer in 10 s."""
@@ -199,6 +227,7 @@ class Edge:
         network = labels.network(self._settings.instance, environment)
         await self._engine.leave(network)
         self._joined.discard(network)
+        self._lost.discard(network)
         await self._appender.append(
             Subject(organization, "route", environment), "left",
             lambda head: _left(head, environment), cause=environment, correlation=environment,

@@ -84,6 +84,8 @@ class Routing:
     deployment: str | None = None
     served: tuple[Served, ...] = ()
     probes: tuple[Probe, ...] = ()
+    standing: tuple[str, ...] = ()
+    """Workloads that stand still for a moment: who asks for them is told to come again soon."""
 
 
 @dataclass(frozen=True, slots=True)

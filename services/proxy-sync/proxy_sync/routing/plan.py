@@ -12,13 +12,15 @@ from slipway.contracts.rollout import Release
 from slipway.contracts.route import Binding, Refusal, RouteState, Served
 from slipway.contracts.values import Failure
 
-from proxy_sync.routing import explain
+from proxy_sync.routing import explain, gap
 from proxy_sync.routing.domain import Answers, Probe, Routing, TaskAddress, View, resting
 
 ANSWER_WITHIN = 90.0
 """Seconds that a wanted release has for its first good answer, from when it became ready."""
 ASKED_FOR = 10.0
 """Seconds of asking that it has in any case: nobody may have asked while this process was away."""
+LISTED_WITHIN = 3.0
+"""Seconds: the tasks are listed every 0.1 s meanwhile, and at the latest every 2."""
 BAD_IN_A_ROW = 2
 """One bad answer may be an accident of the moment; so many in a row are none."""
 
@@ -90,6 +92,16 @@ def targets(view: View, release: Release) -> frozenset[tuple[str, int]]:
     return frozenset(found)
 
 
+def own_networks(view: View) -> frozenset[tuple[str, ...]]:
+    """Of each workload to which a domain leads, those of the service's own that it is in."""
+    found: set[tuple[str, ...]] = set()
+    for release in (view.rollout.wanted, view.rollout.serving):
+        if release is not None:
+            led = [release.program(bound.workload) for bound in view.bound]
+            found |= {program.networks for program in led if program is not None}
+    return frozenset(found)
+
+
 def settle_of(view: View, release: Release) -> float:
     """What served before is not tried for long when the route comes back to it, and what was
     carried over not at all."""
@@ -135,10 +147,21 @@ def _good_since(
 def _ready_since(view: View, release: Release) -> float | None:
     """Since when every running task of the candidate has answered; at least as many as the
     deployer found ready, or as there are when it was scaled down meanwhile."""
+    if _behind(view, release):
+        return None
     running = [(name, task) for name, task in _tasks(view, _served(release)) if task.running]
     since = [_good_since(view, *each, targets(view, release)) for each in running]
     known = [moment for moment in since if moment is not None]
     return max(known) if running and len(known) == len(running) else None
+
+
+def _behind(view: View, release: Release) -> bool:
+    """The list of tasks has not got to where the deployer has seen them all run."""
+    if release != view.rollout.wanted or view.waited > LISTED_WITHIN:
+        return False
+    led = {name for name, _ in targets(view, release)}
+    running = {task.id for task in view.tasks if task.running}
+    return any(task.workload in led and task.id not in running for task in view.rollout.tasks)
 
 
 def _settled(view: View, release: Release) -> bool:
@@ -222,6 +245,7 @@ def routing(view: View) -> Routing:
         deployment=deployment,
         served=served if deployment else (),
         probes=_probes(view),
+        standing=gap.standing(view, chosen, {name for name, _ in addresses}),
     )
 
 

@@ -237,12 +237,17 @@ class Routes:
         """Early: as soon as a release is wanted, so that it costs nothing later."""
         if not view.rollout.environment or not (needed or view.rollout.wanted):
             return
-        actor.step = _JOIN
-        try:
-            await self._edge.join(labels.network(self._instance, view.rollout.environment))
-        except EngineMissing:
-            if needed:
-                raise
+        actor.step, environment = _JOIN, view.rollout.environment
+        networks = {
+            labels.reached_on(self._instance, environment, view.service, own)
+            for own in {(), *plan.own_networks(view)}
+        }
+        for network in sorted(networks):
+            try:
+                await self._edge.join(network)
+            except EngineMissing:
+                if needed:
+                    raise
         actor.trouble.over(_JOIN)
 
     async def _load(self, actor: _Actor, view: View, wanted: Routing) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from proxy_sync.routing.domain import Routing
+from proxy_sync.routing.gap import RETRY_AFTER
 
 PROBE = "X-Slipway-Probe"
 ATTEMPT = "X-Slipway-Attempt"
@@ -33,6 +34,9 @@ def configuration(routing: Routing, secret: str) -> dict[str, Any]:
             "priority": 1000 + len(binding.path),
             "service": name,
         }
+        if binding.workload in routing.standing:
+            middlewares |= _again_soon(routing.service)
+            routers[name]["middlewares"] = list(_again_soon(routing.service))
         tasks = [address for of, address in routing.addresses if of == binding.workload]
         services[name] = _balancer(tuple(tasks), binding.port)
     for probe in routing.probes:
@@ -59,6 +63,16 @@ def configuration(routing: Routing, secret: str) -> dict[str, Any]:
     mark = fingerprint(filled)
     marked = {**middlewares, f"f-{routing.service}-{mark}": _seen(mark)}
     return {"http": {**filled, "middlewares": marked}}
+
+
+def _again_soon(service: str) -> dict[str, Any]:
+    """The gateway's words for the proxy's 503. What the client shows the program to be let in is
+    not for the gateway. Without the gateway it is a 503 all the same, and says when to ask."""
+    hidden = {"Authorization": "", "Cookie": ""}
+    later = {"Retry-After": str(RETRY_AFTER)}
+    headers = {"customRequestHeaders": hidden, "customResponseHeaders": later}
+    said = {"status": ["503"], "service": "platform", "query": "/between-releases"}
+    return {f"g-{service}-later": {"headers": headers}, f"g-{service}-said": {"errors": said}}
 
 
 def _seen(mark: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Tasks:
             return False
         self._trouble.over("look")
         before, self._tasks = self._tasks, found
-        for service in found.keys() | before.keys():
+        for service in sorted(found.keys() | before.keys()):
             if found.get(service) != before.get(service):
                 self._changed(service)
         return True

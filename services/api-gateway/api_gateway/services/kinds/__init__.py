@@ -14,6 +14,7 @@ from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.schema import NAMED_KINDS, Body, given, of_kind
 from api_gateway.services.domain import ApplicationChange, RawChange, SettingsChange
 from api_gateway.services.kinds.raw import NewRaw, Workloads, programs
+from api_gateway.services.resources import Seal
 from api_gateway.services.schema import (
     ChangedApplication,
     NewApplication,
@@ -60,14 +61,14 @@ async def only_named(request: Request, gateway: Gate, _: Ctx) -> None:
         raise RequestValidationError(errors, body=body) from None
 
 
-def settings_of(body: NewApplication | NewRaw, *, allow_private: bool) -> Settings:
+def settings_of(body: NewApplication | NewRaw, *, allow_private: bool, seal: Seal) -> Settings:
     """Raises Invalid."""
     match body:
         case NewApplication():
             return ApplicationSettings(
                 source=source_of(body.source, allow_private=allow_private),
                 build=body.build,
-                runtime=Runtime(**runtime_of(body)),
+                runtime=Runtime(**runtime_of(body, Runtime(), seal)),
             )
         case NewRaw():
             return RawSettings(workloads=programs(body.workloads))
@@ -76,7 +77,7 @@ def settings_of(body: NewApplication | NewRaw, *, allow_private: bool) -> Settin
 
 
 def change_of(
-    body: ChangedService, settings: Settings | None, *, allow_private: bool
+    body: ChangedService, settings: Settings | None, *, allow_private: bool, seal: Seal
 ) -> SettingsChange:
     """Of the fields that were sent; null takes away what may be absent. Raises Invalid."""
     if body.kind is not None and settings is not None and body.kind != settings.kind:
@@ -88,7 +89,8 @@ def change_of(
     changes = given(body, "build")
     if body.source is not None:
         changes["source"] = source_of(body.source, allow_private=allow_private)
-    return ApplicationChange(**changes, runtime=runtime_of(body))
+    former = settings.runtime if settings is not None else Runtime()
+    return ApplicationChange(**changes, runtime=runtime_of(body, former, seal))
 
 
 def _have(body: ChangedService, kind: Kind) -> None:

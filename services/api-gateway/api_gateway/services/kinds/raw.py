@@ -4,40 +4,27 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
-from slipway.contracts.values import PRINTABLE, RawProgram
+from slipway.contracts.values import PRINTABLE, RawProgram, Strategy
 from slipway.contracts.workload import MOST
 
-from api_gateway.http.patterns import ASKED_PATH, VARIABLE
+from api_gateway.http.patterns import VARIABLE
 from api_gateway.http.schema import Body, Text
-from api_gateway.services.schema import Health, Label, Port, Seconds, Word, reference
+from api_gateway.services.resources import Port, Published, Tmpfs, Volume
+from api_gateway.services.schema import Health, Label, Seconds, Word, reference
 
-_Path = Annotated[str, StringConstraints(min_length=2, max_length=400, pattern=ASKED_PATH)]
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
 _Variable = Annotated[str, StringConstraints(max_length=200, pattern=VARIABLE)]
 _Few = Field(max_length=20)
 
 
-class Volume(Body):
-    kind: Literal["volume"]
-    name: Label
-    path: _Path
-
-
-class Tmpfs(Body):
-    kind: Literal["tmpfs"]
-    path: _Path
-    size: Annotated[int, Field(ge=1 << 12, le=1 << 34)] = 64 << 20
-
-
-class Published(Body):
-    port: Port
-    published: Port
-    protocol: Literal["tcp", "udp"] = "tcp"
-
-
 class Behind(Body):
     workload: Label
     condition: Literal["started", "healthy", "completed"] = "started"
+
+
+class Attached(Body):
+    name: Label
+    aliases: Annotated[list[Label], _Few] = Field(default_factory=list)
 
 
 class RawWorkload(Body):
@@ -50,6 +37,7 @@ class RawWorkload(Body):
         default_factory=dict
     )
     aliases: Annotated[list[Label], _Few] = Field(default_factory=list)
+    networks: Annotated[list[Attached], _Few] = Field(default_factory=list)
     port: Port | None = None
     health_check: Health | None = None
     mounts: Annotated[list[Annotated[Volume | Tmpfs, Field(discriminator="kind")]], _Few] = Field(
@@ -66,6 +54,7 @@ class RawWorkload(Body):
     memory_reservation: Annotated[int | None, Field(ge=6 << 20, le=1 << 44)] = None
     job: bool = False
     after: Annotated[list[Behind], Field(max_length=MOST)] = Field(default_factory=list)
+    strategy: Strategy | None = None
     replicas: Annotated[int, Field(ge=0, le=50)] = 1
     settle_seconds: Seconds = 5.0
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 5.0

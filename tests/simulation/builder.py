@@ -1,0 +1,158 @@
+"""The builder in the world: its reactions and its parts as they are, over programs and an engine
+that are played at the edge."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from builder.build.react import Builds, key
+from builder.settings import BuilderSettings
+from slipway.contracts.values import BuiltImage
+from slipway.eventstore.memory import MemoryDeadLetters, MemoryLogs, MemoryObjects
+from slipway.runtime.engine import EngineRefused
+from slipway.runtime.reactor import Reactor, dead_letter
+from slipway.sealing import Opener
+
+from tests.simulation.platform import MASTER, wrapped_key
+from tests.simulation.world import INSTANCE, Behaviour, Life, Seen, Swarm, World
+
+BEHAVIOURS = (
+    *(Behaviour(),) * 6,
+    Behaviour(boot=4.0),
+    Behaviour(ends_after=0.3),
+    Behaviour(boot=None, answers="/ answered 500"),
+)
+
+type How = Literal["well", "slow", "badly", "hangs"]
+WELL: list[How] = ["well"]
+BUILDS: tuple[How, ...] = (*WELL * 14, "slow", "slow", "badly", "badly", "hangs")
+PULLS: tuple[How, ...] = (*WELL * 40, "slow", "slow", "badly", "hangs")
+
+
+@dataclass
+class Images:
+    """The engine's, and the registry that they are pulled from."""
+
+    chance: Random
+    swarm: Swarm
+    registry: dict[str, BuiltImage] = field(default_factory=dict)
+    how: dict[str, How] = field(default_factory=dict)
+    here: dict[str, BuiltImage] = field(default_factory=dict)
+    """By name and by reference."""
+
+    def published(self, name: str, behaviour: Behaviour) -> BuiltImage:
+        """There is one of that name now, whose tasks behave so."""
+        image = BuiltImage(reference=f"sha256:{name}", source=name, ports=(8080,))
+        self.registry[name], self.how[name] = image, self.chance.choice(PULLS)
+        self.swarm.behaviours[image.reference] = behaviour
+        return image
+
+    def made(self, name: str) -> str:
+        """Its reference; of one that was built here."""
+        image = BuiltImage(reference=f"sha256:{name}", node="node1", ports=(8080,))
+        behaviour = replace(self.chance.choice(BEHAVIOURS), stop=self.chance.uniform(0.2, 8.0))
+        self.swarm.behaviours[image.reference] = behaviour
+        self.here[image.reference] = image
+        return image.reference
+
+    async def image(self, reference: str, *, source: str | None) -> BuiltImage | None:
+        await asyncio.sleep(0.002)
+        return self.here.get(reference)
+
+    async def pull(self, name: str) -> None:
+        await _takes(self.chance, self.how[name])
+        if self.how[name] == "badly":
+            raise EngineRefused(f"manifest for {name} not found")
+        image = self.registry[name]
+        self.here |= {name: image, image.reference: image}
+
+    async def subnets(self, network: str) -> list[str]:
+        return []
+
+
+async def _takes(chance: Random, how: How) -> None:
+    match how:
+        case "hangs":
+            await asyncio.sleep(1e6)
+        case "slow":
+            await asyncio.sleep(chance.uniform(5, 30))
+        case _:
+            await asyncio.sleep(chance.uniform(0.05, 2))
+
+
+@dataclass
+class Programs:
+    """git clones a repository with a Dockerfile, whose head is `head`; BuildKit makes an image."""
+
+    chance: Random
+    images: Images
+    head: str = "0" * 40
+    builds: int = 0
+
+    async def __call__(
+        self,
+        argv: list[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+        silence: float | None = None,
+    ) -> tuple[int, str]:
+        if "log" in argv:
+            return 0, f"{self.head}\0Ada\0One"
+        how = self.chance.choice(BUILDS)
+        await _takes(self.chance, "badly" if "clone" in argv else how)
+        if "clone" in argv:
+            _clone(Path(argv[-1]))
+            return 0, ""
+        if how == "badly":
+            return 1, "it broke"
+        self.builds += 1
+        _write(argv[argv.index("--iidfile") + 1], self.images.made(f"built-{self.builds}"))
+        return 0, ""
+
+
+def _clone(source: Path) -> None:
+    source.mkdir(parents=True)
+    (source / "Dockerfile").write_text("FROM scratch\n")
+
+
+def _write(path: str, text: str) -> None:
+    Path(path).write_text(text)
+
+
+@dataclass
+class Workshop:
+    """What stays through the builder's deaths. `folder`: where it clones to."""
+
+    world: World
+    swarm: Swarm
+    chance: Random
+    folder: Path
+    logs: MemoryLogs = field(default_factory=MemoryLogs)
+    archive: MemoryObjects = field(default_factory=MemoryObjects)
+
+    def __post_init__(self) -> None:
+        self.images = Images(self.chance, self.swarm)
+        self.programs = Programs(self.chance, self.images)
+        self.letters = MemoryDeadLetters(self.world.clock)
+
+    async def live(self, life: Life) -> None:
+        """One life of the builder, wired as its `app.py` does."""
+        store = Seen(self.world, life)
+        settings = BuilderSettings(instance=INSTANCE, work=self.folder, allow_private_sources=True)
+        builds = Builds(
+            store, self.logs, self.archive, self.world.workloads, self.images, self.programs,
+            Opener(MASTER.private, wrapped_key), self.world.clock, settings,
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as group:
+            for durable, of, handle, dead in (
+                ("builder", key, builds.react, builds.dead),
+                ("builder-control", lambda commit: commit.subject.id, builds.stop, dead_letter),
+            ):
+                reactor = Reactor(
+                    store, durable, of, handle, dead=dead, letters=self.letters, parallel=5000
+                )
+                group.create_task(reactor.run())

@@ -1,0 +1,64 @@
+"""What the gateway keeps of what was seen, and what it says of it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from api_gateway import observed
+from api_gateway.observed import Observed, Seen
+from api_gateway.services.render import Status, status
+from slipway.contracts.observation import FRESH, Count, Observation
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ONE = {"s-web": Count(running=1, healthy=1)}
+TWO = {"s-web": Count(running=2, healthy=1)}
+
+
+def seen(*services: str, after: float = 0.0, counts: dict[str, Count] = ONE) -> Observation:
+    at = NOW + timedelta(seconds=after)
+    return Observation(at=at, services=dict.fromkeys(services, counts))
+
+
+def test_the_last_look_counts_until_it_is_old():
+    kept = Observed()
+    assert kept.of("a", NOW) == Seen()
+    kept.put(seen("a"))
+    kept.put(seen("a", after=1, counts=TWO))
+    at = NOW + timedelta(seconds=1)
+    assert kept.of("a", at + timedelta(seconds=FRESH)) == Seen(at, TWO)
+    assert kept.of("a", at + timedelta(seconds=FRESH + 0.1)) == Seen(at, None)
+    assert kept.of("a", NOW - timedelta(minutes=1)) == Seen(at, None), "a clock that was set"
+
+
+def test_what_nobody_tells_of_any_more_is_forgotten():
+    kept = Observed()
+    kept.put(seen("gone", "stays"))
+    for minute in range(12):
+        kept.put(seen("stays", after=60.0 * minute))
+    assert kept.of("gone", NOW).at is None
+    assert len(kept) == 1
+
+
+def test_it_has_a_bound(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(observed, "MOST", 2)
+    kept = Observed()
+    kept.put(seen("a", "b"))
+    kept.put(seen("a", "c", after=1))
+    assert [bool(kept.of(name, NOW).at) for name in "abc"] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count", "said"),
+    [
+        (0, None, "stopped"),
+        (0, (1, 1), "stopped"),
+        (1, None, "unknown"),
+        (1, (0, 0), "not running"),
+        (1, (1, 0), "starting"),
+        (2, (2, 1), "degraded"),
+        (2, (2, 2), "running"),
+        (1, (2, 2), "running"),
+    ],
+)
+def test_what_is_said_of_a_workload(wanted: int, count: tuple[int, int] | None, said: Status):
+    found = Count(running=count[0], healthy=count[1]) if count else None
+    assert status(wanted, found) == said

@@ -1,0 +1,51 @@
+"""Who has a port of the host."""
+
+from api_gateway.ports import PORT, Claim, PortState, PortTaken, Release
+from slipway.contracts.port import PortClaimed, PortReleased
+
+from tests.unit.api_gateway.given import Given
+
+
+def claimed(service: str, claim: str) -> PortClaimed:
+    return PortClaimed(port="5432/tcp", organization="o1", service=service, claim=claim)
+
+
+def claim(service: str, claim_: str, over: PortState | None = None) -> Claim:
+    return Claim("5432/tcp", "o1", service, claim_, over)
+
+
+def state(service: str, claim_: str) -> PortState:
+    return PortState(port="5432/tcp", organization="o1", service=service, claim=claim_)
+
+
+def test_it_is_claimed_once_by_a_request():
+    Given(PORT).when(claim("a", "r1")).then(claimed("a", "r1"))
+    Given(PORT, claimed("a", "r1")).when(claim("a", "r1")).nothing()
+
+
+def test_another_service_does_not_get_it():
+    Given(PORT, claimed("a", "r1")).when(claim("b", "r2")).refused(PortTaken)
+
+
+def test_it_is_taken_over_from_whom_it_was_seen_to_have_left():
+    before = Given(PORT, claimed("a", "r1"))
+    before.when(claim("b", "r2", state("a", "r1"))).then(claimed("b", "r2"))
+
+
+def test_not_when_its_service_has_claimed_it_again_meanwhile():
+    before = Given(PORT, claimed("a", "r1"), claimed("a", "r3"))
+    before.when(claim("b", "r2", state("a", "r1"))).refused(PortTaken)
+    Given(PORT, claimed("a", "r1")).when(claim("a", "r3")).then(claimed("a", "r3"))
+
+
+def test_it_is_released_as_it_was():
+    released = PortReleased(service="a")
+    before = Given(PORT, claimed("a", "r1"))
+    after = before.when(Release("a", state("a", "r1"))).then(released)
+    assert after == state("a", "r1").model_copy(update={"released": True})
+    Given(PORT, claimed("a", "r1"), released).when(Release("a", after)).nothing()
+    again = Given(PORT, claimed("a", "r1"), claimed("a", "r2"))
+    again.when(Release("a", state("a", "r1"))).nothing()
+    Given(PORT, claimed("b", "r1")).when(Release("a", state("b", "r1"))).nothing()
+    claimed_anew = Given(PORT, claimed("a", "r1"), released).when(claim("a", "r2"))
+    assert claimed_anew.then(claimed("a", "r2")) == state("a", "r2")
