@@ -90,9 +90,8 @@ all)
 	mkdir -p "$CACHE"
 	trap instance_gone EXIT INT TERM
 	[ -z "$left_out" ] || echo "tests/machines are left out: they need Python 3.12 or newer on this machine"
-	# The platform's tests wait more than they work: one process has them, another all the rest.
-	tests --numprocesses 2 --dist loadgroup --durations 40 --durations-min 5 \
-		${left_out:+"$left_out"} "$@"
+	# Two at once: see tests/conftest.py.
+	tests --numprocesses 2 --dist loadgroup --durations 40 --durations-min 5 ${left_out:+"$left_out"} "$@"
 	;;
 e2e)
 	[ -n "$left_out" ] || walk_programs

@@ -1,24 +1,33 @@
-"""What runs beside what, where two processes run all tests (`--numprocesses 2 --dist loadgroup`):
-one has those of the platform, one after another, since they kill parts of it; one the rest."""
+"""What runs side by side where there are two processes (`--dist loadgroup`): the tests of the
+platform in one, in turn, for they share an instance; all others in the next, which gives way."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-PLATFORM = Path(__file__).parent / "e2e"
-BEGAN = os.nice(0)
+_TESTS = Path(__file__).parent
+_TOGETHER = {"e2e": "platform", "machines": "engines"}
+"""Folder → what its tests have in common."""
+_GIVES_WAY = 10
+_given_way = False
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(_TESTS).parts[0]
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
-        if PLATFORM in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("platform"))
+        if group := _TOGETHER.get(_folder(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The rest gives way: what the platform promises is promised in seconds."""
-    beside = getattr(item.config.option, "loadgroup", False)
-    if beside and item.get_closest_marker("xdist_group") is None and os.nice(0) == BEGAN:
-        os.nice(5)
+    """Nobody waits for a test that needs no platform; those of the platform measure."""
+    global _given_way  # noqa: PLW0603
+    beside = os.environ.get("PYTEST_XDIST_WORKER_COUNT") == "2"
+    if beside and not _given_way and _folder(item) != "e2e":
+        os.nice(_GIVES_WAY)
+        _given_way = True
