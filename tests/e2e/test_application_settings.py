@@ -10,7 +10,8 @@ import pytest
 from tests.e2e.api import Api
 from tests.e2e.engine import docker, eventually, inspect, tasks
 from tests.e2e.instance import INSTANCE
-from tests.e2e.services import QUICK, Service
+from tests.e2e.loads import load_from_outside
+from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 
@@ -57,6 +58,21 @@ def test_what_migrates_does_so_before_the_release_and_on_a_deploy_alone(
     assert again["id"] != live["id"]
     found.live()
     assert http_get(found.host, "/one") == (200, "first\nfirst\n"), "the volume outlives releases"
+
+
+def test_a_redeploy_with_a_volume_is_away_only_in_the_gap(
+    api: Api, environment: str, image: Image, http_address: str
+):
+    found = Service(api, environment, source=image.source, **QUICK, port=8000, mounts=[DATA])
+    found.live()
+    with load_from_outside(http_address, found.host) as load:
+        found.changed()
+        found.live()
+    report = load.report
+    assert report["refusals"].keys() == {"503"}, report
+    refused = report["refusals"]["503"]
+    assert report["failed"] == refused["answers"], report["failures"]
+    assert refused["last"] - refused["first"] < 6, report
 
 
 def test_what_fails_before_it_leaves_the_former_as_it_is(api: Api, environment: str, http_get: Any):

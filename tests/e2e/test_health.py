@@ -150,7 +150,7 @@ def test_what_is_well_configured_lives(api: Api, environment: str):
     """Each of them failed, or waited for long, when a judgement of the platform's own decided."""
     host = f"shop{uuid.uuid4().hex[:6]}.localhost"
     own = {"path": "/up", "host": host, "start_period": 3, "interval": 1}
-    patient = {"path": "/up", "start_period": 60, "interval": 1, "retries": 1}
+    patient = {"path": "/up", "start_period": 120, "interval": 1, "retries": 1}
     routed = {
         "its own address alone": {"port": 8000, "command": server(address="own")},
         "allowed hosts": {
@@ -158,7 +158,7 @@ def test_what_is_well_configured_lives(api: Api, environment: str):
         },
         "a stream without end": {"port": 8000, "command": server(stream=True)},
         "it needs longer than a few bad answers": {
-            "port": 8000, "command": server(after=15), "health_check": patient,
+            "port": 8000, "command": server(after=45), "health_check": patient,
         },
     }  # fmt: skip
     unnamed = {
@@ -170,7 +170,7 @@ def test_what_is_well_configured_lives(api: Api, environment: str):
     }
     for name, body in unnamed.items():
         deployments[name] = api.deploy(unrouted(api, environment, **body))
-    ends = {name: api.ended(id_, 60) for name, id_ in deployments.items()}
+    ends = {name: api.ended(id_, 100) for name, id_ in deployments.items()}
     assert {name: (end["status"], end["error"]) for name, end in ends.items()} == {
         name: ("live", None) for name in deployments
     }
