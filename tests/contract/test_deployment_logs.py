@@ -31,7 +31,7 @@ WHOLE = [
     "creating the release slipway-web-1",
     "waiting until its tasks run and are healthy (port 8000)",
     "1 task is ready",
-    "asking each through the proxy, settling for 5 s",
+    "asking each through the proxy where a domain leads to it, settling for 5 s",
     "it answered and has settled; the routes lead to it",
     "live at http://a.example.org/",
 ]

@@ -168,6 +168,7 @@ async def test_a_port_of_the_host_is_one_service_s(platform: Platform):
     assert found["type"] == "/problems/port-taken"
     assert "8080/tcp" in found["detail"]
     assert "the service db" in found["detail"]
+    assert "take it out of `ports` of db and deploy that one" in found["hint"]
     assert found["errors"][0]["pointer"] == "/ports/1/published"
     other = await _service(platform, path, "other")
     refused = await platform.call("PATCH", f"/v1/services/{other}", {"ports": [TCP]})

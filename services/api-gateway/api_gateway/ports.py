@@ -122,7 +122,7 @@ async def _free(
             raise PortTaken(
                 _words(port, holder, ctx.organization),
                 pointer=pointer,
-                hint="publish another port, or reach the service by a domain or by its name",
+                hint=_hint(holder, ctx.organization),
             )
     return Claim(port, ctx.organization, service, ctx.id, over=state)
 
@@ -131,6 +131,16 @@ def _words(port: str, holder: Holder | None, organization: str) -> str:
     if holder is None or holder.organization != organization:
         return f"the port {port} of this host is taken"
     return f"the port {port} of this host is published by the service {holder.name}"
+
+
+def _hint(holder: Holder | None, organization: str) -> str:
+    if holder is None or holder.organization != organization:
+        return "publish another port, or reach the service by a domain or by its name"
+    return (
+        "publish another port, or reach the service by a domain or by its name; to have this one,"
+        f" take it out of `ports` of {holder.name} and deploy that one: it is free when nothing"
+        " runs with it any more"
+    )
 
 
 async def claim(commands: Commands, ctx: RequestContext, claims: Sequence[Claim]) -> None:

@@ -34,6 +34,16 @@ class Released(Value):
     networks: tuple[str, ...] = ()
     replicas: int = 1
 
+    @property
+    def occupies(self) -> frozenset[str]:
+        """What another can't hold beside it: what it holds, and its place whatever its strategy."""
+        return frozenset((*self.holds, place(self.name)))
+
+
+def place(workload: str) -> str:
+    """What one with the strategy stop_first holds."""
+    return f"workload:{workload}"
+
 
 class Release(Value):
     """One deployment on the engine. `sequence` is that of its `deployment.requested`; `sealed` has
@@ -61,6 +71,15 @@ class Release(Value):
     def names(self) -> frozenset[str]:
         """Of its Swarm services: by these alone it is known what belongs to it."""
         return frozenset(workload.swarm_service for workload in self.workloads)
+
+    def ends_for(self, wanted: "Release") -> tuple[Released, ...]:
+        """Its programs that end before those of the wanted one begin: they have what those hold."""
+        held = {held for each in wanted.workloads if not each.carried for held in each.holds}
+        return tuple(
+            each
+            for each in self.programs
+            if each.swarm_service not in wanted.names and not held.isdisjoint(each.occupies)
+        )
 
 
 class Pending(Value):

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from api_gateway import observed
 from api_gateway.observed import Observed, Seen
-from api_gateway.services.render import Status, status
+from api_gateway.services.render import Status, status, workloads
 from slipway.contracts.observation import FRESH, Count, Observation
+from slipway.contracts.rollout import RolloutState
+from slipway.testing import releases
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ONE = {"s-web": Count(running=1, healthy=1)}
@@ -62,3 +64,38 @@ def test_it_has_a_bound(monkeypatch: pytest.MonkeyPatch):
 def test_what_is_said_of_a_workload(wanted: int, count: tuple[int, int] | None, said: Status):
     found = Count(running=count[0], healthy=count[1]) if count else None
     assert status(wanted, found) == said
+
+
+STATE = {"replicas": {}, "stopped": False, "phase": "active"}
+
+
+@pytest.mark.parametrize(
+    ("holds", "former", "next_", "shown"),
+    [
+        ("volume:data", 1, 0, (1, "running")),
+        ("volume:data", 0, 0, (0, "not running")),
+        ("volume:data", 0, 1, (1, "running")),
+        ("", 0, 1, (0, "not running")),
+        ("workload:main", 0, 1, (1, "running")),
+        ("", 1, 1, (1, "running")),
+    ],
+)
+def test_what_took_over_what_the_former_held_is_what_is_shown(
+    holds: str, former: int, next_: int, shown: tuple[int, Status]
+):
+    """What is to stop first takes over the place of any."""
+    held = (holds,) if holds else ()
+    former_held = () if holds.startswith("workload") else held
+    both = [releases.release("d1", holds=former_held), releases.release("d2", holds=held)]
+    rollout = RolloutState(serving=both[0], wanted=both[1]).model_dump()
+    counts = {
+        f"s-d{n}": Count(running=each, healthy=each) for n, each in enumerate((former, next_), 1)
+    }
+    (found,) = workloads(STATE, rollout, NOW, counts)
+    assert (found["replicas"]["running"], found["status"]) == shown
+
+
+def test_of_what_is_being_deleted_nothing_is_wanted():
+    rollout = RolloutState(serving=releases.release("d1")).model_dump()
+    (found,) = workloads({**STATE, "phase": "deleting"}, rollout, NOW, {})
+    assert (found["replicas"]["wanted"], found["status"]) == (0, "stopped")

@@ -65,6 +65,7 @@ def serving(former: str | None = "d0", **state: Any) -> RolloutState:
 def test_from_the_release_to_the_addresses():
     bound = (binding("a.example.org"), binding("b.example.org", "/shop"))
     state = RouteState(deployment="d1", bindings=bound[:1])
+    asking = "asking each through the proxy where a domain leads to it"
     assert told(
         RolloutStarted(**OWN, state=serving(wanted=release(path="/healthz"))),
         RolloutReady(**OWN, state=serving(wanted=release(), tasks=TASKS)),
@@ -77,7 +78,7 @@ def test_from_the_release_to_the_addresses():
         "creating the release slipway-web-d1",
         "waiting until its tasks run and are healthy (GET /healthz at port 8000)",
         "2 tasks are ready",
-        "asking each through the proxy, settling for 5 s beside what serves, then the switch",
+        f"{asking}, settling for 5 s beside what serves, then the switch",
         "it answered and has settled; the routes lead to it",
         "live at http://a.example.org:8080/",
         "live at http://b.example.org:8080/shop",
@@ -149,10 +150,45 @@ def test_of_very_many_tasks_only_the_first_are_known():
 def test_a_release_that_changes_nothing():
     state = serving(wanted=release(carried=True), tasks=TASKS)
     assert told(RolloutStarted(**OWN, state=state), RolloutReady(**OWN, state=state)) == [
-        "nothing of it has changed: its tasks go on as they are",
-        "2 tasks are ready",
-        "settling for 0 s beside what serves, then the switch",
+        "nothing of it has changed: its tasks go on as they are"
     ]
+
+
+HELD = ("port:80/tcp", "volume:data", "workload:main")
+
+
+@pytest.mark.parametrize(
+    ("holds", "first"),
+    [
+        (HELD, "what served before ends first: two can't have the port 80/tcp or the volume data"),
+        (HELD[2:], "what served before ends first: its strategy says so"),
+    ],
+)
+def test_what_ends_first_is_said_and_nothing_serves_beside_it(holds: tuple[str, ...], first: str):
+    """Also where only the wanted one is to stop first."""
+    former, wanted = release("d0", holds=HELD[:2]), release(holds=holds, port=None)
+    state = RolloutState(serving=former, wanted=wanted, tasks=TASKS[:1])
+    events = (RolloutStarted(**OWN, state=state), RolloutReady(**OWN, state=state))
+    said = told(*events)
+    assert said[0] == first
+    assert said[-1] == "settling for 5 s"
+    stopped = state.model_copy(update={"stopped": True})
+    said = told(*(event.model_copy(update={"state": stopped}) for event in events))
+    assert (said[0], said[-1]) == ("creating the release slipway-web-d1", "settling for 5 s")
+
+
+def test_of_several_it_is_said_which_end_first():
+    wanted = several()
+    database, *others = wanted.workloads
+    database = database.model_copy(update={"holds": ("volume:data",)})
+    wanted = wanted.model_copy(update={"workloads": (database, *others)})
+    former = release("d0").model_copy(
+        update={"workloads": (database.model_copy(update={"swarm_service": "s-old"}),)}
+    )
+    state = RolloutState(serving=former, wanted=wanted)
+    assert told(RolloutStarted(**OWN, state=state))[0] == (
+        "what served before of db ends first: two can't have the volume data"
+    )
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,33 @@ def test_one_that_never_became_ready(tasks: list[TaskView], words: str):
     assert failure.detail.endswith(words) or words in failure.detail
 
 
+@pytest.mark.parametrize(
+    ("error", "to_do"),
+    [
+        ("no suitable node (insufficient resources on 1 node)", "memory_reservation"),
+        ("no suitable node (host-mode port already in use on 1 node)", "publish another"),
+        ("no suitable node (scheduling constraints not satisfied on 1 node)", "docker node ls"),
+        ("no suitable node", "listen on its port"),
+    ],
+)
+def test_what_swarm_can_t_place_says_what_to_do_about_it(error: str, to_do: str):
+    waits = [TaskView("t", "starting", error=error)]
+    assert to_do in explain.never_ready(waits).hint
+    assert to_do in explain.job_late(waits).hint
+
+
+@pytest.mark.parametrize(
+    ("error", "to_do"),
+    [
+        ("starting container failed: Bind for :::80 failed: port is already allocated", "ports"),
+        ("starting container failed: unable to find user bob: no matching entries", "set user"),
+        ("invalid mount config", "check the command"),
+    ],
+)
+def test_what_the_engine_can_t_start_says_what_to_do_about_it(error: str, to_do: str):
+    assert to_do in explain.task(TaskView("t", "refused", error=error), ready=False).hint
+
+
 def test_the_last_twenty_lines_are_kept():
     failure = explain.with_lines(explain.no_route(), [str(number) for number in range(50)])
     assert failure.lines == tuple(str(number) for number in range(30, 50))

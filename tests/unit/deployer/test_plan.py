@@ -29,9 +29,19 @@ from deployer.rollout.step import (
     Wait,
     about,
 )
-from slipway.contracts.rollout import Job, Pending, Release, Released, Reverting, RolloutState, Task
+from slipway.contracts.rollout import (
+    Job,
+    Pending,
+    Release,
+    Released,
+    Reverting,
+    RolloutState,
+    Task,
+    place,
+)
 from slipway.contracts.route import Refusal, RouteState, Served
 from slipway.contracts.values import After, Failure
+from slipway.contracts.workload import MAIN
 from slipway.runtime.clock import iso
 from slipway.testing.releases import release
 
@@ -220,6 +230,9 @@ REVERTING = Reverting(outcome="failed", failure=FAILED, paused=("s-d1",), deadli
 EASY = REVERTING.model_copy(update={"paused": ()})
 REFUSED = task("t", "refused", error="No such image")
 LATE = REVERTING.model_copy(update={"deadline": PAST})
+FIRST = changed(NEW, holds=(place(MAIN),))
+FIRST_STANDS = replace(NEW_STANDS, holds=frozenset((place(MAIN),)))
+OLD_LOOKED = replace(ON_OLD, looked=True)
 BOTH = {"main": 2, "db": 2}
 HOLDING = replace(on_engine("d1-volume", task()), holds=frozenset({"volume:data"}))
 D2, D3 = Pending(deployment="d2", sequence=20), Pending(deployment="d3", sequence=30)
@@ -516,6 +529,14 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     "the new one is made, and stands": (writing(OLD_WRITES), Create(NEW_D, NEW_D.workloads[0], 0)),
     "the former is stopped": (writing(OLD_WRITES, NEW_STANDS), Scale(OLD_WRITES, 0)),
     "and has to end": (writing(OLD_ENDS, NEW_STANDS), Wait(SOON)),
+    "what is to stop first stops also one that was not": (
+        writing(OLD_LOOKED, FIRST_STANDS, serving=OLD, wanted=FIRST),
+        Scale(OLD_LOOKED, 0),
+    ),
+    "which runs again when that fails": (
+        writing(OLD_LOOKED, replace(FIRST_STANDS, tasks=(REFUSED,)), serving=OLD, wanted=FIRST),
+        failed(explain.task(REFUSED, ready=False), "s-d1"),
+    ),
     "so have containers that nothing is known of": (
         writing(OLD_STANDS, NEW_STANDS, lingering=True),
         Wait(SOON),
@@ -636,6 +657,11 @@ FAILS: dict[str, tuple[View, str, str]] = {
         with_job(ON_NEW, jobs=(Job(workload="db", exit=3),)),
         "job-failed",
         "db: the job ended with exit code 3",
+    ),
+    "a job is late": (
+        with_job(ON_NEW, ON_JOB, jobs=(Job(workload="db"),), deadline=PAST),
+        "rollout-timeout",
+        "db: the job had not ended",
     ),
     "a job that was begun is nowhere": (
         with_job(ON_NEW, jobs=(Job(workload="db"),)),

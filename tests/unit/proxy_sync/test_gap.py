@@ -7,7 +7,7 @@ import pytest
 from proxy_sync.routing import plan
 from proxy_sync.routing.domain import Answers, View
 from proxy_sync.routing.gap import BAD_ANSWERS
-from slipway.contracts.rollout import Reverting, RolloutState
+from slipway.contracts.rollout import Reverting, RolloutState, place
 from slipway.contracts.workload import MAIN
 
 from tests.unit.proxy_sync.test_plan import (
@@ -54,6 +54,11 @@ def test_it_begins_with_its_end_and_lasts_until_the_next_has_answered():
     answers = replace(view, tasks=(T2,), rollout=ready, asked=good(T2, 100.0))
     assert plan.routing(answers).standing == ()
     assert plan.routing(answers).addresses == (on("10.0.0.2"),)
+
+
+def test_what_is_to_stop_first_makes_one_whatever_the_former_holds():
+    state = RolloutState(serving=release(OLD), wanted=release(NEW, holds=(place(MAIN),)))
+    assert plan.routing(stopping(rollout=state)).standing == (MAIN,)
 
 
 def test_what_holds_nothing_of_it_has_none():

@@ -66,7 +66,7 @@ class Story:
             case RolloutQueued():
                 return _queued(self.deployment, event.state)
             case RolloutStarted() if event.state.wanted:
-                return _started(event.state.wanted)
+                return _started(event.state, event.state.wanted)
             case RolloutReady() if event.state.wanted:
                 return _ready(event.state, event.state.wanted)
             case RouteActivated() | RouteChanged():
@@ -121,12 +121,30 @@ def _queued(deployment: str, state: RolloutState) -> list[Said]:
     return [Said(f"waiting for the deployment {earlier[-1]}", "rollout")] if earlier else []
 
 
-def _started(release: Release) -> list[Said]:
+def _started(state: RolloutState, release: Release) -> list[Said]:
     if len(release.workloads) > 1:
         lines = [f"{each.name}: {_begins(each)}" for each in release.workloads]
     else:
         lines = [line for only in release.workloads for line in _alone(only)]
-    return [Said(line, "rollout") for line in lines]
+    return [Said(line, "rollout") for line in [*_ends_first(state, release), *lines]]
+
+
+def _ends_first(state: RolloutState, release: Release) -> list[str]:
+    ending = _ending(state, release)
+    if not ending:
+        return []
+    new = {held for each in release.workloads if not each.carried for held in each.holds}
+    both = sorted(new & {had for each in ending for had in each.occupies})
+    things = [held.replace(":", " ", 1) for held in both if not held.startswith("workload:")]
+    why = f"two can't have the {' or the '.join(things)}" if things else "its strategy says so"
+    names = ", ".join(sorted(each.name for each in ending))
+    of = f" of {names}" if len(release.programs) > 1 else ""
+    return [f"what served before{of} ends first: {why}"]
+
+
+def _ending(state: RolloutState, release: Release) -> tuple[Released, ...]:
+    """What serves, and ends before the release begins."""
+    return () if state.serving is None or state.stopped else state.serving.ends_for(release)
 
 
 def _alone(workload: Released) -> list[str]:
@@ -163,10 +181,13 @@ def _ready(state: RolloutState, release: Release) -> list[Said]:
     if count >= MOST_TASKS:
         tasks = f"at least {tasks}"
     new = [each for each in release.programs if not each.carried]
-    settling = f"settling for {max((each.settle_seconds for each in new), default=0):g} s"
-    if state.serving is not None:
+    if not new:
+        return []
+    settling = f"settling for {max(each.settle_seconds for each in new):g} s"
+    if state.serving is not None and not state.stopped and not _ending(state, release):
         settling = f"{settling} beside what serves, then the switch"
-    probing = "asking each through the proxy, " if any(each.port for each in new) else ""
+    probing = "asking each through the proxy where a domain leads to it, "
+    probing = probing if any(each.port for each in new) else ""
     return [Said(tasks, "rollout"), Said(f"{probing}{settling}", "route")]
 
 

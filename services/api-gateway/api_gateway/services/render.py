@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from slipway.contracts.observation import Count
+from slipway.contracts.rollout import place
 from slipway.kernel.clock import iso
 
 type Status = Literal["running", "degraded", "starting", "not running", "stopped", "unknown"]
@@ -27,15 +28,19 @@ def workloads(
     state: Mapping[str, Any], rollout: Mapping[str, Any],
     at: datetime | None, counts: Mapping[str, Count] | None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Of what serves, or is to serve first; without jobs. `state`: of the service; `counts`: by
+    """Of what serves, or is to serve first; without jobs. What has ended for the next release is
+    followed by that one's as soon as it runs: it answers. `state`: of the service; `counts`: by
     Swarm service, of those that were there `at` that time, None where that is too long ago."""
-    release = rollout.get("serving") or rollout.get("wanted") or {"workloads": ()}
+    wanted_release = rollout.get("wanted") or {"workloads": ()}
+    release = rollout.get("serving") or wanted_release
+    next_ = {each["name"]: each for each in wanted_release["workloads"] if not each.get("carried")}
     found: list[dict[str, Any]] = []
-    for each in release["workloads"]:
-        if each.get("job"):
+    for former in release["workloads"]:
+        if former.get("job"):
             continue
+        each = _answering(former, next_.get(former["name"], former), counts or {})
         scaled = state["replicas"].get(each["name"], each.get("replicas", 1))
-        wanted = 0 if state["stopped"] else scaled
+        wanted = 0 if state["stopped"] or state["phase"] == "deleting" else scaled
         count = None
         if counts is not None:
             count = counts.get(each["swarm_service"], _NOTHING)
@@ -53,6 +58,16 @@ def workloads(
             }
         )
     return found
+
+
+def _answering(
+    former: Mapping[str, Any], next_: Mapping[str, Any], counts: Mapping[str, Count]
+) -> Mapping[str, Any]:
+    """Of the two that never run at once the one that runs."""
+    runs = [counts.get(each["swarm_service"], _NOTHING).running > 0 for each in (former, next_)]
+    occupied = {*former.get("holds", ()), place(former["name"])}
+    alone = not occupied.isdisjoint(next_.get("holds", ()))
+    return next_ if alone and runs == [False, True] else former
 
 
 _NOTHING = Count(running=0, healthy=0)

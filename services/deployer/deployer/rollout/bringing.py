@@ -4,7 +4,7 @@ come so far, and when what it holds is free. Pure."""
 from collections.abc import Iterator
 from datetime import timedelta
 
-from slipway.contracts.rollout import Job, Release, Released, Task
+from slipway.contracts.rollout import Job, Release, Released, Task, place
 from slipway.contracts.values import Failure
 
 from deployer.rollout import explain
@@ -61,13 +61,11 @@ def job_of(view: View, workload: str) -> Job | None:
 
 def holders(view: View, wanted: Release, workload: Released) -> list[SwarmServiceView]:
     """What is no part of the wanted release and has what the workload holds."""
-    held, serving = frozenset(workload.holds), view.rollout.serving
-    # Of what was carried over since it was to stop first, the mark on the engine says less.
-    said = {each.swarm_service: each.holds for each in serving.workloads} if serving else {}
+    held = frozenset(workload.holds)
     return [
         there
         for name, there in sorted(view.there.items())
-        if name not in wanted.names and held & there.holds.union(said.get(name, ()))
+        if name not in wanted.names and held & (there.holds | {place(there.workload)})
     ]
 
 
@@ -198,9 +196,16 @@ def _of_time(view: View, wanted: Release) -> Failure:
         if (health := view.health.get(workload.name)) is not None:
             failed = explain.unhealthy(health, ready=False)
             return explain.of_workload(wanted, workload, failed)
+    for workload, there in new:
+        if there is not None and _runs(job_of(view, workload.name)):
+            return explain.of_workload(wanted, workload, explain.job_late(there.tasks))
     if any(there is None for workload, there in new if not workload.job):
         return explain.too_late()
     return explain.never_ready([task for _, there in new if there for task in there.tasks])
+
+
+def _runs(job: Job | None) -> bool:
+    return job is not None and job.exit is None
 
 
 def _new(view: View, wanted: Release) -> Iterator[tuple[Released, SwarmServiceView | None]]:

@@ -144,10 +144,7 @@ def standing(state: RolloutState) -> tuple[str, ...]:
     hold what it holds, whatever is left of them on the engine."""
     if state.serving is None or state.wanted is None or state.stopped:
         return ()
-    new = (each for each in state.wanted.workloads if not each.carried)
-    held = {thing for each in new for thing in each.holds}
-    names = (each.swarm_service for each in state.serving.programs if held & set(each.holds))
-    return tuple(sorted(set(names) - state.wanted.names))
+    return tuple(sorted({each.swarm_service for each in state.serving.ends_for(state.wanted)}))
 
 
 def resting(state: RolloutState) -> bool:

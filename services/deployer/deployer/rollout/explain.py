@@ -9,6 +9,24 @@ from slipway.contracts.values import Failure
 from deployer.rollout.domain import Health, TaskView
 from deployer.rollout.render import LIFELINE
 
+_PORT = "a port of `ports` is taken on the host by something else: publish another, or end that"
+_STEPS = {
+    "port is already allocated": _PORT,
+    "address already in use": _PORT,
+    "host-mode port already in use": _PORT,
+    "insufficient resources": "no node has left what it reserves: set a lower cpu_reservation or"
+    " memory_reservation, or end something else",
+    "scheduling constraints not satisfied": "the node that has its image or its volumes has to be"
+    " there and take tasks; `docker node ls` says whether it is and does",
+    "unable to find user": "set user to one that the image has, or to a number",
+    "unable to find group": "set user to one with a group that the image has, or to numbers",
+}
+"""What Swarm or the engine says of a task that it can't place or start → what to do."""
+
+
+def _step(error: str, otherwise: str) -> str:
+    return next((step for words, step in _STEPS.items() if words in error), otherwise)
+
 
 def final(refused: TaskView) -> bool:
     """Trying again will not help."""
@@ -51,7 +69,7 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
     return Failure(
         reason="not-started",
         detail=f"the container could not be started: {error}",
-        hint="check the command, the limits and the image",
+        hint=_step(error, "check the command, the limits and the image"),
     )
 
 
@@ -96,9 +114,9 @@ def never_ready(tasks: Sequence[TaskView]) -> Failure:
     else:
         detail = "it did not become ready in time"
         hint = "it has to listen on its port; check port, and the log of the service"
-        errors = {item.error for item in tasks if item.error}
+        errors = "; ".join(sorted({item.error for item in tasks if item.error}))
         if errors:
-            detail = f"{detail}: {'; '.join(sorted(errors))}"
+            detail, hint = f"{detail}: {errors}", _step(errors, hint)
     return Failure(reason="rollout-timeout", detail=detail, hint=hint)
 
 
@@ -200,6 +218,18 @@ def job(code: int) -> Failure:
         reason="job-failed",
         detail=f"the job ended with exit code {code}",
         hint="its last lines say why; what it has done is not undone",
+    )
+
+
+def job_late(tasks: Sequence[TaskView]) -> Failure:
+    """Of one that was started."""
+    if any(item.error for item in tasks):
+        return never_ready(tasks)
+    return Failure(
+        reason="rollout-timeout",
+        detail="the job had not ended when the time of the rollout was over",
+        hint="its last lines say how far it came; set a longer rollout_seconds, or let it do less;"
+        " what it has done is not undone",
     )
 
 

@@ -31,12 +31,7 @@ def _paused(view: View, serving: Release) -> frozenset[str]:
     if reverting is not None:
         names = frozenset(reverting.paused)
         return frozenset(each.name for each in serving.programs if each.swarm_service in names)
-    held = {held for each in wanted.workloads if not each.carried for held in each.holds}
-    return frozenset(
-        each.name
-        for each in serving.programs
-        if each.swarm_service not in wanted.names and not held.isdisjoint(each.holds)
-    )
+    return frozenset(each.name for each in serving.ends_for(wanted))
 
 
 def _starts_again(view: View, serving: Release, workload: str) -> bool:
