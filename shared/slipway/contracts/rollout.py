@@ -10,6 +10,7 @@ from slipway.contracts.build import WorkloadsObject
 from slipway.contracts.clipping import Clipped, only
 from slipway.contracts.event import Event, Value
 from slipway.contracts.values import After, BuiltImage, Failure, GitCommit, Kind
+from slipway.contracts.workload import place
 
 
 class Released(Value):
@@ -33,6 +34,11 @@ class Released(Value):
     holds: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     replicas: int = 1
+
+    @property
+    def has(self) -> frozenset[str]:
+        """What another has to wait for that holds it: its place too, whoever is to stop first."""
+        return frozenset((*self.holds, place(self.name)))
 
 
 class Release(Value):

@@ -141,12 +141,12 @@ def unfinished(state: RolloutState, deployment: str) -> bool:
 
 def standing(state: RolloutState) -> tuple[str, ...]:
     """The Swarm services of the serving release that have to stand still for the wanted one: they
-    hold what it holds, whatever is left of them on the engine."""
+    have what it holds, whatever is left of them on the engine."""
     if state.serving is None or state.wanted is None or state.stopped:
         return ()
     new = (each for each in state.wanted.workloads if not each.carried)
     held = {thing for each in new for thing in each.holds}
-    names = (each.swarm_service for each in state.serving.programs if held & set(each.holds))
+    names = (each.swarm_service for each in state.serving.programs if held & each.has)
     return tuple(sorted(set(names) - state.wanted.names))
 
 

@@ -35,7 +35,7 @@ def _paused(view: View, serving: Release) -> frozenset[str]:
     return frozenset(
         each.name
         for each in serving.programs
-        if each.swarm_service not in wanted.names and not held.isdisjoint(each.holds)
+        if each.swarm_service not in wanted.names and not held.isdisjoint(each.has)
     )
 
 
