@@ -25,9 +25,10 @@ PUBLIC = object()
 
 class Value(BaseModel):
     """A frozen value inside events. Making one with an unknown field is an error: a misspelt one
-    must not vanish. `from_stored` ignores such fields: a newer program may have written them."""
+    must not vanish. `from_stored` ignores such fields: a newer program may have written them. An
+    error says where and what is wrong, not with which value: it may be secret, and is logged."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     @classmethod
     def from_stored(cls, stored: object) -> Self:

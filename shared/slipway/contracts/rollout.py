@@ -10,6 +10,7 @@ from slipway.contracts.build import WorkloadsObject
 from slipway.contracts.clipping import Clipped, only
 from slipway.contracts.event import Event, Value
 from slipway.contracts.values import After, BuiltImage, Failure, GitCommit, Kind
+from slipway.contracts.workload import place
 
 
 class Released(Value):
@@ -38,11 +39,6 @@ class Released(Value):
     def occupies(self) -> frozenset[str]:
         """What another can't hold beside it: what it holds, and its place whatever its strategy."""
         return frozenset((*self.holds, place(self.name)))
-
-
-def place(workload: str) -> str:
-    """What one with the strategy stop_first holds."""
-    return f"workload:{workload}"
 
 
 class Release(Value):

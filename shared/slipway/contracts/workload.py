@@ -25,6 +25,16 @@ LARGEST = 4 << 20
 SCOPE = "deployment"
 
 
+def place(name: str) -> str:
+    """A workload's own: what is to stop first holds it, and every former one has it."""
+    return f"workload:{name}"
+
+
+def alone(held: str) -> bool:
+    """Whether who holds it runs once: of what is only to stop first there may be several."""
+    return not held.startswith("workload:")
+
+
 class Workload(Program):
     """A program with the image that it runs."""
 
@@ -35,7 +45,7 @@ class Workload(Program):
         """What two cannot have at once: the volumes that it writes, the ports of the host; what is
         to stop first, its own place."""
         volumes = [f"volume:{m.name}" for m in self.mounts if isinstance(m, VolumeMount)]
-        alone = [f"workload:{self.name}"] if self.strategy == "stop_first" else []
+        alone = [place(self.name)] if self.strategy == "stop_first" else []
         return (*volumes, *(f"port:{port.on_host}" for port in self.ports), *alone)
 
     def digest(self, key: bytes) -> str:

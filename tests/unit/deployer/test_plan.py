@@ -566,7 +566,7 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     ),
     "or is made again where hands have removed it": (
         writing(reverting=REVERTING),
-        Create(OLD_D, OLD_D.workloads[0], 1, repair=True),
+        Create(OLD_D, OLD_D.workloads[0], 0, repair=True),
     ),
     "when its containers have ended": (
         writing(reverting=REVERTING, lingering=True),

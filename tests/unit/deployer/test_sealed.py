@@ -1,6 +1,7 @@
 """What the builder has sealed is opened only as it was made, and only where it lies."""
 
 import hashlib
+from traceback import format_exception
 
 import pytest
 from deployer.rollout.sealed import Missing, SealedWorkloads
@@ -25,9 +26,11 @@ async def wrapped_of(organization: str) -> bytes | None:
     return wrap(MASTER.public, pair, organization) if pair else None
 
 
-async def sealed(name: str, *, lies_at: str = "") -> tuple[SealedWorkloads, WorkloadsObject]:
+async def sealed(
+    name: str, *, lies_at: str = "", plain: bytes = to_json(MADE)
+) -> tuple[SealedWorkloads, WorkloadsObject]:
     """For `org`; `lies_at`: under another name than it was sealed for."""
-    data = OrganizationKey("org", PAIR.private).seal_object(to_json(MADE), name)
+    data = OrganizationKey("org", PAIR.private).seal_object(plain, name)
     assert b"hunter2" not in data
     objects = MemoryObjects()
     await objects.put(lies_at or name, data)
@@ -59,6 +62,15 @@ async def test_one_that_was_sealed_for_another_place_is_not_opened():
     workloads, where = await sealed("d1.1", lies_at="d2.1")
     with pytest.raises(CannotOpen):
         await workloads.opened("org", where)
+
+
+async def test_of_what_a_newer_release_sealed_nothing_is_said():
+    """Neither where it is told nor in the log of the deployer."""
+    newer = to_json(MADE).replace(b'"hunter2"', b'{"of": "hunter2"}')
+    workloads, where = await sealed("d1.1", plain=newer)
+    with pytest.raises(Missing, match=r"the object d1\.1 can't be read") as raised:
+        await workloads.opened("org", where)
+    assert "hunter2" not in "".join(format_exception(raised.value))
 
 
 @pytest.mark.parametrize("organization", ["other", "stranger"])

@@ -30,7 +30,7 @@ from deployer.rollout.step import (
     Succeed,
     Wait,
 )
-from slipway.contracts.rollout import Pending, Release, Released, RolloutState
+from slipway.contracts.rollout import Job, Pending, Release, Released, RolloutState
 from slipway.contracts.route import RouteState, Served
 from slipway.contracts.values import After
 from slipway.testing.releases import IMAGE, SEALED
@@ -527,6 +527,21 @@ def test_a_former_that_does_not_come_back_is_said():
     playing.play(400)
     assert playing.ends[1:] == [("d2", "failed")]
     assert playing.formers == ["not_running"]
+
+
+def test_a_job_that_cant_be_placed_has_failed():
+    """Nothing more would come of it until the time is over."""
+    job = workload("d1", "migrate", job=True)
+    wanted = release("d1", job, workload("d1", "web"))
+    state = RolloutState(wanted=wanted, jobs=(Job(workload="migrate"),), highest=1)
+    refused = TaskView("t1", "refused", error="network is not there", over=True)
+    there = SwarmServiceView(
+        "id", "migrate-d1", "migrate", 1, 1, (refused,), looked=True, job=True
+    )  # fmt: skip
+    step = next_step(View(BEGAN, state, there={there.name: there}))
+    assert isinstance(step, Revert)
+    assert step.reverting.failure is not None
+    assert "network is not there" in step.reverting.failure.detail
 
 
 def random_release(chance: Random, number: int) -> Release:

@@ -189,8 +189,9 @@ def test_only_what_domains_lead_to_is_asked_and_routed():
 def test_the_networks_of_what_domains_lead_to():
     inner = release(NEW, networks=("back", "more"))
     view = second(rollout=RolloutState(environment="env", serving=release(OLD), wanted=inner))
-    assert plan.own_networks(view) == {(), ("back", "more")}
-    assert plan.own_networks(replace(view, bound=())) == frozenset()
+    assert plan.own_networks(view) == {(): True, ("back", "more"): True}
+    assert plan.own_networks(replace(view, tasks=(T1,))) == {(): True, ("back", "more"): False}
+    assert plan.own_networks(replace(view, bound=())) == {}
 
 
 def test_nothing_fails_unasked_however_long_this_process_was_away():

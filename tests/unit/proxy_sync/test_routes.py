@@ -13,12 +13,22 @@ from slipway.contracts.deployment import Limits
 from slipway.contracts.project import EnvironmentDeletionRequested
 from slipway.contracts.rollout import RolloutFailed, RolloutScaled, RolloutState
 from slipway.contracts.route import RouteState, RouteWithdrawn
-from slipway.contracts.values import Runtime
+from slipway.contracts.values import After, Attachment, Runtime
+from slipway.contracts.workload import MAIN, Workload
 from slipway.testing.releases import release
 
-from tests.simulation.platform import ENVIRONMENT, PROJECT, Site, deployer, end, fact, newer
+from tests.simulation.platform import (
+    ENVIRONMENT,
+    PROJECT,
+    Site,
+    deployer,
+    end,
+    fact,
+    newer,
+    swarm_service,
+)
 from tests.simulation.proxy import Traefik, add_domain, proxy_sync
-from tests.simulation.world import Life, Swarm, World, made_for, virtual
+from tests.simulation.world import Behaviour, Life, Swarm, World, made_for, virtual
 
 HOST = "app.example.org"
 
@@ -208,6 +218,31 @@ async def test_a_new_task_gets_requests_once_it_answers():
         await platform.world.until(
             lambda: len(now := set(platform.traefik.public_servers(HOST))) == 3 and now != before
         )
+
+
+@virtual
+async def test_a_network_that_is_not_made_yet_keeps_no_route_of_the_former():
+    """What the next release's program starts after goes on for long."""
+    async with routed() as platform:
+        site, servers = platform.site, platform.traefik.public_servers
+        await site.deploy("d1")
+        await site.ended("d1")
+        await platform.world.until(lambda: bool(servers(HOST)))
+        before = servers(HOST)
+        job = Workload(name="init-1", job=True, image=site.image("long", Behaviour(boot=None)))
+        main = Workload(
+            name=MAIN, networks=(Attachment(name="back"),), port=8080,
+            image=site.image("2", Behaviour()),
+            after=(After(workload="init-1", condition="completed"),),
+        )  # fmt: skip
+        await site.request("d2")
+        await site.made("d2", job, main)
+        await platform.world.until(
+            lambda: "rollout.job_started" in platform.types("rollout", site.id)
+        )
+        site.swarm.end_task(swarm_service("d1"))
+        await platform.world.until(lambda: bool(servers(HOST)) and servers(HOST) != before)
+        assert site.ends("d2") == []
 
 
 @virtual

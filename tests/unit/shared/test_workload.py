@@ -223,3 +223,9 @@ def test_what_an_older_one_did_not_know_has_its_default():
 def test_what_is_none_is_an_error(stored: bytes):
     with pytest.raises(ValueError):
         from_json(stored)
+
+
+def test_an_error_does_not_say_which_value_it_was():
+    with pytest.raises(ValueError, match=r"items\.0\.environment\.A") as raised:
+        from_json(to_json(BOTH).replace(b'"hunter2"', b"[1]").replace(b'"A":"1"', b'"A":["wont"]'))
+    assert "wont" not in str(raised.value)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from slipway.contracts.observation import Count
-from slipway.contracts.rollout import place
+from slipway.contracts.workload import place
 from slipway.kernel.clock import iso
 
 type Status = Literal["running", "degraded", "starting", "not running", "stopped", "unknown"]

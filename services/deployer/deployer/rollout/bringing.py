@@ -4,8 +4,9 @@ come so far, and when what it holds is free. Pure."""
 from collections.abc import Iterator
 from datetime import timedelta
 
-from slipway.contracts.rollout import Job, Release, Released, Task, place
+from slipway.contracts.rollout import Job, Release, Released, Task
 from slipway.contracts.values import Failure
+from slipway.contracts.workload import alone, place
 
 from deployer.rollout import explain
 from deployer.rollout.domain import SwarmServiceView, TaskView, View, standing
@@ -30,8 +31,10 @@ need is up. Alone, there is nothing that could come up."""
 
 
 def replicas_of(view: View, workload: Released) -> int:
-    """How many of it are to run, not counting that the service may be stopped."""
-    return view.replicas.get(workload.name, workload.replicas)
+    """How many of it are to run, not counting that the service may be stopped. Whoever scaled it
+    may have done so while it held nothing."""
+    replicas = view.replicas.get(workload.name, workload.replicas)
+    return min(replicas, 1) if any(map(alone, workload.holds)) else replicas
 
 
 def wanted_replicas(view: View, workload: Released) -> int:
@@ -112,7 +115,7 @@ def _program(view: View, wanted: Release, workload: Released) -> RolloutStep | N
         return Wait(SOON)
     free = freed(view, wanted, workload) if there is None or there.replicas == 0 else None
     if there is None:
-        return Create(wanted, workload, 0 if free is not None else replicas)
+        return Create(wanted, workload, 0 if workload.holds else replicas)
     if free is not None:
         return free
     if there.replicas != replicas:
@@ -179,7 +182,7 @@ def failure(view: View, wanted: Release, *, late: bool) -> Failure | None:
         return refused.failure
     for workload, there in _new(view, wanted):
         if workload.job:
-            failed = _of_job(view, workload, there) or _of_refusals(view, there)
+            failed = _of_job(view, workload, there) or _of_refusals(view, there, 1)
         else:
             failed = _of_health(view, wanted, workload) or _of_ends(view, wanted, workload, there)
             failed = failed or _of_refusals(view, there)
@@ -247,9 +250,12 @@ def _of_ends(
     return explain.task(ended[-1], ready=ready)
 
 
-def _of_refusals(view: View, there: SwarmServiceView | None) -> Failure | None:
+def _of_refusals(
+    view: View, there: SwarmServiceView | None, most: int = REFUSALS
+) -> Failure | None:
+    """`most`: of a job, one: Swarm makes no second task of it."""
     tasks = there.tasks if there else ()
     refusals = [task for task in tasks if task.phase == "refused"]
-    if len(refusals) >= REFUSALS or any(explain.final(task) for task in refusals):
+    if len(refusals) >= most or any(explain.final(task) for task in refusals):
         return explain.task(refusals[-1], ready=view.rollout.ready)
     return None

@@ -92,6 +92,9 @@ class Creator:
         repeats = asked.repeats is not None and asked.trigger.kind != "manual"
         again = repeats and asked.trigger.kind != "rollback"
         former = {} if again or serving is None else {each.name: each for each in serving.workloads}
+        items = [each for each in workloads.items if not (each.job and repeats)]
+        # A job runs where what holds the same stands still: that is made anew behind it.
+        of_jobs = {held for each in items if each.job for held in each.holds}
         return Release(
             deployment=deployment,
             sequence=sequence,
@@ -100,10 +103,9 @@ class Creator:
                     workload,
                     digests[workload.name],
                     labels.release(self._instance, subject.id, workload.name, deployment),
-                    former.get(workload.name),
+                    None if of_jobs & {*workload.holds} else former.get(workload.name),
                 )
-                for workload in workloads.items
-                if not (workload.job and repeats)
+                for workload in items
             ),
             sealed=built.sealed,
             commit=built.commit,

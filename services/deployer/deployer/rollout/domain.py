@@ -141,7 +141,7 @@ def unfinished(state: RolloutState, deployment: str) -> bool:
 
 def standing(state: RolloutState) -> tuple[str, ...]:
     """The Swarm services of the serving release that have to stand still for the wanted one: they
-    hold what it holds, whatever is left of them on the engine."""
+    have what it holds, whatever is left of them on the engine."""
     if state.serving is None or state.wanted is None or state.stopped:
         return ()
     return tuple(sorted({each.swarm_service for each in state.serving.ends_for(state.wanted)}))

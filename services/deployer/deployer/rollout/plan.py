@@ -118,7 +118,7 @@ def _serve(view: View) -> RolloutStep | None:
         if more and (step := bringing.freed(view, serving, workload)) is not None:
             return step
         if there is None:
-            return Create(serving, workload, replicas, repair=True)
+            return Create(serving, workload, 0 if workload.holds else replicas, repair=True)
         if there.replicas != replicas:
             return Scale(there, replicas)
     scaled = {workload.name: replicas_of(view, workload) for workload in serving.programs}

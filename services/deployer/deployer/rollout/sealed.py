@@ -10,7 +10,7 @@ from slipway.sealing import Opener
 
 
 class Missing(Exception):
-    """They are not there any more, or are others than the log says."""
+    """They are not there any more, are others than the log says, or a newer release's."""
 
 
 class SealedWorkloads:
@@ -26,4 +26,7 @@ class SealedWorkloads:
             raise Missing(f"the object {where.name} is another than the build has made")
         key = await self._opener.for_organization(organization)
         plain = await asyncio.to_thread(key.open_object, data, where.name)
-        return from_json(plain)
+        try:
+            return from_json(plain)
+        except ValueError:  # whose words may have what is secret
+            raise Missing(f"the object {where.name} can't be read by this release") from None

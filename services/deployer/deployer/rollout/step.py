@@ -24,7 +24,8 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """With 0 replicas where what it holds is not free yet."""
+    """With 0 replicas where it holds something, whether that is free or not: it is scaled under a
+    version then, so a process that was paused before this begins nothing beside another."""
 
     release: Release
     workload: Released

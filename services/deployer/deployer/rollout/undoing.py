@@ -4,7 +4,7 @@ still for its sake runs again. Whatever happens, it has an end. Pure."""
 from datetime import datetime, timedelta
 from typing import Literal
 
-from slipway.contracts.rollout import Former, Release, Reverting, RolloutState
+from slipway.contracts.rollout import Former, Release, Released, Reverting, RolloutState
 from slipway.contracts.values import Failure
 from slipway.kernel.clock import iso
 
@@ -14,7 +14,8 @@ from deployer.rollout.step import SOON, Create, End, Remove, RolloutStep, Scale,
 
 LONGEST = 150.0
 """Seconds after which a release that is undone is over, whatever the former one does: its time to
-end, a minute to start, and one more."""
+end, a minute to start, and one more. So long again is tried what would go at once: nobody may have
+tried while this process was away."""
 
 
 def begun(
@@ -40,9 +41,11 @@ def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
         there = view.there.get(workload.swarm_service)
         if workload.carried or there is None or not there.holds:
             continue
-        return _or_end(ended(there), reverting, late=late) or Remove(there)
+        return _or_end(view, reverting, ended(there) or Remove(there))
     again = _again(view, reverting)
-    return _or_end(again, reverting, late=late) or End(reverting, "running")
+    runs = any(replicas_of(view, each) for each in _programs(view))
+    end = End(reverting, "running" if runs else "not_running")
+    return _or_end(view, reverting, again) if again is not None else end
 
 
 def said(state: RolloutState) -> Former:
@@ -56,19 +59,28 @@ def said(state: RolloutState) -> Former:
 
 def _former(view: View) -> Former | None:
     """Of one from which nothing was taken. None: its tasks have not been looked at."""
-    serving = view.rollout.serving
-    if serving is None or view.away or said(view.rollout) != "running":
+    if view.away or said(view.rollout) != "running":
         return said(view.rollout)
-    wanted = [each.swarm_service for each in serving.programs if replicas_of(view, each)]
+    wanted = [each.swarm_service for each in _programs(view) if replicas_of(view, each)]
     there = [view.there.get(name) for name in wanted]
     if not all(found.looked for found in there if found):
         return None
     return "running" if wanted and all(running(found) for found in there) else "not_running"
 
 
-def _or_end(step: RolloutStep | None, reverting: Reverting, *, late: bool) -> RolloutStep | None:
+def _programs(view: View) -> tuple[Released, ...]:
+    return view.rollout.serving.programs if view.rollout.serving else ()
+
+
+def _or_end(view: View, reverting: Reverting, step: RolloutStep) -> RolloutStep:
     """What takes too long is left to whoever keeps what serves running."""
-    return End(reverting, "not_running") if late and isinstance(step, Wait | Create) else step
+    late = view.now - datetime.fromisoformat(reverting.deadline)
+    passes = isinstance(step, Wait | Create)
+    return (
+        End(reverting, "not_running")
+        if late > (timedelta(0) if passes else timedelta(seconds=LONGEST))
+        else step
+    )
 
 
 def _again(view: View, reverting: Reverting) -> RolloutStep | None:
@@ -81,7 +93,7 @@ def _again(view: View, reverting: Reverting) -> RolloutStep | None:
             continue
         there, replicas = view.there.get(workload.swarm_service), replicas_of(view, workload)
         if there is None:
-            again = Create(serving, workload, replicas, repair=True)
+            again = Create(serving, workload, 0, repair=True)
             return freed(view, serving, workload) or again
         if there.replicas != replicas:
             return freed(view, serving, workload) or Scale(there, replicas)

@@ -5,7 +5,7 @@ ready, or the serving one when the route leads elsewhere. The *current* release 
 the route names. No address of a task enters the public routes before it has answered its probe.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from slipway.contracts.rollout import Release
@@ -92,14 +92,17 @@ def targets(view: View, release: Release) -> frozenset[tuple[str, int]]:
     return frozenset(found)
 
 
-def own_networks(view: View) -> frozenset[tuple[str, ...]]:
-    """Of each workload to which a domain leads, those of the service's own that it is in."""
-    found: set[tuple[str, ...]] = set()
+def own_networks(view: View) -> Mapping[tuple[str, ...], bool]:
+    """Of each workload to which a domain leads, those of the service's own that it is in; whether
+    it has tasks: else they may not be there yet, as what it starts after has not come so far."""
+    tasks = {task.swarm_service for task in view.tasks}
+    found: dict[tuple[str, ...], bool] = {}
     for release in (view.rollout.wanted, view.rollout.serving):
-        if release is not None:
-            led = [release.program(bound.workload) for bound in view.bound]
-            found |= {program.networks for program in led if program is not None}
-    return frozenset(found)
+        led = [release.program(bound.workload) for bound in view.bound] if release else []
+        for program in (each for each in led if each is not None):
+            there = program.swarm_service in tasks
+            found[program.networks] = there or found.get(program.networks, False)
+    return found
 
 
 def settle_of(view: View, release: Release) -> float:

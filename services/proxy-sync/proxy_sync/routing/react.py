@@ -238,15 +238,15 @@ class Routes:
         if not view.rollout.environment or not (needed or view.rollout.wanted):
             return
         actor.step, environment = _JOIN, view.rollout.environment
-        networks = {
-            labels.reached_on(self._instance, environment, view.service, own)
-            for own in {(), *plan.own_networks(view)}
-        }
-        for network in sorted(networks):
+        networks = {labels.network(self._instance, environment): needed}
+        for own, there in plan.own_networks(view).items():
+            network = labels.reached_on(self._instance, environment, view.service, own)
+            networks[network] = networks.get(network, False) or (needed and there)
+        for network, missed in sorted(networks.items()):
             try:
                 await self._edge.join(network)
             except EngineMissing:
-                if needed:
+                if missed:
                     raise
         actor.trouble.over(_JOIN)
 
