@@ -40,7 +40,7 @@ def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
         there = view.there.get(workload.swarm_service)
         if workload.carried or there is None or not there.holds:
             continue
-        return _or_end(ended(there), reverting, late=late) or Remove(there)
+        return _or_end(ended(view, there), reverting, late=late) or Remove(there)
     again = _again(view, reverting)
     return _or_end(again, reverting, late=late) or End(reverting, "running")
 
