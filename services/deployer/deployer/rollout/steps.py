@@ -76,6 +76,10 @@ failpoints.register(
 )
 
 
+_LEAVING = 0.25
+"""Seconds for the answers under way when the proxy leads nobody new to a container."""
+
+
 class Of(TypedDict):
     """What every event of a rollout names."""
 
@@ -213,6 +217,7 @@ class Steps:
                 await failpoints.hit("deployer.scale.after")
             case Stop(container):
                 memory.told |= {container}
+                await self._clock.sleep(_LEAVING)
                 await self._engine.stop(container)
             case NoteScaled(replicas):
                 after = state.model_copy(update={"replicas": replicas})
