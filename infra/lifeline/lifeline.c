@@ -7,7 +7,9 @@
  *       SECONDS: by then its address has left the DNS and the proxy, and nobody new comes. Then
  *       only those are left who keep a connection; the signal is handed on at a moment when none
  *       of them waits for an answer, at most PATIENCE seconds later, so that even a program
- *       that dies at once leaves no request unanswered. A second one is handed on at once.
+ *       that dies at once leaves no request unanswered. A second one is handed on at once. One
+ *       that was handed on as it came, and comes again within AGAIN seconds, is not: whoever ends
+ *       the container may say so twice, and some programs end at once at the second word.
  *
  *   lifeline check [--timeout SECONDS] [--host HOST] PORT [PATH]
  *       The health check: connects to the port, or asks GET PATH with this Host and takes 2xx and
@@ -30,6 +32,7 @@
 
 #define PATIENCE 5.0 /* s; a release's time to end, which the deployer sets, is longer */
 #define CHOICE 1.0   /* s for which a good moment is waited for; then a fair one will do */
+#define AGAIN 30.0   /* s */
 #define GLANCE 0.00025 /* s between two looks at the connections */
 
 static double now(void)
@@ -69,6 +72,8 @@ static int run(double drain, char **argv)
 
     int waiting = 0; /* the stop signal that is held back */
     double due = 0;
+    int told = 0; /* the stop signal that was handed on as it came, and when */
+    double told_at = 0;
     for (;;) {
         int number;
         if (waiting) {
@@ -99,9 +104,13 @@ static int run(double drain, char **argv)
         } else if (stops(number) && drain > 0 && !waiting) {
             waiting = number;
             due = now() + drain;
-        } else {
+        } else if (number != told || now() - told_at > AGAIN) {
             waiting = 0;
             kill(child, number);
+            if (stops(number)) {
+                told = number;
+                told_at = now();
+            }
         }
     }
 }

@@ -32,6 +32,16 @@ ThreadingHTTPServer(("0.0.0.0", 8000), Answer).serve_forever()
 """
 
 
+COUNTS = """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: print("told", flush=True))
+signal.signal(signal.SIGINT, lambda *_: exit(0))
+print("ready", flush=True)
+while True:
+    time.sleep(1)
+"""
+
+
 @dataclass
 class Release:
     container: str
@@ -112,3 +122,21 @@ def test_a_second_signal_is_handed_on_at_once(release: Release):
     release.told_to_stop()
     assert not release.answered()
     assert time.monotonic() - told < 2
+
+
+def test_what_is_not_drained_hears_the_same_signal_once():
+    name = f"{INSTANCE}-lifeline-{uuid.uuid4().hex[:6]}"
+    argv = ["--detach", "--name", name, "--label", MARK]
+    argv += ["--volume", f"{INSTANCE}_lifeline:/.slipway:ro", "python:3.13-slim"]
+    docker("run", *argv, "/.slipway/lifeline", "run", "--drain", "0", "--", "python3", "-c", COUNTS)
+    try:
+        eventually("it listens to signals", lambda: "ready" in docker("logs", name), 20)
+        for _ in range(2):
+            docker("kill", "--signal", "TERM", name)
+            eventually("it is told", lambda: "told" in docker("logs", name), 2, every=0.05)
+        docker("kill", "--signal", "INT", name)  # another one is handed on
+        ended = lambda: not inspect("container", name)["State"]["Running"]  # noqa: E731
+        eventually("it ends", ended, 2, every=0.05)
+        assert docker("logs", name).split() == ["ready", "told"]
+    finally:
+        docker("rm", "--force", name)

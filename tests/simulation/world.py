@@ -368,6 +368,11 @@ class Behaviour:
     refused: str = ""
 
 
+SIGNAL_AFTER, SAID_AFTER = 1.0, 0.8
+"""Seconds from a scale until Swarm tells what is too much to end, and from the end of that until
+it says so."""
+
+
 class Swarm:
     """Services, tasks, networks and images, by the paths and shapes of the engine's API. What is
     made stays through every process's death."""
@@ -386,6 +391,8 @@ class Swarm:
         self.containers: dict[str, dict[str, Any]] = {}
         """Task → specification of its container, from its start to its end; also while it goes on
         after its service was removed."""
+        self.exited: dict[str, dict[str, Any]] = {}
+        """As `containers`, those that have ended, until Swarm removes their task."""
         self.met: list[str] = []
         """What two containers had at once: a volume, a port of the host."""
         self.job_runs: Counter[str] = Counter()
@@ -510,7 +517,7 @@ class Swarm:
             self._start(service)
         for task in running[wanted:]:
             task["DesiredState"] = "remove"
-            self._later(self._behaviour(task).stop, self._gone, task["ID"])
+            self._later(SIGNAL_AFTER, self._signal, task)
 
     def _running(self, service_id: str) -> list[dict[str, Any]]:
         return [
@@ -519,9 +526,22 @@ class Swarm:
             if task["ServiceID"] == service_id and task["DesiredState"] == "running"
         ]
 
+    def _signal(self, task: dict[str, Any]) -> None:
+        """Its second one changes nothing."""
+        if not task.get("Told"):
+            task["Told"] = True
+            self._later(self._behaviour(task).stop, self._exit, task)
+
+    def _exit(self, task: dict[str, Any]) -> None:
+        if (container := self.containers.pop(task["ID"], None)) is not None:
+            self.exited[task["ID"]] = container
+            self._tell(task)
+        self._later(SAID_AFTER, self._gone, task["ID"])
+
     def _gone(self, task_id: str) -> None:
         task = self.tasks.pop(task_id, None)
         self.containers.pop(task_id, None)
+        self.exited.pop(task_id, None)
         if task is not None:
             self._tell(task)
 
@@ -665,11 +685,29 @@ class Swarm:
                     raise Refuses("conflict: the image is used by a running container")
                 return self.images.pop(name)
             case ["GET", "containers", "json"]:
-                return [spec for spec in self.containers.values() if _fits(spec["Labels"], params)]
+                return self._listed(params)
+            case ["POST", "containers", container, "kill"]:
+                task = self.tasks[container.removeprefix("container-")]
+                assert not _wanted(task), "Swarm would start another one"
+                assert params == {"signal": "SIGTERM"}
+                if task["ID"] not in self.containers:
+                    raise Refuses("container is not running")
+                return self._signal(task)
             case ["GET", "containers", container, "json"]:
                 return self._container(container)
             case asked:
                 raise AssertionError(f"the engine was asked {asked}")
+
+    def _listed(self, params: Mapping[str, str]) -> list[dict[str, Any]]:
+        states = {"running": self.containers}
+        if params.get("all") == "1":
+            states["exited"] = self.exited
+        return [
+            spec | {"Id": f"container-{task}", "State": state}
+            for state, specs in states.items()
+            for task, spec in specs.items()
+            if _fits(spec["Labels"], params)
+        ]
 
     def _keep_secret(self, spec: dict[str, Any]) -> dict[str, Any]:
         if any(s["Spec"]["Name"] == spec["Name"] for s in self.secrets.values()):
@@ -733,8 +771,10 @@ class Swarm:
         streak_at = task["StreakAt"]
         over = streak_at is not None and asyncio.get_running_loop().time() >= streak_at
         health = {"FailingStreak": 3 if over else 0, "Log": log}
-        check = {"Test": task["Spec"]["ContainerSpec"]["Healthcheck"]["Test"], "Retries": 3}
-        return {"State": {"StartedAt": at, "Health": health}, "Config": {"Healthcheck": check}}
+        spec = task["Spec"]["ContainerSpec"]
+        check = {"Test": spec.get("Healthcheck", {}).get("Test"), "Retries": 3}
+        config = {"Healthcheck": check, "Labels": spec["Labels"]}
+        return {"State": {"StartedAt": at, "Health": health}, "Config": config}
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """Containers that did something; ends when the engine is away."""

@@ -8,6 +8,7 @@ import pytest
 from deployer.adapters.engine import Engine, health_of, release_view, task_view
 from deployer.rollout.domain import Health, SwarmServiceView, TaskView
 from slipway.contracts import labels
+from slipway.runtime.engine import EngineMissing, EngineRefused
 
 CONTAINER = {"ContainerID": "c1", "ExitCode": 0}
 
@@ -148,6 +149,100 @@ async def test_what_is_held_on_any_node_until_it_has_ended():
     assert await engine.holding("app") == {
         "far": {"volume:data", "port:80/tcp"}, "waits": {"volume:data"}, "here": {"volume:more"},
     }  # fmt: skip
+
+
+ENDING = task("running", "remove", ContainerStatus={"ContainerID": "c1"}) | {
+    "ServiceID": "s1", "CreatedAt": "1",
+    "Spec": {"ContainerSpec": {"Labels": marks("r", "port:80/tcp")}},
+}  # fmt: skip
+
+
+class Listing:
+    """An engine with one task and the containers of its node."""
+
+    def __init__(self, found: dict[str, Any], *containers: tuple[str, str]) -> None:
+        self._found = found
+        self._containers = [{"Id": id_, "State": state} for id_, state in containers]
+
+    async def query(self, path: str, *, params: dict[str, str]) -> list[dict[str, Any]]:
+        if path == "tasks":
+            return [self._found]
+        assert path == "containers/json"
+        every = params.get("all") == "1"
+        return [
+            each | {"Labels": marks("r", "port:80/tcp")}
+            for each in self._containers
+            if every or each["State"] == "running"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("found", "containers", "over"),
+    [
+        (ENDING, [("c1", "exited")], True),
+        (ENDING, [("c1", "running")], False),
+        (ENDING, [("c1", "created")], False),
+        (ENDING, [("c2", "exited")], False),
+        (ENDING, [], False),
+        (ENDING | {"DesiredState": "running"}, [("c1", "exited")], False),
+    ],
+)
+async def test_what_is_being_ended_is_over_with_its_container_whatever_swarm_says_yet(
+    found: dict[str, Any], containers: list[tuple[str, str]], over: bool
+):
+    engine = Engine(Listing(found, *containers), "slipway")  # pyright: ignore[reportArgumentType]
+    ((view,),) = (await engine.tasks(["s1"])).values()
+    assert view.over is over
+    assert bool(await engine.holding("app")) is not over
+
+
+class Container:
+    """An engine with one container, which may be told something."""
+
+    def __init__(self, signal: str, marks: dict[str, str], error: Exception | None = None) -> None:
+        self._config = {"StopSignal": signal, "Labels": marks} if signal else {"Labels": marks}
+        self._error = error
+        self.told: list[str] = []
+
+    async def query(
+        self, path: str, method: str = "GET", *, params: dict[str, str] | None = None
+    ) -> Any:
+        if self._error:
+            raise self._error
+        if path == "containers/c1/json":
+            return {"Config": self._config}
+        assert (path, method) == ("containers/c1/kill", "POST")
+        self.told += (params or {}).values()
+        return None
+
+
+OURS = {labels.INSTANCE: "slipway", **marks("r", "volume:data")}
+
+
+@pytest.mark.parametrize(
+    ("signal", "of", "told"),
+    [
+        ("", OURS, ["SIGTERM"]),
+        ("SIGQUIT", OURS, ["SIGQUIT"]),
+        ("int", OURS, ["int"]),
+        ("SIGWINCH", OURS, []),  # lifeline would hand on the repeat
+        ("", OURS | {labels.INSTANCE: "other"}, []),
+        ("", {labels.INSTANCE: "slipway"}, []),
+    ],
+)
+async def test_who_is_told_to_end_before_swarm_does(
+    signal: str, of: dict[str, str], told: list[str]
+):
+    container = Container(signal, of)
+    await Engine(container, "slipway").stop("c1")  # pyright: ignore[reportArgumentType]
+    assert container.told == told
+
+
+@pytest.mark.parametrize("error", [EngineMissing("c1"), EngineRefused("it is not running", 409)])
+async def test_one_that_is_not_here_or_has_ended_is_told_nothing(error: Exception):
+    container = Container("", OURS, error)
+    await Engine(container, "slipway").stop("c1")  # pyright: ignore[reportArgumentType]
+    assert container.told == []
 
 
 def test_a_job_is_one_that_runs_until_it_is_removed():

@@ -25,6 +25,7 @@ from deployer.rollout.step import (
     Scale,
     Start,
     StartJob,
+    Stop,
     Succeed,
     Wait,
     about,
@@ -212,6 +213,9 @@ def writer(name: str, *tasks: TaskView, replicas: int = 1) -> SwarmServiceView:
 
 OLD_WRITES, OLD_ENDS = writer("d1", task()), writer("d1", task("t1", "stopping"), replicas=0)
 OLD_STANDS, NEW_STANDS = writer("d1", replicas=0), writer("d2", replicas=0)
+ENDING = task("t1", "stopping", address="10.0.0.4", container="c1")
+OLD_LEFT, NEW_LEFT = writer("d1", ENDING, replicas=0), writer("d2", ENDING, replicas=0)
+LED = RouteState(deployment="d1", addresses=("10.0.0.4",))
 NEW_WRITES, NEW_ENDS = writer("d2", task("t2")), writer("d2", task("t2", "stopping"), replicas=0)
 
 
@@ -536,6 +540,24 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     "which runs again when that fails": (
         writing(OLD_LOOKED, replace(FIRST_STANDS, tasks=(REFUSED,)), serving=OLD, wanted=FIRST),
         failed(explain.task(REFUSED, ready=False), "s-d1"),
+    ),
+    "it is told to": (writing(OLD_LEFT, NEW_STANDS), Stop("c1")),
+    "once": (replace(writing(OLD_LEFT, NEW_STANDS), told=frozenset({"c1"})), Wait(SOON)),
+    "when the proxy leads nobody to it": (
+        replace(writing(OLD_LEFT, NEW_STANDS), route=LED),
+        Wait(SOON),
+    ),
+    "and not while it serves": (
+        writing(writer("d1", task(container="c1"), replicas=0), NEW_STANDS),
+        Wait(SOON),
+    ),
+    "nor when it has ended": (
+        writing(writer("d1", replace(ENDING, over=True), replicas=0), NEW_STANDS),
+        Scale(NEW_STANDS, 1),
+    ),
+    "undone, it is told to end": (
+        writing(OLD_STANDS, NEW_LEFT, reverting=REVERTING),
+        Stop("c1"),
     ),
     "so have containers that nothing is known of": (
         writing(OLD_STANDS, NEW_STANDS, lingering=True),

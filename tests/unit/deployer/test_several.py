@@ -282,6 +282,18 @@ async def test_a_former_that_hands_remove_while_it_stands_still_is_made_again():
         assert len(site.swarm.addresses(swarm_service("d1", "db"))) == 1
 
 
+@virtual
+async def test_the_next_begins_as_soon_as_the_former_has_ended():
+    """Swarm would say that a second later, and would have told it a second later to end."""
+    async with serving() as site:
+        await ask(site, "d2", db(site, "2", Behaviour()))
+        await site.world.until(lambda: replicas(site, "db", "d1") == 0)
+        began = site.world.clock.monotonic()
+        await site.world.until(lambda: replicas(site, "db", "d2") == 1)
+        assert site.world.clock.monotonic() - began < SLOW.stop + 0.5
+        assert await site.ended("d2") == "rollout.succeeded"
+
+
 # -- death ----------------------------------------------------------------------------------------
 
 STORIES = {

@@ -27,6 +27,7 @@ from deployer.rollout.step import (
     Scale,
     Start,
     StartJob,
+    Stop,
     Succeed,
     Wait,
 )
@@ -37,8 +38,8 @@ from slipway.testing.releases import IMAGE, SEALED
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 TICK = timedelta(seconds=1)
-BOOT, STOP = 2, 3
-"""Ticks that a task takes to run, and to end."""
+BOOT, STOP, UNTOLD = 2, 3, 2
+"""Ticks that a task takes to run, to end, and until Swarm tells it to."""
 
 
 @dataclass
@@ -85,12 +86,17 @@ class Swarm:
                 number = len(self.tasks[name])
                 self.tasks[name].append(Task(f"t{self.made}", number=number))
             for task in living[wanted:]:
-                task.ending = STOP
+                task.ending = STOP + UNTOLD
 
     def scale(self, name: str, replicas: int) -> None:
         assert not self.workloads[name].job, "a job is not scaled"
         self.replicas[name] = replicas
         self.fill()
+
+    def stop(self, container: str) -> None:
+        (task,) = [task for of in self.tasks.values() for task in of if task.id == container]
+        assert task.ending is not None, "Swarm would start another one"
+        task.ending = min(task.ending, STOP)
 
     def remove(self, name: str) -> None:
         held, job = self.workloads[name].holds, self.workloads[name].job
@@ -153,7 +159,7 @@ class Swarm:
         if task.over:
             return TaskView(task.id, "ended", exit_code=task.exit, over=True)
         if task.ending is not None:
-            return TaskView(task.id, "stopping", "10.0.0.1")
+            return TaskView(task.id, "stopping", "10.0.0.1", container=task.id)
         runs = (
             task.age >= BOOT and self.faults.get(name) != "never" and not self.workloads[name].job
         )
@@ -179,6 +185,7 @@ class Game:
     replicas: dict[str, int] = field(default_factory=dict)
     now: datetime = BEGAN
     stops: set[str] = field(default_factory=set)
+    told: list[str] = field(default_factory=list)
     ends: list[tuple[str, str]] = field(default_factory=list)
     formers: list[str] = field(default_factory=list)
     deaths: float = 0.0
@@ -187,7 +194,8 @@ class Game:
         looked = self.chance.random() > self.deaths
         return View(
             self.now, self.state, there=self.swarm.view(looked=looked), replicas=self.replicas,
-            lingering=self.swarm.held(), stops=frozenset(self.stops), route=self.route,
+            lingering=self.swarm.held(), told=frozenset(self.told),
+            stops=frozenset(self.stops), route=self.route,
             route_event="route.activated" if self.route.deployment else "",
         )  # fmt: skip
 
@@ -238,6 +246,10 @@ class Game:
                 self.swarm.remove(there.name)
             case Scale(there, replicas):
                 self.swarm.scale(there.name, replicas)
+            case Stop(container):
+                assert container not in self.told
+                self.told.append(container)
+                self.swarm.stop(container)
             case NoteScaled(replicas):
                 self.state = state.model_copy(update={"replicas": replicas})
             case Wait() | Rest():

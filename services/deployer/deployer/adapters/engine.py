@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,8 @@ _PHASES: dict[str, Phase] = {
 
 _OVER = {"complete", "failed", "shutdown", "rejected", "orphaned"}
 """Of a task in one of these states nothing runs any more."""
+_ONCE = {"TERM", "INT", "QUIT", "15", "2", "3"}
+"""The signals of which lifeline hands on no repeat."""
 
 
 def task_view(task: Mapping[str, Any], network: str) -> TaskView:
@@ -84,6 +87,21 @@ def release_view(found: Mapping[str, Any]) -> SwarmServiceView:
 
 def _checked(container: Mapping[str, Any]) -> bool:
     return (container.get("Healthcheck") or {}).get("Test", ["NONE"]) != ["NONE"]
+
+
+def _is_over(task: Mapping[str, Any]) -> bool:
+    return task["Status"]["State"] in _OVER
+
+
+def _container(task: Mapping[str, Any]) -> str:
+    return (task["Status"].get("ContainerStatus") or {}).get("ContainerID", "")
+
+
+def _being_ended(task: Mapping[str, Any]) -> bool:
+    """It holds something, and Swarm starts its container no more."""
+    marks = task["Spec"]["ContainerSpec"].get("Labels") or {}
+    ends = task.get("DesiredState") in ("shutdown", "remove") and not _is_over(task)
+    return ends and labels.HOLDS in marks and _container(task) != ""
 
 
 def _held(marks: Mapping[str, str]) -> frozenset[str]:
@@ -161,12 +179,25 @@ class Engine:
             filters["service"] = sorted(releases)
         found = await self.query("tasks", params={"filters": json.dumps(filters)})
         views: dict[str, tuple[TaskView, ...]] = {}
+        ended = await self._ended(found)
         for task in sorted(found, key=lambda task: task["CreatedAt"]):
             marks = task["Spec"]["ContainerSpec"].get("Labels") or {}
             network = labels.reached_by_marks(self._instance, marks)
-            of = task["ServiceID"]
-            views[of] = (*views.get(of, ()), task_view(task, network))
+            of, view = task["ServiceID"], task_view(task, network)
+            if view.container in ended:
+                view = replace(view, over=True)
+            views[of] = (*views.get(of, ()), view)
         return views
+
+    async def _ended(self, tasks: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Of those that hold something and are being ended, the containers of this node that have:
+        Swarm says so up to a second later. None of them is ever started again. One that is not
+        listed may be another node's."""
+        if not any(map(_being_ended, tasks)):
+            return set()
+        params = {"filters": self._filter(labels.HOLDS), "all": "1"}
+        listed = await self.query("containers/json", params=params)
+        return {each["Id"] for each in listed if each["State"] == "exited"}
 
     async def any_releases(self, environment: str) -> bool:
         mark = f"{labels.ENVIRONMENT}={environment}"
@@ -182,12 +213,24 @@ class Engine:
         marks = self._filter(f"{labels.SERVICE}={service}", labels.HOLDS)
         # Swarm lists the tasks of a service that is gone until their node says that they ended.
         tasks = await self.query("tasks", params={"filters": marks})
-        living = [task for task in tasks if task["Status"]["State"] not in _OVER]
+        ended = await self._ended(tasks)
+        living = [task for task in tasks if not (_is_over(task) or _container(task) in ended)]
         found = [task["Spec"]["ContainerSpec"].get("Labels") or {} for task in living]
         # What the manager no longer knows may still be here.
         containers = await self.query("containers/json", params={"filters": marks})
         found += [container["Labels"] for container in containers]
         return {each.get(labels.RELEASE, ""): _held(each) for each in found}
+
+    async def stop(self, container: str) -> None:
+        """What Swarm is ending is told to end now, where that is on this node and does no harm:
+        Swarm tells it again, and gives it its whole grace from then on."""
+        with contextlib.suppress(EngineMissing, EngineRefused):
+            config = (await self.query(f"containers/{container}/json"))["Config"]
+            marks, signal = config.get("Labels") or {}, config.get("StopSignal") or "SIGTERM"
+            ours = marks.get(labels.INSTANCE) == self._instance and labels.HOLDS in marks
+            if ours and signal.upper().removeprefix("SIG") in _ONCE:
+                params = {"signal": signal}
+                await self.query(f"containers/{container}/kill", "POST", params=params)
 
     async def create(self, body: Mapping[str, Any]) -> None:
         """One that is there under the same name is the same release: names are derived."""

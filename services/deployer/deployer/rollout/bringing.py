@@ -19,6 +19,7 @@ from deployer.rollout.step import (
     RolloutStep,
     Scale,
     StartJob,
+    Stop,
     Wait,
 )
 
@@ -141,18 +142,26 @@ def _job(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
 def freed(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
     """None: nobody else has what it holds."""
     for there in holders(view, wanted, workload):
-        if (step := ended(there)) is not None:
+        if (step := ended(view, there)) is not None:
             return step
     return Wait(SOON) if view.lingering & frozenset(workload.holds) else None
 
 
-def ended(there: SwarmServiceView) -> RolloutStep | None:
-    """None: nothing of it runs any more."""
+def ended(view: View, there: SwarmServiceView) -> RolloutStep | None:
+    """None: nothing of it runs any more. It is told once the proxy leads nobody to it."""
     if there.job:
         return Remove(there)
     if there.replicas > 0:
         return Scale(there, 0)
+    for task in there.tasks:
+        untold = task.container and task.container not in view.told
+        if untold and _being_ended(task) and task.address not in view.route.addresses:
+            return Stop(task.container)
     return Wait(SOON) if there.alive else None
+
+
+def _being_ended(task: TaskView) -> bool:
+    return task.phase == "stopping" and not task.over
 
 
 def _may_begin(view: View, wanted: Release, workload: Released) -> bool:

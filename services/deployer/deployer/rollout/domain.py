@@ -108,6 +108,8 @@ class View:
     health: Mapping[str, Health] = field(default_factory=dict[str, Health])
     """By workload, of the wanted release's new tasks that answer badly: before all others of one
     that Swarm ends for it, or has ended."""
+    told: frozenset[str] = frozenset()
+    """Containers that were told to end."""
     containers: bool = False
     """Of a service that is being deleted: some of its containers are still there."""
     impossible: Failure | None = None

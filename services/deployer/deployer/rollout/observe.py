@@ -49,6 +49,8 @@ class Memory:
     """Whether that one was asked to stop, or has ended."""
     impossible: Failure | None = None
     """Why its release can't be made."""
+    told: frozenset[str] = frozenset()
+    """Containers that were told to end since that turn began."""
 
 
 async def requested(store: EventStore, organization: str, deployment: str) -> Commit:
@@ -94,6 +96,7 @@ class Observer:
             stops=frozenset({turn(state) or ""} if memory.stopped else ()),
             route=last.state if last else RouteState(),
             route_event=last.type if last else "",
+            told=memory.told,
             health={} if away else await self._health(owner, state),
             containers=deleting and not away and await self._engine.any_containers(service),
             impossible=memory.impossible,
@@ -141,7 +144,7 @@ class Observer:
             return
         if memory.requested is None or memory.requested.subject.id != deployment:
             memory.requested = await requested(self._store, organization, deployment)
-            memory.stopped, memory.impossible = False, None
+            memory.stopped, memory.impossible, memory.told = False, None, frozenset()
         if not memory.stopped:
             later = await self._store.load(memory.requested.subject, memory.requested.sequence)
             memory.stopped = bool(later)

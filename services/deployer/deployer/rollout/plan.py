@@ -136,15 +136,15 @@ def _clear(view: View) -> RolloutStep | None:
     waits = False
     for name, there in sorted(view.there.items()):
         if name not in kept:
-            if (step := _removed(there)) is not None:
+            if (step := _removed(view, there)) is not None:
                 return step
             waits = True
     return Wait(SOON) if waits else None
 
 
-def _removed(there: SwarmServiceView) -> RolloutStep | None:
+def _removed(view: View, there: SwarmServiceView) -> RolloutStep | None:
     """What holds something ends before it goes, so that it is seen when that is free."""
-    step = bringing.ended(there) if there.holds else None
+    step = bringing.ended(view, there) if there.holds else None
     return None if isinstance(step, Wait) else step or Remove(there)
 
 

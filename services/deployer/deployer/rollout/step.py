@@ -84,6 +84,13 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """What Swarm is ending anyway is told to end now: Swarm itself tells it a second later."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoteScaled:
     replicas: dict[str, int]
 
@@ -112,7 +119,7 @@ class Rest:
 
 type RolloutStep = (
     Start | Drop | Create | StartJob | NoteJobEnded | Ready | Succeed | Revert | End | Remove
-    | Scale | NoteScaled | NoteStopped | Finish | Wait | Rest
+    | Scale | Stop | NoteScaled | NoteStopped | Finish | Wait | Rest
 )  # fmt: skip
 
 SOON = 0.5
@@ -127,7 +134,7 @@ def about(step: RolloutStep, wanted: Release | None, paused: frozenset[str]) -> 
             return wanted is not None and workload.swarm_service in wanted.names
         case Scale(there):
             return wanted is not None and there.name in wanted.names | paused
-        case Remove() | NoteScaled() | NoteStopped() | Finish():
+        case Remove() | Stop() | NoteScaled() | NoteStopped() | Finish():
             return False
         case (
             Start() | Drop() | StartJob() | NoteJobEnded() | Ready() | Succeed() | Revert()

@@ -58,6 +58,7 @@ from deployer.rollout.step import (
     Scale,
     Start,
     StartJob,
+    Stop,
     Succeed,
     Wait,
 )
@@ -73,6 +74,10 @@ failpoints.register(
     "deployer.scale.after",
     "deployer.remove.after",
 )
+
+
+_LEAVING = 0.25
+"""Seconds for the answers under way when the proxy leads nobody new to a container."""
 
 
 class Of(TypedDict):
@@ -93,6 +98,10 @@ class ReleaseEngine(CreatingEngine, Protocol):
 
     async def scale(self, there: SwarmServiceView, replicas: int) -> None:
         """Under the version that was looked at: a process that was paused changes nothing."""
+        ...
+
+    async def stop(self, container: str) -> None:
+        """What Swarm is ending is told to end now, where that is on this node and does no harm."""
         ...
 
     async def remove(self, there: SwarmServiceView) -> None: ...
@@ -206,6 +215,10 @@ class Steps:
                 finally:  # somebody else may have changed it: its version is another then
                     await self._releases.look(owner)
                 await failpoints.hit("deployer.scale.after")
+            case Stop(container):
+                memory.told |= {container}
+                await self._clock.sleep(_LEAVING)
+                await self._engine.stop(container)
             case NoteScaled(replicas):
                 after = state.model_copy(update={"replicas": replicas})
                 now = ".".join(f"{name}-{count}" for name, count in sorted(replicas.items()))

@@ -41,7 +41,7 @@ def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
         there = view.there.get(workload.swarm_service)
         if workload.carried or there is None or not there.holds:
             continue
-        return _or_end(view, reverting, ended(there) or Remove(there))
+        return _or_end(view, reverting, ended(view, there) or Remove(there))
     again = _again(view, reverting)
     runs = any(replicas_of(view, each) for each in _programs(view))
     end = End(reverting, "running" if runs else "not_running")
