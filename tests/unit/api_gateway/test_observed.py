@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from api_gateway import observed
 from api_gateway.observed import Observed, Seen
-from api_gateway.services.render import Status, status
+from api_gateway.services.render import Status, status, workloads
 from slipway.contracts.observation import FRESH, Count, Observation
+from slipway.testing.releases import release
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ONE = {"s-web": Count(running=1, healthy=1)}
@@ -62,3 +63,9 @@ def test_it_has_a_bound(monkeypatch: pytest.MonkeyPatch):
 def test_what_is_said_of_a_workload(wanted: int, count: tuple[int, int] | None, said: Status):
     found = Count(running=count[0], healthy=count[1]) if count else None
     assert status(wanted, found) == said
+
+
+def test_one_that_has_a_volume_is_wanted_once():
+    serving = release("d1", holds=("volume:data",)).model_dump()
+    (shown,) = workloads({"replicas": {"main": 3}, "stopped": False}, {"serving": serving}, *Seen())
+    assert shown["replicas"]["wanted"] == 1

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from slipway.contracts.observation import Count
+from slipway.contracts.rollout import at_once
 from slipway.kernel.clock import iso
 
 type Status = Literal["running", "degraded", "starting", "not running", "stopped", "unknown"]
@@ -35,7 +36,7 @@ def workloads(
         if each.get("job"):
             continue
         scaled = state["replicas"].get(each["name"], each.get("replicas", 1))
-        wanted = 0 if state["stopped"] else scaled
+        wanted = 0 if state["stopped"] else at_once(scaled, each.get("holds", ()))
         count = None
         if counts is not None:
             count = counts.get(each["swarm_service"], _NOTHING)

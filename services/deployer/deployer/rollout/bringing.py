@@ -4,7 +4,7 @@ come so far, and when what it holds is free. Pure."""
 from collections.abc import Iterator
 from datetime import timedelta
 
-from slipway.contracts.rollout import Job, Release, Released, Task
+from slipway.contracts.rollout import Job, Release, Released, Task, at_once
 from slipway.contracts.values import Failure
 
 from deployer.rollout import explain
@@ -31,7 +31,8 @@ need is up. Alone, there is nothing that could come up."""
 
 def replicas_of(view: View, workload: Released) -> int:
     """How many of it are to run, not counting that the service may be stopped."""
-    return view.replicas.get(workload.name, workload.replicas)
+    wanted = view.replicas.get(workload.name, workload.replicas)
+    return at_once(wanted, workload.holds)
 
 
 def wanted_replicas(view: View, workload: Released) -> int:
