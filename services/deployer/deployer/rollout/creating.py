@@ -7,7 +7,7 @@ from slipway.contracts import labels
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.rollout import Release, Released
 from slipway.contracts.values import Failure, VolumeMount
-from slipway.contracts.workload import Workload
+from slipway.contracts.workload import Workload, Workloads
 from slipway.eventstore.store import Commit, EventStore
 from slipway.kernel.envelope import Subject
 from slipway.runtime import failpoints
@@ -92,6 +92,10 @@ class Creator:
         repeats = asked.repeats is not None and asked.trigger.kind != "manual"
         again = repeats and asked.trigger.kind != "rollback"
         former = {} if again or serving is None else {each.name: each for each in serving.workloads}
+        jobs = [each for each in workloads.items if each.job and not repeats]
+        # What goes on beside a job would hold with it what two can't: it ends before, as others do.
+        for name in _beside(jobs, workloads):
+            former.pop(name, None)
         return Release(
             deployment=deployment,
             sequence=sequence,
@@ -166,6 +170,12 @@ class Creator:
             return {body["Name"]: await self._engine.keep_file(body) for body in bodies}
         except EngineRefused as error:
             raise Impossible(explain.refused(str(error))) from error
+
+
+def _beside(jobs: Sequence[Workload], workloads: Workloads) -> list[str]:
+    """Which hold what one of the jobs holds."""
+    held = {thing for job in jobs for thing in job.holds}
+    return [each.name for each in workloads.items if not held.isdisjoint(each.holds)]
 
 
 def _released(
