@@ -218,7 +218,8 @@ async def _started(gateway: Gateway, service: Subject) -> int:
 
 @router.post("/v1/services/{id}/restart", status_code=202, response_model=read.Deployment)
 async def restart_service(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
-    """The live specification and images in new containers, without a gap."""
+    """The live specification and images in new containers, without a gap but for what has to stop
+    first."""
     return await _again(gateway, ctx, id_, Trigger(kind="restart"))
 
 
