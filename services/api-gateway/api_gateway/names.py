@@ -106,7 +106,9 @@ async def claim(
     id_ = name_id(scope, name)
     command = Claim(scope, name, owner)
     try:
-        await commands.handle(ctx, NAME, id_, command, step="claim", new=True)
+        found = await commands.handle(ctx, NAME, id_, command, step="claim", new=True)
+        if found.state.owner != owner:
+            await _anew(commands, ctx, id_, command, "claim")
     except NameTaken:
         state = await commands.state(NAME, ctx.organization, id_)
         if state.owner and not await _abandoned(commands, ctx, id_, state, decider, reach):
@@ -115,7 +117,16 @@ async def claim(
         if reach.carried is not None and former is not None:
             await reach.carried(name)(former)
         over = Claim(scope, name, owner, over=state)
-        await commands.handle(ctx, NAME, id_, over, step="claim-over")
+        await _anew(commands, ctx, id_, over, "claim-over")
+
+
+async def _anew(
+    commands: Commands, ctx: RequestContext, id_: str, command: Claim | Free, step: str
+) -> None:
+    """Of the name as it is by now: a try of the same request that was refused has done this before,
+    and undone it."""
+    _, head = await commands.load(NAME, ctx.organization, id_)
+    await commands.handle(ctx, NAME, id_, command, step=f"{step}.{head.version}")
 
 
 async def _abandoned(
@@ -156,7 +167,7 @@ async def release(
 ) -> None:
     """By their ids."""
     for id_ in names:
-        await commands.handle(ctx, NAME, id_, Free(owner), step="release")
+        await _anew(commands, ctx, id_, Free(owner), "release")
 
 
 _BESIDE = "a workload is reached by it, `<service>-<workload>`: give one of the two another name"
@@ -169,7 +180,11 @@ async def moved(
     reach: Reach = ALONE,
 ) -> AsyncIterator[None]:  # fmt: skip
     """The new names are claimed before their owner is changed, the former ones released afterwards;
-    when the change is refused, the new ones are released. Raises NameTaken."""
+    when the change is refused, the new ones are released. A repeat of a request that has changed it
+    moves nothing: the owner may have other names since. Raises NameTaken."""
+    if ctx.keyed and await commands.repeated(ctx, decider, owner):
+        yield
+        return
     new = await claim_all(commands, ctx, scope, names, decider, owner, reach, kept=former)
     try:
         yield

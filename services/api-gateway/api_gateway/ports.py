@@ -4,7 +4,7 @@ A claim counts while its service says the port, while something of it runs or is
 and for its first minute, unless it is released before. Then another service may take it over.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +21,7 @@ from api_gateway.commands import Commands
 from api_gateway.request_context import RequestContext
 
 _RESERVED = timedelta(seconds=60)
+_OTHERWISE = "publish another port, or reach the service by a domain or by its name"
 
 
 class PortState(Value):
@@ -70,7 +71,8 @@ def decide(command: Claim | Release, state: PortState) -> tuple[Event, ...]:
     if isinstance(command, Release):
         own = state.service == command.service and not state.released
         return (PortReleased(service=command.service),) if own and state == command.was else ()
-    if state.claim == command.claim and state.service == command.service:
+    own = state.service == command.service and not state.released
+    if own and state.claim == command.claim:
         return ()
     if state.service not in ("", command.service) and state != command.over:
         raise PortTaken(f"the port {command.port} of the host is taken")
@@ -99,10 +101,17 @@ PORT = Decider("port", PortState(), decide, evolve)
 
 async def free(
     commands: Commands, ctx: RequestContext, service: str,
-    ports: Sequence[tuple[str | None, PublishedPort]], holds: Holds,
+    ports: Sequence[tuple[str | None, PublishedPort]], holds: Holds, own: Collection[str],
 ) -> list[Claim]:  # fmt: skip
     """What is to be claimed for these, each with its pointer, before the first one is: a request
-    that is refused leaves none behind. Raises PortTaken."""
+    that is refused leaves none behind. `own`: the platform's. Raises PortTaken."""
+    for pointer, port in ports:
+        if port.on_host in own:
+            raise PortTaken(
+                f"the port {port.on_host} of this host is the platform's own",
+                pointer=pointer,
+                hint=_OTHERWISE,
+            )
     return [
         await _free(commands, ctx, service, port.on_host, pointer, holds) for pointer, port in ports
     ]
@@ -135,9 +144,9 @@ def _words(port: str, holder: Holder | None, organization: str) -> str:
 
 def _hint(holder: Holder | None, organization: str) -> str:
     if holder is None or holder.organization != organization:
-        return "publish another port, or reach the service by a domain or by its name"
+        return _OTHERWISE
     return (
-        "publish another port, or reach the service by a domain or by its name; to have this one,"
+        f"{_OTHERWISE}; to have this one,"
         f" take it out of `ports` of {holder.name} and deploy that one: it is free when nothing"
         " runs with it any more"
     )
@@ -146,8 +155,17 @@ def _hint(holder: Holder | None, organization: str) -> str:
 async def claim(commands: Commands, ctx: RequestContext, claims: Sequence[Claim]) -> None:
     """Raises PortTaken where another was quicker."""
     for one in claims:
-        id_ = value_id("port", one.port)
-        await commands.handle(ctx, PORT, id_, one, step="claim", organization=INSTALLATION)
+        await _anew(commands, ctx, value_id("port", one.port), one, "claim")
+
+
+async def _anew(
+    commands: Commands, ctx: RequestContext, id_: str, command: Claim | Release, step: str
+) -> None:
+    """Of the port as it is by now: an earlier try of the same request may have done this, and
+    another has had it since."""
+    _, head = await commands.load(PORT, INSTALLATION, id_)
+    at = f"{step}.{head.version}"
+    await commands.handle(ctx, PORT, id_, command, step=at, organization=INSTALLATION)
 
 
 @asynccontextmanager
@@ -159,5 +177,4 @@ async def left(
     before = [await commands.state(PORT, INSTALLATION, id_) for id_ in ids]
     yield
     for id_, was in zip(ids, before, strict=True):
-        command = Release(service, was)
-        await commands.handle(ctx, PORT, id_, command, step="release", organization=INSTALLATION)
+        await _anew(commands, ctx, id_, Release(service, was), "release")

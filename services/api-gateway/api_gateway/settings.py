@@ -25,8 +25,19 @@ class GatewaySettings(Settings):
     allow_private_sources: bool = False
     """Whether repositories may be at private addresses: with `make up`, not in production."""
 
+    http_port: int = 80
+    """The platform's own: no service publishes it."""
+    https_port: int = 443
+    """The platform's own as well."""
+    api_port: int = 4000
+    """The platform's own as well."""
     test_kinds: bool = False
     """Whether there are services of kind `raw`, workloads as they are said: for tests alone."""
+
+    @property
+    def own_ports(self) -> frozenset[str]:
+        """As services name those of the host: `443/tcp`."""
+        return frozenset(f"{port}/tcp" for port in (self.http_port, self.https_port, self.api_port))
 
     @property
     def mongo_url(self) -> str:

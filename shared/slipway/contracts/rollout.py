@@ -2,6 +2,7 @@
 
 Every event carries the whole state, so the head alone tells all."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -11,6 +12,13 @@ from slipway.contracts.clipping import Clipped, only
 from slipway.contracts.event import Event, Value
 from slipway.contracts.values import After, BuiltImage, Failure, GitCommit, Kind
 from slipway.contracts.workload import place
+
+
+def at_once(replicas: int, holds: Iterable[str]) -> int:
+    """How many tasks may run where so many are wanted: one at most of what has a volume or a port
+    of the host. The settings that were scaled may be others than those that run."""
+    alone = any(held.startswith(("volume:", "port:")) for held in holds)
+    return min(replicas, 1) if alone else replicas
 
 
 class Released(Value):

@@ -30,11 +30,6 @@ def place(name: str) -> str:
     return f"workload:{name}"
 
 
-def alone(held: str) -> bool:
-    """Whether who holds it runs once: of what is only to stop first there may be several."""
-    return not held.startswith("workload:")
-
-
 class Workload(Program):
     """A program with the image that it runs."""
 

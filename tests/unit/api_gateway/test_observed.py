@@ -99,3 +99,9 @@ def test_of_what_is_being_deleted_nothing_is_wanted():
     rollout = RolloutState(serving=releases.release("d1")).model_dump()
     (found,) = workloads({**STATE, "phase": "deleting"}, rollout, NOW, {})
     assert (found["replicas"]["wanted"], found["status"]) == (0, "stopped")
+
+
+def test_one_that_has_a_volume_is_wanted_once():
+    serving = releases.release("d1", holds=("volume:data",)).model_dump()
+    (shown,) = workloads({**STATE, "replicas": {"main": 3}}, {"serving": serving}, *Seen())
+    assert shown["replicas"]["wanted"] == 1

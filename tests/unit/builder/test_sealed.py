@@ -158,6 +158,17 @@ class Silent(MemoryObjects):
 
 
 @virtual
+async def test_it_is_stopped_while_it_is_stored(yard: Yard):
+    yard.world.workloads = Silent()
+    async with running(yard):
+        await yard.request("d1")
+        await asyncio.sleep(yard.seconds + 1)
+        await yard.stop("d1")
+        await yard.outcome(seconds=2)
+    assert yard.outcomes() == ["cancelled"]
+
+
+@virtual
 async def test_storing_it_takes_no_longer_than_the_build_may(yard: Yard):
     yard.world.workloads = Silent()
     async with running(yard):

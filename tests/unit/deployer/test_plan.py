@@ -365,6 +365,22 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     "the serving release is missing": (idle(there={}), Create(OLD, OLD_MAIN, 1, repair=True)),
     "it has other replicas": (idle(replicas={"main": 2}), Scale(ON_OLD, 2)),
     "scaled to none": (idle(replicas={"main": 0}), Scale(ON_OLD, 0)),
+    "what writes a volume runs once, however its service is scaled": (
+        state_of(idle(replicas={"main": 3}), serving=OLD_D),
+        Wait(IDLE),
+    ),
+    "what has a port of the host, too": (
+        state_of(idle(replicas={"main": 3}), serving=changed(OLD, holds=("port:80/tcp",))),
+        Wait(IDLE),
+    ),
+    "what is only to stop first is scaled": (
+        state_of(idle(replicas={"main": 3}), serving=changed(OLD, holds=("workload:main",))),
+        Scale(ON_OLD, 3),
+    ),
+    "a rollback to what writes one makes one, however its service is scaled": (
+        state_of(rolling(replicas={"main": 3}), wanted=NEW_D),
+        Create(NEW_D, NEW_D.workloads[0], 1),
+    ),
     "the scaling is told": (
         idle(replicas={"main": 2}, there=by_name(on_engine("d1", *TWO, replicas=2))),
         NoteScaled({"main": 2}),

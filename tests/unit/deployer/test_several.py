@@ -482,3 +482,19 @@ async def test_a_program_that_ends_after_its_jobs_is_not_waited_for():
         await site.world.until(over)
         assert site.ends("d1") == ["rollout.failed"]
         assert len(seen) == 1
+
+
+@virtual
+async def test_what_writes_the_volume_of_a_job_is_not_carried_over_beside_it():
+    """As an application with a volume has it, deployed again without a change."""
+    async with platform() as site:
+        init = site.image("init", DONE)
+        job = Workload(name="init-1", job=True, mounts=DATA, image=init)
+        after = (After(workload="init-1", condition="completed"),)
+        main = db(site, "1").model_copy(update={"name": "main", "after": after})
+        for deployment in ("d1", "d2"):
+            await ask(site, deployment, job, main, web(site, "1").model_copy(update={"after": ()}))
+            assert await site.ended(deployment) == "rollout.succeeded"
+        assert site.swarm.met == []
+        assert tasks(site, "web"), "it is carried over"
+        assert not tasks(site, "main")

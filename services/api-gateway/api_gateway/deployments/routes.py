@@ -83,12 +83,10 @@ async def _make(
 async def _claim_ports(
     gateway: Gateway, ctx: RequestContext, service: Living, wanted: Specification
 ) -> None:
-    """Those that it had then and does not say now. Raises PortTaken."""
-    now = service.state.settings.published if service.state.settings else ()
-    again = [(None, port) for port in wanted.settings.published if port not in now]
-    claims = await ports.free(
-        gateway.commands, ctx, service.id, again, carried.port_holders(gateway)
-    )
+    """Those that it had then. Raises PortTaken."""
+    again = [(None, port) for port in wanted.settings.published]
+    holds, own = carried.port_holders(gateway), gateway.settings.own_ports
+    claims = await ports.free(gateway.commands, ctx, service.id, again, holds, own)
     await ports.claim(gateway.commands, ctx, claims)
 
 

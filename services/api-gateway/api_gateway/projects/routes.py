@@ -37,21 +37,26 @@ async def list_projects(
 async def create_project(body: schema.NewProject, gateway: Gate, ctx: Ctx) -> Response:
     """With its first environment, Production."""
     id_, production = ids.derived(ctx.id, "project"), ids.derived(ctx.id, "environment")
+    renamed = False
     if not await gateway.commands.replayed(ctx, domain.PROJECT, id_):
         ctx.precondition(0)
+    else:
+        made = await gateway.commands.state(domain.ENVIRONMENT, ctx.organization, production)
+        renamed = made.name not in ("", "Production")
     # Side by side: what is cut off here is finished by the reaction to the project's making.
+    claim = (gateway.commands, ctx, id_, "Production", domain.ENVIRONMENT, production)
     _, environment, outcome = await asyncio.gather(
-        names.claim(gateway.commands, ctx, id_, "Production", domain.ENVIRONMENT, production),
+        asyncio.sleep(0) if renamed else names.claim(*claim),
         _environment(gateway, ctx, id_, production, "Production"),
         gateway.commands.handle(
             ctx, domain.PROJECT, id_, domain.CreateProject(body.name, production),
             step="create", new=True,
         ),
     )  # fmt: skip
-    made = Tree(None)
-    made.put("project", outcome.document)
-    made.put("environment", environment)
-    return answer(ctx, made.project(id_), 201, version=outcome.head.version)
+    tree = Tree(None)
+    tree.put("project", outcome.document)
+    tree.put("environment", environment)
+    return answer(ctx, tree.project(id_), 201, version=outcome.head.version)
 
 
 async def _environment(

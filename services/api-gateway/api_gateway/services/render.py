@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from slipway.contracts.observation import Count
+from slipway.contracts.rollout import at_once
 from slipway.contracts.workload import place
 from slipway.kernel.clock import iso
 
@@ -40,7 +41,8 @@ def workloads(
             continue
         each = _answering(former, next_.get(former["name"], former), counts or {})
         scaled = state["replicas"].get(each["name"], each.get("replicas", 1))
-        wanted = 0 if state["stopped"] or state["phase"] == "deleting" else scaled
+        gone = state["stopped"] or state["phase"] == "deleting"
+        wanted = 0 if gone else at_once(scaled, each.get("holds", ()))
         count = None
         if counts is not None:
             count = counts.get(each["swarm_service"], _NOTHING)

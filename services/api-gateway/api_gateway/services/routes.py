@@ -61,7 +61,7 @@ async def create_service(id_: Id, body: kinds.NewService, gateway: Gate, ctx: Ct
     settings = kinds.settings_of(body, allow_private=allow_private, seal=seal)
     domain.agree(settings)
     schema.not_too_large(settings)
-    claims = await _free_ports(gateway, ctx, service, settings, None)
+    claims = await _free_ports(gateway, ctx, service, settings)
     token = secrets.token_urlsafe(24)
     command = domain.Create(
         project=parent.project,
@@ -98,13 +98,13 @@ def _dropped(former: Settings | None, settings: Settings | None) -> list[Publish
 
 
 async def _free_ports(
-    gateway: Gateway, ctx: RequestContext, service: str,
-    settings: Settings | None, former: Settings | None,
-) -> list[ports.Claim]:  # fmt: skip
-    """Of those that it did not have before. Raises PortTaken."""
-    new, wanted = _dropped(settings, former), enumerate(settings.published if settings else ())
-    named = [(f"/ports/{index}/published", port) for index, port in wanted if port in new]
-    return await ports.free(gateway.commands, ctx, service, named, carried.port_holders(gateway))
+    gateway: Gateway, ctx: RequestContext, service: str, settings: Settings | None
+) -> list[ports.Claim]:
+    """Also of those that it has: another request may be giving them back. Raises PortTaken."""
+    wanted = enumerate(settings.published if settings else ())
+    named = [(f"/ports/{index}/published", port) for index, port in wanted]
+    holds, own = carried.port_holders(gateway), gateway.settings.own_ports
+    return await ports.free(gateway.commands, ctx, service, named, holds, own)
 
 
 async def _document(gateway: Gateway, ctx: RequestContext, id_: str) -> Document:
@@ -164,10 +164,16 @@ async def change_service(id_: Id, body: kinds.ChangedService, gateway: Gate, ctx
     the next deployment. A former name is free for another service as soon as nothing runs under
     it."""
     state, _ = await gateway.commands.begin(ctx, SERVICE, checked_id(id_, "service"))
+    if ctx.keyed and await gateway.commands.repeated(ctx, SERVICE, id_):
+        # Others may have changed it since: what was said then is not judged anew.
+        done = await gateway.commands.handle(ctx, SERVICE, id_, domain.Configure())
+        still_there(SERVICE, done.state)
+        return await show(gateway, ctx, done.document)
     command = _changes(gateway, id_, body, state.settings, await _seal(gateway, ctx))
     after = SERVICE.fold(SERVICE.decide(command, state), state)
     schema.not_too_large(after.settings)
-    claims = await _free_ports(gateway, ctx, id_, after.settings, state.settings)
+    says = body.model_fields_set & {"ports", "workloads"}
+    claims = await _free_ports(gateway, ctx, id_, after.settings) if says else []
     reach = carried.reach(gateway, ctx.organization)
     reached = domain.reached(after.name, after.settings)
     place = (state.environment, reached_names(state.name, state.settings), reached)

@@ -112,7 +112,7 @@ class Builds:
         self._clock, self._settings, self._work = clock, settings, work
         self._appender = Appender(store, clock, "builder")
         self._slots = FairSlots(settings.builds_at_once)
-        self._running: dict[str, asyncio.Task[Made]] = {}
+        self._running: dict[str, asyncio.Task[BuildSucceeded]] = {}
         self._stopped: set[str] = set()
 
     async def stop(self, commit: Commit) -> None:
@@ -220,7 +220,7 @@ class Builds:
         return last, repeats.whole
 
     async def _build(self, order: _Order, attempt: int, job: Job, deadline: str) -> None:
-        task = self._running[order.id] = asyncio.ensure_future(self._work(job))
+        task = self._running[order.id] = asyncio.ensure_future(self._made(order, attempt, job))
         try:
             if await self._stop_asked(order):
                 self._stopped.add(order.id)
@@ -234,15 +234,14 @@ class Builds:
             self._stopped.discard(order.id)
 
     async def _outcome(
-        self, order: _Order, attempt: int, job: Job, task: asyncio.Task[Made],
+        self, order: _Order, attempt: int, job: Job, task: asyncio.Task[BuildSucceeded],
         deadline: datetime,
     ) -> None:  # fmt: skip
         left = max(0.0, (deadline - self._clock.now()).total_seconds())
         limit = asyncio.timeout(left)
         try:
             async with limit:
-                made = await task
-                event = await self._made(order, attempt, job, made)
+                event = await task
         except asyncio.CancelledError:
             if order.id not in self._stopped:
                 raise  # this process ends: the build is begun again, without an outcome
@@ -271,9 +270,10 @@ class Builds:
 
     # -- outcomes ---------------------------------------------------------------------------------
 
-    async def _made(self, order: _Order, attempt: int, job: Job, made: Made) -> BuildSucceeded:
+    async def _made(self, order: _Order, attempt: int, job: Job) -> BuildSucceeded:
         """What is said of it; the workloads themselves lie sealed where that says. Another attempt
         writes another object: none is ever changed. Raises BuildError."""
+        made = await self._work(job)
         if isinstance(made, BuildSucceeded):
             shown_, sealed = made.workloads, made.sealed
         else:

@@ -4,9 +4,9 @@ come so far, and when what it holds is free. Pure."""
 from collections.abc import Iterator
 from datetime import timedelta
 
-from slipway.contracts.rollout import Job, Release, Released, Task
+from slipway.contracts.rollout import Job, Release, Released, Task, at_once
 from slipway.contracts.values import Failure
-from slipway.contracts.workload import alone, place
+from slipway.contracts.workload import place
 
 from deployer.rollout import explain
 from deployer.rollout.domain import SwarmServiceView, TaskView, View, standing
@@ -32,10 +32,9 @@ need is up. Alone, there is nothing that could come up."""
 
 
 def replicas_of(view: View, workload: Released) -> int:
-    """How many of it are to run, not counting that the service may be stopped. Whoever scaled it
-    may have done so while it held nothing."""
-    replicas = view.replicas.get(workload.name, workload.replicas)
-    return min(replicas, 1) if any(map(alone, workload.holds)) else replicas
+    """How many of it are to run, not counting that the service may be stopped."""
+    wanted = view.replicas.get(workload.name, workload.replicas)
+    return at_once(wanted, workload.holds)
 
 
 def wanted_replicas(view: View, workload: Released) -> int:
