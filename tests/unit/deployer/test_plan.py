@@ -377,9 +377,12 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         state_of(idle(replicas={"main": 3}), serving=changed(OLD, holds=("workload:main",))),
         Scale(ON_OLD, 3),
     ),
-    "a rollback to what writes one makes one, however its service is scaled": (
-        state_of(rolling(replicas={"main": 3}), wanted=NEW_D),
-        Create(NEW_D, NEW_D.workloads[0], 1),
+    "a rollback to what writes one starts one, however its service is scaled": (
+        state_of(
+            rolling(replicas={"main": 3}, there=by_name(NEW_STANDS)),
+            wanted=NEW_D,
+        ),
+        Scale(NEW_STANDS, 1),
     ),
     "the scaling is told": (
         idle(replicas={"main": 2}, there=by_name(on_engine("d1", *TWO, replicas=2))),
