@@ -4,7 +4,7 @@ A claim counts while its service says the port, while something of it runs or is
 and for its first minute, unless it is released before. Then another service may take it over.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +21,7 @@ from api_gateway.commands import Commands
 from api_gateway.request_context import RequestContext
 
 _RESERVED = timedelta(seconds=60)
+_ELSE = "publish another port, or reach the service by a domain or by its name"
 
 
 class PortState(Value):
@@ -97,6 +98,17 @@ def evolve(state: PortState, event: Event) -> PortState:
 PORT = Decider("port", PortState(), decide, evolve)
 
 
+def others(own: Collection[str], wanted: Sequence[tuple[str | None, PublishedPort]]) -> None:
+    """None of these, each with its pointer, is the platform's own. Raises PortTaken."""
+    for pointer, port in wanted:
+        if port.on_host in own:
+            raise PortTaken(
+                f"the port {port.on_host} of this host is the platform's own",
+                pointer=pointer,
+                hint=_ELSE,
+            )
+
+
 async def free(
     commands: Commands, ctx: RequestContext, service: str,
     ports: Sequence[tuple[str | None, PublishedPort]], holds: Holds,
@@ -122,7 +134,7 @@ async def _free(
             raise PortTaken(
                 _words(port, holder, ctx.organization),
                 pointer=pointer,
-                hint="publish another port, or reach the service by a domain or by its name",
+                hint=_ELSE,
             )
     return Claim(port, ctx.organization, service, ctx.id, over=state)
 
@@ -134,8 +146,9 @@ def _words(port: str, holder: Holder | None, organization: str) -> str:
 
 
 async def claim(commands: Commands, ctx: RequestContext, claims: Sequence[Claim]) -> None:
-    """Raises PortTaken where another was quicker."""
-    for one in claims:
+    """Raises PortTaken where another was quicker. In one order: of two that want the same ones at
+    once, one gets them all."""
+    for one in sorted(claims, key=lambda claim: claim.port):
         id_ = value_id("port", one.port)
         await commands.handle(ctx, PORT, id_, one, step="claim", organization=INSTALLATION)
 

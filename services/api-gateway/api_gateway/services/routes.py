@@ -104,6 +104,7 @@ async def _free_ports(
     """Of those that it did not have before. Raises PortTaken."""
     new, wanted = _dropped(settings, former), enumerate(settings.published if settings else ())
     named = [(f"/ports/{index}/published", port) for index, port in wanted if port in new]
+    ports.others(gateway.settings.own_ports, named)
     return await ports.free(gateway.commands, ctx, service, named, carried.port_holders(gateway))
 
 
