@@ -97,6 +97,12 @@ def test_one_that_never_became_ready(tasks: list[TaskView], words: str):
     assert failure.detail.endswith(words) or words in failure.detail
 
 
+def test_where_no_node_has_room_it_names_what_is_reserved():
+    for tasks in ([], [TaskView("t", "starting", error="no suitable node (insufficient)")]):
+        assert "memory_reservation" in explain.never_ready(tasks).hint
+    assert "port" in explain.never_ready([TaskView("t", "starting")]).hint
+
+
 def test_the_last_twenty_lines_are_kept():
     failure = explain.with_lines(explain.no_route(), [str(number) for number in range(50)])
     assert failure.lines == tuple(str(number) for number in range(30, 50))

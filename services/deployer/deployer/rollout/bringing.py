@@ -198,6 +198,12 @@ def _of_time(view: View, wanted: Release) -> Failure:
         if (health := view.health.get(workload.name)) is not None:
             failed = explain.unhealthy(health, ready=False)
             return explain.of_workload(wanted, workload, failed)
+    for workload, there in new:
+        idle = there is None or there.replicas == 0
+        if workload.holds and idle and freed(view, wanted, workload) is not None:
+            return explain.of_workload(wanted, workload, explain.not_free(workload.holds))
+        if (job := job_of(view, workload.name)) is not None and job.exit is None:
+            return explain.of_workload(wanted, workload, explain.job_not_ended())
     if any(there is None for workload, there in new if not workload.job):
         return explain.too_late()
     return explain.never_ready([task for _, there in new if there for task in there.tasks])

@@ -89,16 +89,24 @@ def unhealthy(health: Health, *, ready: bool) -> Failure:
     )
 
 
+_NO_ROOM = (
+    "look whether a node has left what cpu_reservation and memory_reservation ask for; with less"
+    " reserved, or more free, deploy again"
+)
+
+
 def never_ready(tasks: Sequence[TaskView]) -> Failure:
     if not tasks or all(item.phase == "stopping" for item in tasks):
         detail = "no task was placed on a node in time"
-        hint = "look whether a node has the memory and the CPU that the limits ask for"
+        hint = _NO_ROOM
     else:
         detail = "it did not become ready in time"
         hint = "it has to listen on its port; check port, and the log of the service"
         errors = {item.error for item in tasks if item.error}
         if errors:
             detail = f"{detail}: {'; '.join(sorted(errors))}"
+        if any("no suitable node" in error for error in errors):
+            hint = _NO_ROOM
     return Failure(reason="rollout-timeout", detail=detail, hint=hint)
 
 
@@ -200,6 +208,25 @@ def job(code: int) -> Failure:
         reason="job-failed",
         detail=f"the job ended with exit code {code}",
         hint="its last lines say why; what it has done is not undone",
+    )
+
+
+def not_free(holds: Sequence[str]) -> Failure:
+    return Failure(
+        reason="rollout-timeout",
+        detail=f"what had {', '.join(holds)} before it had not ended when the time of this"
+        " deployment was over",
+        hint="let the program end when it gets its stop_signal, or set a shorter"
+        " stop_grace_seconds, or a longer rollout_seconds",
+    )
+
+
+def job_not_ended() -> Failure:
+    return Failure(
+        reason="rollout-timeout",
+        detail="the job had not ended when the time of this deployment was over",
+        hint="look in the deployment's log how far it came; if it needs longer, set a longer"
+        " rollout_seconds, then deploy again",
     )
 
 
