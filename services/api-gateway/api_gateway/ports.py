@@ -153,8 +153,9 @@ def _hint(holder: Holder | None, organization: str) -> str:
 
 
 async def claim(commands: Commands, ctx: RequestContext, claims: Sequence[Claim]) -> None:
-    """Raises PortTaken where another was quicker."""
-    for one in claims:
+    """Raises PortTaken where another was quicker. In one order: of two that want the same ones at
+    once, one gets them all."""
+    for one in sorted(claims, key=lambda claim: claim.port):
         await _anew(commands, ctx, value_id("port", one.port), one, "claim")
 
 

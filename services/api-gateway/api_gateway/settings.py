@@ -5,6 +5,8 @@ from urllib.parse import quote
 from pydantic import SecretStr
 from slipway.runtime.settings import Settings
 
+_OF_THE_SWARM = frozenset({"2377/tcp", "7946/tcp", "7946/udp", "4789/udp"})
+
 
 class GatewaySettings(Settings):
     nats_user: str = "api-gateway"
@@ -22,22 +24,23 @@ class GatewaySettings(Settings):
     """Where the public HTTP port is reached from outside, as `http://203.0.113.7`."""
     listen_port: int = 8000
     """Where the API listens, on the control network."""
+    http_port: int = 80
+    """Of the host, as proxy-sync's: no service publishes it."""
+    https_port: int = 443
+    """Of the host, as proxy-sync's: no service publishes it."""
+    api_port: int = 4000
+    """Of the host, as proxy-sync's: no service publishes it."""
     allow_private_sources: bool = False
     """Whether repositories may be at private addresses: with `make up`, not in production."""
-
-    http_port: int = 80
-    """The platform's own: no service publishes it."""
-    https_port: int = 443
-    """The platform's own as well."""
-    api_port: int = 4000
-    """The platform's own as well."""
     test_kinds: bool = False
     """Whether there are services of kind `raw`, workloads as they are said: for tests alone."""
 
     @property
     def own_ports(self) -> frozenset[str]:
-        """As services name those of the host: `443/tcp`."""
-        return frozenset(f"{port}/tcp" for port in (self.http_port, self.https_port, self.api_port))
+        """The platform's and the swarm's of the host, such as 80/tcp: whoever has one of them when
+        the proxy starts anew keeps everybody's traffic from it."""
+        proxy = (self.http_port, self.https_port, self.api_port)
+        return frozenset(f"{port}/tcp" for port in proxy) | _OF_THE_SWARM
 
     @property
     def mongo_url(self) -> str:

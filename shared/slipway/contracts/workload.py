@@ -38,9 +38,11 @@ class Workload(Program):
     @property
     def holds(self) -> tuple[str, ...]:
         """What two cannot have at once: the volumes that it writes, the ports of the host; what is
-        to stop first, its own place."""
+        to stop first, its own place; a job, that of the service's jobs: those of a release that was
+        given up may still be ending when the next one's would begin."""
         volumes = [f"volume:{m.name}" for m in self.mounts if isinstance(m, VolumeMount)]
         alone = [place(self.name)] if self.strategy == "stop_first" else []
+        alone += ["jobs"] if self.job else []
         return (*volumes, *(f"port:{port.on_host}" for port in self.ports), *alone)
 
     def digest(self, key: bytes) -> str:

@@ -1,7 +1,14 @@
 """Who has a port of the host."""
 
+from typing import Any, cast
+
+import pytest
+from api_gateway import ports
 from api_gateway.ports import PORT, Claim, PortState, PortTaken, Release
+from api_gateway.settings import GatewaySettings
 from slipway.contracts.port import PortClaimed, PortReleased
+from slipway.contracts.values import PublishedPort
+from slipway.kernel.envelope import NOTHING, Head
 
 from tests.unit.api_gateway.given import Given
 
@@ -49,3 +56,32 @@ def test_it_is_released_as_it_was():
     Given(PORT, claimed("b", "r1")).when(Release("a", state("b", "r1"))).nothing()
     claimed_anew = Given(PORT, claimed("a", "r1"), released).when(claim("a", "r2"))
     assert claimed_anew.then(claimed("a", "r2")) == state("a", "r2")
+
+
+@pytest.mark.parametrize("port", ["80/tcp", "8443/tcp", "4000/tcp", "2377/tcp", "4789/udp"])
+async def test_nobody_gets_one_of_the_platforms_own(port: str):
+    own = GatewaySettings.model_construct(http_port=80, https_port=8443, api_port=4000).own_ports
+    number, _, protocol = port.partition("/")
+    wanted = PublishedPort.model_validate(
+        {"port": 80, "published": int(number), "protocol": protocol}
+    )
+    free, nobody = PublishedPort(port=80, published=8080), cast(Any, None)
+    with pytest.raises(PortTaken, match="platform's own") as refused:
+        await ports.free(nobody, nobody, "a", [("/a", free), ("/b", wanted)], nobody, own)
+    assert refused.value.pointer == "/b"
+
+
+async def test_of_two_that_want_the_same_ones_at_once_one_gets_them_all():
+    order: list[str] = []
+
+    class Asked:
+        async def load(self, *_: Any) -> tuple[None, Head]:
+            return None, NOTHING
+
+        async def handle(self, ctx: Any, decider: Any, id_: str, claim: Claim, **_: Any) -> None:
+            order.append(claim.port)
+
+    claims = [Claim(port, "o1", "a", "r1") for port in ("81/tcp", "80/tcp", "80/udp")]
+    for wanted in (claims, claims[::-1]):
+        await ports.claim(cast(Any, Asked()), cast(Any, None), wanted)
+    assert order[:3] == order[3:] == ["80/tcp", "80/udp", "81/tcp"]

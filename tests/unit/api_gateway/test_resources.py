@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from api_gateway.services import consistent, schema
+from api_gateway.services import consistent, domain, schema
 from pydantic import ValidationError
 from slipway.contracts.values import (
     ApplicationSettings,
@@ -11,6 +11,8 @@ from slipway.contracts.values import (
     HealthCheck,
     ImageSource,
     PublishedPort,
+    RawProgram,
+    RawSettings,
     Runtime,
     Sealed,
     TmpfsMount,
@@ -201,3 +203,34 @@ def test_what_two_cannot_have_runs_once(
     with pytest.raises(Invalid) as refused:
         consistent.once(settings, {"main": replicas}, scaled=scaled)
     assert refused.value.pointer == pointer
+
+
+def stack(**said: Any) -> RawSettings:
+    return RawSettings(
+        workloads=(RawProgram(name="web", image="web"), RawProgram(name="db", image="db", **said))
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "pointer"),
+    [
+        ({"mounts": (DATA,), "replicas": 2}, "/workloads/1/replicas"),
+        ({"ports": (WEB,), "replicas": 2}, "/workloads/1/replicas"),
+        ({"mounts": (DATA,), "strategy": "start_first"}, "/workloads/1/strategy"),
+        ({"mounts": (DATA,), "strategy": "stop_first"}, None),
+        ({"replicas": 2, "strategy": "start_first"}, None),
+    ],
+)
+def test_nor_has_one_of_several_beside_itself(said: Any, pointer: str | None):
+    if pointer is None:
+        domain.agree(stack(**said))
+        return
+    with pytest.raises(Invalid) as refused:
+        domain.agree(stack(**said))
+    assert refused.value.pointer == pointer
+
+
+def test_one_of_several_is_not_scaled_beside_itself():
+    consistent.once(stack(mounts=(DATA,)), {"web": 2, "db": 1}, scaled=True)
+    with pytest.raises(Invalid):
+        consistent.once(stack(mounts=(DATA,)), {"web": 1, "db": 2}, scaled=True)

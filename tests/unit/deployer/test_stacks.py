@@ -473,6 +473,47 @@ def test_a_job_that_fails_fails_the_release_and_what_it_did_stays():
     assert playing.serves()
 
 
+def failure_of(playing: Game) -> str:
+    while not isinstance(step := next_step(playing.view()), Revert):
+        playing.play(1)
+    assert step.reverting.failure is not None
+    return step.reverting.failure.detail
+
+
+def test_a_job_that_does_not_end_in_time_is_named():
+    playing = deployed(stack("d1"), stack("d2"))
+    playing.swarm.faults["migrate-d2"] = "never"
+    playing.queue(stack("d2"))
+    assert failure_of(playing).startswith("migrate: the job had not ended")
+
+
+def test_so_is_what_the_former_did_not_give_free_in_time():
+    playing = deployed(stack("d1"), stack("d2", db="other"))
+    playing.queue(stack("d2", db="other"))
+    playing.play(1)
+    (former,) = playing.swarm.tasks["db-d1"]
+    former.ending = 1000
+    assert failure_of(playing).startswith("db: what had volume:data before it had not ended")
+
+
+def test_a_job_waits_until_one_of_a_release_that_was_given_up_has_ended():
+    """Or two migrations would run at once."""
+    stacks = [
+        release(each, workload(each, "web", each, after=(After(
+            workload="migrate", condition="completed"),)),
+            workload(each, "migrate", job=True, holds=("jobs",)))
+        for each in ("d1", "d2", "d3")
+    ]  # fmt: skip
+    playing = deployed(*stacks)
+    playing.swarm.faults["migrate-d2"] = "never"
+    playing.queue(stacks[1])
+    playing.play(4)
+    playing.stops.add("d2")
+    playing.queue(stacks[2])
+    playing.play(60)
+    assert playing.ends[1:] == [("d2", "cancelled"), ("d3", "succeeded")]
+
+
 @pytest.mark.parametrize("after", range(11))
 def test_a_cancel_at_any_moment_is_undone_in_two_steps(after: int):
     playing = deployed(stack("d1"), stack("d2", db="other"))

@@ -170,6 +170,11 @@ def test_what_stops_first_holds_its_own_place():
     assert changed(strategy="start_first").holds == changed(strategy=None).holds == ()
 
 
+def test_a_job_holds_the_place_of_the_services_jobs():
+    """Another release's may still be ending when it would begin."""
+    assert changed(job=True).holds == ("jobs",)
+
+
 def test_it_holds_the_volumes_that_it_writes_and_the_ports_of_the_host():
     held = changed(
         mounts=(VolumeMount(name="data", path="/d"), TmpfsMount(path="/t")),

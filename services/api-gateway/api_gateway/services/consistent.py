@@ -6,10 +6,13 @@ from slipway.contracts.values import (
     ApplicationSettings,
     Mount,
     PublishedPort,
+    RawProgram,
+    RawSettings,
     Runtime,
     Settings,
     VolumeMount,
 )
+from slipway.contracts.workload import MAIN
 from slipway.kernel.errors import Invalid
 
 RESERVED = "slipway."
@@ -27,18 +30,24 @@ def runs(runtime: Runtime) -> None:
     _places(runtime.mounts)
     _published(runtime.ports)
     own_labels(runtime.labels, "/labels")
-    if runtime.strategy == "start_first" and (held := _held(runtime)):
-        raise Invalid(
-            f"two releases at once can't have {held}, so a new one can't start beside the former",
-            pointer="/strategy",
-            hint="leave strategy away, or set it to stop_first",
-        )
+    alone(runtime)
     for name in ("cpu", "memory"):
         limit, kept = getattr(runtime, f"{name}_limit"), getattr(runtime, f"{name}_reservation")
         if limit is not None and kept is not None and kept > limit:
             raise Invalid(
                 f"more is reserved than {name}_limit allows", pointer=f"/{name}_reservation"
             )
+
+
+def alone(program: Runtime | RawProgram, at: str = "", *, replicas: int = 1) -> None:
+    """What holds something that two can't have. `at`: the pointer to it. Raises Invalid."""
+    if program.strategy == "start_first" and (held := _held(program)):
+        raise Invalid(
+            f"two releases at once can't have {held}, so a new one can't start beside the former",
+            pointer=f"{at}/strategy",
+            hint="leave strategy away, or set it to stop_first",
+        )
+    _runs_once(program, replicas, f"{at}/replicas")
 
 
 def own_labels(labels: Mapping[str, str], pointer: str) -> None:
@@ -63,22 +72,31 @@ def _published(ports: Sequence[PublishedPort]) -> None:
         seen.add(port.on_host)
 
 
-def _held(runtime: Runtime) -> str | None:
+def _held(program: Runtime | RawProgram) -> str | None:
     """What two of it can't have at once, in words."""
-    volumes = [mount.name for mount in runtime.mounts if isinstance(mount, VolumeMount)]
+    volumes = [mount.name for mount in program.mounts if isinstance(mount, VolumeMount)]
     if volumes:
         return f"the volume {volumes[0]}"
-    return f"the port {runtime.ports[0].on_host} of the host" if runtime.ports else None
+    return f"the port {program.ports[0].on_host} of the host" if program.ports else None
 
 
 def once(settings: Settings, replicas: Mapping[str, int], *, scaled: bool) -> None:
     """What holds something that two can't have runs once at most. `scaled`: the replicas are what
     was said. Raises Invalid."""
-    if not isinstance(settings, ApplicationSettings) or max(replicas.values()) <= 1:
-        return
-    if held := _held(settings.runtime):
+    several = settings.workloads if isinstance(settings, RawSettings) else ()
+    programs: list[tuple[str, Runtime | RawProgram, str]]
+    programs = [(each.name, each, "/workloads") for each in several]
+    if isinstance(settings, ApplicationSettings):
+        runtime = settings.runtime
+        programs.append((MAIN, runtime, "/ports" if runtime.ports else "/mounts"))
+    for name, program, pointer in programs:
+        _runs_once(program, replicas.get(name, 1), "/replicas" if scaled else pointer)
+
+
+def _runs_once(program: Runtime | RawProgram, replicas: int, pointer: str) -> None:
+    if replicas > 1 and (held := _held(program)):
         raise Invalid(
             f"two of it can't have {held} at once, so it runs once",
-            pointer="/replicas" if scaled else "/ports" if settings.runtime.ports else "/mounts",
+            pointer=pointer,
             hint="set replicas to 1",
         )

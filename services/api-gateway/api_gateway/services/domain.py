@@ -228,6 +228,7 @@ def _together(workloads: Sequence[RawProgram]) -> None:
         if twice := sorted(held & taken):
             raise Invalid(f"another workload has {twice[0]}", pointer=at)
         consistent.own_labels(workload.labels, at)
+        consistent.alone(workload, at, replicas=workload.replicas)
         found[workload.name] = workload
         taken |= held
     if all(workload.job for workload in workloads):

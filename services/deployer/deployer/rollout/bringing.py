@@ -208,6 +208,9 @@ def _of_time(view: View, wanted: Release) -> Failure:
             failed = explain.unhealthy(health, ready=False)
             return explain.of_workload(wanted, workload, failed)
     for workload, there in new:
+        idle = there is None or there.replicas == 0
+        if workload.holds and idle and freed(view, wanted, workload) is not None:
+            return explain.of_workload(wanted, workload, explain.not_free(workload.holds))
         if there is not None and _runs(job_of(view, workload.name)):
             return explain.of_workload(wanted, workload, explain.job_late(there.tasks))
     if any(there is None for workload, there in new if not workload.job):

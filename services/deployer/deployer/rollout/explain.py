@@ -107,10 +107,16 @@ def unhealthy(health: Health, *, ready: bool) -> Failure:
     )
 
 
+_NO_ROOM = (
+    "look whether a node has left what cpu_reservation and memory_reservation ask for; with less"
+    " reserved, or more free, deploy again"
+)
+
+
 def never_ready(tasks: Sequence[TaskView]) -> Failure:
     if not tasks or all(item.phase == "stopping" for item in tasks):
         detail = "no task was placed on a node in time"
-        hint = "look whether a node has the memory and the CPU that the limits ask for"
+        hint = _NO_ROOM
     else:
         detail = "it did not become ready in time"
         hint = "it has to listen on its port; check port, and the log of the service"
@@ -230,6 +236,16 @@ def job_late(tasks: Sequence[TaskView]) -> Failure:
         detail="the job had not ended when the time of the rollout was over",
         hint="its last lines say how far it came; set a longer rollout_seconds, or let it do less;"
         " what it has done is not undone",
+    )
+
+
+def not_free(holds: Sequence[str]) -> Failure:
+    return Failure(
+        reason="rollout-timeout",
+        detail=f"what had {', '.join(holds)} before it had not ended when the time of this"
+        " deployment was over",
+        hint="let the program end when it gets its stop_signal, or set a shorter"
+        " stop_grace_seconds, or a longer rollout_seconds",
     )
 
 
