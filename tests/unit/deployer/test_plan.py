@@ -172,8 +172,8 @@ def rolling_2(*there: SwarmServiceView, **more: Any) -> View:
 UNHEALTHY = "task: non-zero exit (143): dockerexec: unhealthy container"
 
 
-def ended_db(times: int, error: str = "") -> SwarmServiceView:
-    ended = [task(str(number), "ended", exit_code=3, error=error) for number in range(times)]
+def ended_db(times: int, error: str = "", code: int = 3) -> SwarmServiceView:
+    ended = [task(str(number), "ended", exit_code=code, error=error) for number in range(times)]
     return on_engine("d2-db", *ended, workload="db")
 
 
@@ -726,6 +726,11 @@ FAILS: dict[str, tuple[View, str, str]] = {
     ),
     "another workload answered its health check badly for too long, for the third time": (
         rolling_2(ON_NEW, ended_db(3, error=UNHEALTHY), health=badly("no", "db")),
+        "unhealthy",
+        "db: the health check failed for 75 s after its start: no",
+    ),
+    "another workload answered its health check badly for too long, for the third time, and ended well": (
+        rolling_2(ON_NEW, ended_db(3, code=0), health=badly("no", "db")),
         "unhealthy",
         "db: the health check failed for 75 s after its start: no",
     ),

@@ -256,7 +256,9 @@ def _of_ends(
     if len(ended) < _ends(wanted):
         return None
     health, ready = view.health.get(workload.name), view.rollout.ready
-    if health is not None and health.unhealthy and explain.by_health(ended[-1]):
+    # Of one that takes its end well Swarm says 0, and no word of its health.
+    told = explain.by_health(ended[-1]) or ended[-1].exit_code == 0
+    if health is not None and health.unhealthy and told:
         return explain.unhealthy(health, ready=ready)
     return explain.task(ended[-1], ready=ready)
 
