@@ -19,6 +19,7 @@ def _patterns(node: Any) -> Iterator[str]:
         case dict():
             if isinstance(node.get("pattern"), str):
                 yield node["pattern"]
+            yield from node.get("patternProperties", ())
             for each in node.values():
                 yield from _patterns(each)
         case list():

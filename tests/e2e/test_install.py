@@ -33,9 +33,11 @@ def script(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def as_it_was_brought_up() -> dict[str, str]:
     """The variables that the present services were started with, and the ports."""
-    template = inspect("service", service("proxy-sync"))["Spec"]["TaskTemplate"]
-    env = dict(item.split("=", 1) for item in template["ContainerSpec"]["Env"])
-    names = ("LOG_LEVEL", "FAILPOINTS", "FAILPOINTS_FILE", "TEST_KINDS")
+    env = dict[str, str]()
+    for name in ("deployer", "proxy-sync"):
+        template = inspect("service", service(name))["Spec"]["TaskTemplate"]
+        env |= dict(item.split("=", 1) for item in template["ContainerSpec"]["Env"])
+    names = ("LOG_LEVEL", "FAILPOINTS", "FAILPOINTS_FILE", "TEST_KINDS", "VOLUME_KEEP_SECONDS")
     found = {f"SLIPWAY_{name}": said for name in names if (said := env.get(f"SLIPWAY_{name}"))}
     for name in ("HTTP_PORT", "HTTPS_PORT", "API_PORT"):
         found[name] = env[f"SLIPWAY_{name}"]
