@@ -27,7 +27,7 @@ class Outcome:
     found: str = ""
 
 
-def program(root: Path, name: str, *arguments: str, seconds: float = 120) -> tuple[int, str, str]:
+def program(root: Path, name: str, *arguments: str, seconds: float = 300) -> tuple[int, str, str]:
     """Exit status, output and errors of a program that is installed beside this Python."""
     beside = str(Path(sys.executable).with_name(name))
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -115,7 +115,12 @@ CHECKS: dict[str, Callable[[Path], Outcome]] = {
 
 def timed(check: Callable[[Path], Outcome]) -> tuple[Outcome, float]:
     began = time.monotonic()
-    return check(ROOT), time.monotonic() - began
+    try:
+        outcome = check(ROOT)
+    except subprocess.TimeoutExpired as error:
+        name = Path(error.cmd[0]).name
+        outcome = Outcome("failed", f"{name} did not end within {error.timeout:g} s")
+    return outcome, time.monotonic() - began
 
 
 def main() -> int:

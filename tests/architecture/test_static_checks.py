@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.architecture import static_checks
-from tests.architecture.static_checks import ROOT, Outcome, audited
+from tests.architecture.static_checks import ROOT, Outcome, audited, judged, program
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +124,20 @@ UNKNOWN = {"name": "pydantic", "skip_reason": "Dependency not found on PyPI"}
 def test_a_vulnerability_fails():
     outcome = audited(*answer(SAFE, FAULTY, UNKNOWN))
     assert outcome == Outcome("failed", "motor 3.7.1: PYSEC-1, mended in 3.7.2")
+
+
+def test_what_does_not_end_fails_and_the_others_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def endless(root: Path) -> Outcome:
+        return judged(program(root, "python", "-c", "import time; time.sleep(9)", seconds=0.1))
+
+    checks = {"one": endless, "two": lambda _: Outcome("passed")}
+    monkeypatch.setattr(static_checks, "CHECKS", checks)
+    assert static_checks.main() == 1
+    shown = capsys.readouterr().out
+    assert "python did not end within 0.1 s" in shown
+    assert "two passed in " in shown
 
 
 def test_what_could_not_be_looked_up_has_not_passed():

@@ -9,12 +9,13 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
 from api_gateway.app import FEATURES
 from api_gateway.http.application import build
+from slipway.contracts.values import Kind
 
 from tests.contract.test_api import PASSWORD, Platform, bare, platform
 
@@ -122,6 +123,10 @@ def test_every_operation_is_driven():
     assert WRITES.keys() == bodies | addressed | NOT_DRIVEN.keys()
 
 
+def test_a_service_of_every_kind_is_driven():
+    assert {body["kind"] for body in VALID["create_service"]} == set(get_args(Kind.__value__))
+
+
 # -- the description ------------------------------------------------------------------------------
 
 
@@ -189,9 +194,8 @@ def schemas_in(schema: Json, where: str) -> Iterator[tuple[str, Json]]:
             yield from schemas_in(values, f"{where}/*")
 
 
-@pytest.mark.parametrize("name", VALID)
-def test_the_description_says_how_large_everything_may_be(name: str):
-    for where, schema in schemas_in(body_schema(WRITES[name][2]), name):
+def bounded(whole: Json, name: str) -> None:
+    for where, schema in schemas_in(whole, name):
         match schema.get("type"):
             case "string" if not {"const", "enum"} & schema.keys():
                 assert "maxLength" in schema, where
@@ -206,6 +210,19 @@ def test_the_description_says_how_large_everything_may_be(name: str):
                 assert schema.get("additionalProperties") is False, where
             case _:
                 pass
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_the_description_says_how_large_everything_may_be(name: str):
+    bounded(body_schema(WRITES[name][2]), name)
+
+
+def test_the_description_says_how_large_a_query_may_be():
+    for item in DESCRIPTION["paths"].values():
+        for operation in item.values():
+            for given in operation.get("parameters", ()):
+                if given["in"] == "query":
+                    bounded(given["schema"], f"{operation['operationId']}?{given['name']}")
 
 
 @pytest.mark.parametrize("name", VALID)
@@ -551,7 +568,7 @@ async def _foreign_host(world: World) -> tuple[str, Json, str, str | None]:
     taken = await world.platform.gateway.documents.get_many("host", [])
     assert taken == {}
     found = await world.platform.gateway.documents.find(
-        "host", {"state.organization": world.foreign["organizations"]}, limit=1
+        "host", {"state.routes.service": world.foreign["services"]}, limit=1
     )
     host = found.items[0]["state"]["host"]
     path = f"/v1/services/{world.ids['services']}/domains"

@@ -19,7 +19,7 @@ from slipway.testing.store_suite import created, meta, subject
 class Names(Projection):
     collection = "project"
     categories: Sequence[str] = ("project",)
-    indexes: Sequence[str] = ("state.name",)
+    indexes: Sequence[str] = ("org", "state.name")
 
     def keys(self, commit: Commit) -> Iterable[str]:
         return [commit.subject.id]
@@ -214,6 +214,12 @@ class TestMemory(DocumentsSuite):
     @pytest.fixture
     def documents(self) -> MemoryDocuments:
         return MemoryDocuments()
+
+    async def test_a_query_without_an_index_is_refused(self, documents: MemoryDocuments):
+        await self.ready(documents)
+        assert (await documents.find("project", {"renames": 0, "org": "o"})).items == []
+        with pytest.raises(LookupError, match="project is asked by renames, without an index"):
+            await documents.find("project", {"renames": 0})
 
 
 @pytest.mark.engine

@@ -16,6 +16,7 @@ class MemoryDocuments:
     def __init__(self) -> None:
         self._data: dict[str, dict[str, dict[str, Document]]] = {}
         self._standing = Standing()
+        self._indexed: dict[str, set[str]] = {}
         self._building: str | None = None
         self._begun = 0
         self._checkpoints: dict[str, int] = {}
@@ -44,6 +45,12 @@ class MemoryDocuments:
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:
+        """A database would answer by looking at every document where nothing asked for has an
+        index, and nobody would notice before there are many."""
+        indexed = self._indexed.get(collection)
+        if where and indexed is not None and indexed.isdisjoint(where):
+            raise LookupError(f"{collection} is asked by {', '.join(where)}, without an index")
+
         def fits(document: Document) -> bool:
             for path, wanted in where.items():
                 value = cursors.field(document, path)
@@ -91,6 +98,7 @@ class MemoryDocuments:
     async def create(self) -> str:
         generation = self._building = f"g{uuid4().hex[:12]}"
         self._data[generation] = defaultdict(dict)
+        self._indexed |= {item.collection: {"_id", *item.indexes} for item in projections}
         return generation
 
     async def read(

@@ -89,7 +89,7 @@ class Projection(Protocol):
     categories: Sequence[str]
     """Only commits of these are folded."""
     indexes: Sequence[str]
-    """Fields (dotted paths) that are queried."""
+    """Fields (dotted paths) that are queried: each query is by one of them at least."""
     models: bool = False
     """Documents hold models while they are folded."""
 

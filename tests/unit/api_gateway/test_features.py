@@ -1,6 +1,7 @@
 """What the features' manifests say together."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,12 @@ def test_every_operation_has_a_right_in_one_manifest():
     paths = build(None, FEATURES).openapi()["paths"]  # pyright: ignore[reportArgumentType]
     operations = [one["operationId"] for item in paths.values() for one in item.values()]
     assert sorted(operations) == sorted(FEATURES.needs)
+
+
+def test_an_operation_without_a_right_is_named():
+    features = Features(replace(PROJECTS, needs={}))
+    with pytest.raises(LookupError, match="no manifest says what list_projects needs"):
+        build(None, features).openapi()  # pyright: ignore[reportArgumentType]
 
 
 def test_every_category_has_its_decider():

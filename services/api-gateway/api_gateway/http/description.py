@@ -103,7 +103,8 @@ def _complete(document: dict[str, Any], needs: Mapping[str, Need]) -> None:
             if (operation := item.get(method)) is None:
                 continue
             name = operation["operationId"]
-            need = needs[name]
+            if (need := needs.get(name)) is None:
+                raise LookupError(f"no manifest says what {name} needs")
             refused = {
                 "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
             }
