@@ -93,12 +93,11 @@ class MemoryDocuments:
         self._adopted, self._writable = generation, writable
 
     async def index(self, generation: str, projections: Sequence[Projection]) -> None:
-        pass
+        self._indexed |= {item.collection: {"_id", *item.indexes} for item in projections}
 
     async def create(self) -> str:
         generation = self._building = f"g{uuid4().hex[:12]}"
         self._data[generation] = defaultdict(dict)
-        self._indexed |= {item.collection: {"_id", *item.indexes} for item in projections}
         return generation
 
     async def read(
