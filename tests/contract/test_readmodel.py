@@ -41,6 +41,7 @@ class Names(Projection):
 class DocumentsSuite:
     async def ready(self, documents: Generations) -> None:
         generation = await documents.create()
+        await documents.index(generation, [Names()])
         assert await documents.make_live(generation, "v1", Progress())
         documents.adopt(generation, writable=True)
 
