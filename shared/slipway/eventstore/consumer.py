@@ -115,7 +115,7 @@ class Consumer:
                 f"$JS.API.CONSUMER.MSG.NEXT.{self._place}", json.dumps(body).encode(), reply=inbox
             )
         except UNANSWERED as error:
-            raise Silent("a consumer can't be asked") from error
+            raise Silent(f"the consumer {self._place} can't be asked") from error
 
     async def _make(self, start: int) -> None:
         await self._remove()
@@ -130,12 +130,12 @@ class Consumer:
         body = {"stream_name": self._stream, "config": config, "action": "create"}
         error = await self._asked("CREATE", body)
         if error:
-            raise Silent(error["description"])
+            raise Silent(f"the consumer {self._place} can't be made: {error['description']}")
 
     async def _remove(self) -> None:
         error = await self._asked("DELETE", {})
         if error and error["code"] != _NOT_FOUND:
-            raise Silent(error["description"])
+            raise Silent(f"the consumer {self._place} can't be removed: {error['description']}")
 
     async def _asked(self, verb: str, body: dict[str, Any]) -> dict[str, Any]:
         """The error that was answered, or nothing."""
@@ -144,5 +144,8 @@ class Consumer:
                 f"$JS.API.CONSUMER.{verb}.{self._place}", json.dumps(body).encode(), timeout=5.0
             )
         except UNANSWERED as error:
-            raise Silent(f"a consumer of {self._stream}") from error
+            raise Silent(
+                f"no answer to {verb} of the consumer {self._place}: the log server is away, or"
+                " gives no right to it"
+            ) from error
         return json.loads(answer.data).get("error") or {}

@@ -31,7 +31,7 @@ _STATE = {"_id": "state"}
 _AT_ONCE = 500
 """Documents in one message: none holds the process up for long."""
 _INDEXING = 3600.0
-"""Seconds that a database may take for the indexes of all that there is."""
+"""Seconds that a database may take for the indexes of a collection."""
 _COMPARED = 200
 """Documents of each of two generations that are in memory at once."""
 
@@ -191,14 +191,14 @@ class MongoDocuments:
         return generation
 
     async def index(self, generation: str, projections: Sequence[Projection]) -> None:
-        async def one(projection: Projection) -> None:
+        # One after the other: each keeps one of the few threads from those who read meanwhile.
+        for projection in projections:
             wanted = [IndexModel([(path, 1), ("_id", 1)]) for path in projection.indexes]
             if wanted:
-                await self._collection(projection.collection, generation).create_indexes(wanted)
-
-        with pymongo.timeout(_INDEXING):
-            async with _away():
-                await asyncio.gather(*map(one, projections))
+                with pymongo.timeout(_INDEXING):
+                    async with _away():
+                        there = self._collection(projection.collection, generation)
+                        await there.create_indexes(wanted)
 
     async def read(
         self, generation: str, collection: str, ids: Sequence[str]

@@ -21,7 +21,9 @@ _SILENT = 60.0
 """Seconds after which a process that says nothing is taken for dead."""
 _LOOK = 0.5
 """Seconds from one look at whether they may go on, and how far they are, to the next."""
-_ERRORS = {error.__name__: error for error in (Away, Silent, Damaged, Unfoldable)}
+_ERRORS = {error.__name__: error for error in (Away, Damaged, Unfoldable)} | {
+    Silent.__name__: Interrupted  # so often and no more: the gateway itself reads in another way
+}
 
 
 class _Part:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from slipway.eventstore.store import Damaged
-from slipway.eventstore.stream import Silent
 from slipway.readmodel.building import Begin, Building, Interrupted, Turn
 from slipway.readmodel.model import Away, Progress, Unfoldable
 from slipway.readmodel.processes import Processes
@@ -77,7 +76,7 @@ async def test_parts_are_built_side_by_side(capfd: pytest.CaptureFixture[str]):
     [
         ("defect", Unfoldable, r"of names at sequence 1: KeyError\('bad'\)"),
         ("away", Away, "no database"),
-        ("silent", Silent, "no log"),
+        ("silent", Interrupted, "no log"),
         ("damaged", Damaged, "sequence 7"),
         ("full", RuntimeError, "no room"),
     ],
