@@ -51,13 +51,12 @@ class Part(NamedTuple):
     budget: int
 
 
-_LIGHT = {"timeline", "newest", "rollout", "route", "session"}
-"""Collections whose documents are touched for a short while and then hardly ever again, and cost
-little each. All others take about as long: a deployment's settings are large, and services are
-changed for ever, so their documents are better held."""
+_BRIEF = {"deployment", "timeline", "newest"}
+"""Collections whose documents are touched for a short while and then hardly ever again: little of
+them is held. All others take about as long, and are changed for ever."""
 PARTS = (
-    Part(tuple(item for item in FEATURES.projections if item.collection in _LIGHT), 5 << 20),
-    Part(tuple(item for item in FEATURES.projections if item.collection not in _LIGHT), 10 << 20),
+    Part(tuple(item for item in FEATURES.projections if item.collection in _BRIEF), 5 << 20),
+    Part(tuple(item for item in FEATURES.projections if item.collection not in _BRIEF), 10 << 20),
 )
 
 

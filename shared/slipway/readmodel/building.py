@@ -37,8 +37,9 @@ class Building(Protocol):
         """Fold what is above `sequence` up to `end`, and store it. Raises Unfoldable, Damaged."""
         ...
 
-    async def differing(self, live: str) -> int:
-        """How many documents are not the same in the generation that is live."""
+    async def complete(self, end: int, live: str | None) -> int:
+        """`up_to`, and made ready to be asked by what is indexed. How many documents are not the
+        same in the generation that is live, if one is."""
         ...
 
     async def close(self) -> None:

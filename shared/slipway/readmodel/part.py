@@ -66,7 +66,7 @@ async def _tell(progress: Progress, tell: Callable[[Progress], None]) -> None:
 
 
 async def _done(rebuild: Rebuild, word: str, *values: Any) -> int:
-    if word == "up_to":
-        await rebuild.up_to(values[0])
-        return rebuild.sequence
-    return await rebuild.differing(values[0])
+    if word == "complete":
+        return await rebuild.complete(*values)
+    await rebuild.up_to(*values)
+    return 0

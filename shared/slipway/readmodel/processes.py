@@ -2,7 +2,7 @@
 core, and who asks the gateway meanwhile doesn't wait for it.
 
 They speak lines of JSON. What is said to a process on its standard input: `["up_to", end]`,
-`["differing", live]`. What it answers (see `part`): each second `{"folded", "documents"}`, and
+`["complete", end, live]`. What it answers (see `part`): each second `{"folded", "documents"}`, and
 then `{"done": number}` or `{"error": kind, "text"}`. It ends when its input does.
 """
 
@@ -74,12 +74,18 @@ class Processes:
         self._parts: list[_Part] = []
 
     async def up_to(self, end: int) -> None:
+        await self._fold("up_to", end)
+
+    async def complete(self, end: int, live: str | None) -> int:
+        """Who has folded before the others goes on alone."""
+        return sum(await self._fold("complete", end, live))
+
+    async def _fold(self, word: str, end: int, *values: Any) -> list[int]:
         await self._start()
         self.progress.of = max(self.progress.of, end)
-        self.sequence = min(await self._ask("up_to", end))
-
-    async def differing(self, live: str) -> int:
-        return sum(await self._ask("differing", live))
+        done = await self._ask(word, end, *values)
+        self.sequence = max(self.sequence, end)
+        return done
 
     async def close(self) -> None:
         for part in self._parts:

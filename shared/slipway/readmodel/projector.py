@@ -352,8 +352,8 @@ class Projector:
         is begun while the log is away."""
         rebuild = await self._begin(await self._store.last_sequence())
         try:
+            await rebuild.complete(await self._store.last_sequence(), None)
             await nearly(rebuild, self._store.last_sequence)
-            await self._documents.index(rebuild.generation, self._projections)
             await self._finish(rebuild, rebuild.sequence)
         except (Away, *_LOG_AWAY) as error:
             what = "database" if isinstance(error, Away) else "event log"
@@ -374,9 +374,8 @@ class Projector:
         try:
             if await self._documents.begin_rebuild() > _BEGUN:
                 raise RuntimeError(f"{_BEGUN} times something interrupted it before its end")
+            progress.differing = await rebuild.complete(self.sequence, live)
             await nearly(rebuild, self._shown)
-            await self._documents.index(rebuild.generation, self._projections)
-            progress.differing = await rebuild.differing(live)
         except (Away, Lost, Interrupted, *_LOG_AWAY):
             raise
         except Exception as error:

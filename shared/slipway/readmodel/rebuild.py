@@ -106,7 +106,11 @@ class Rebuild:
                 await self._turn()
             await self._stored_so_far()
 
-    async def differing(self, live: str) -> int:
+    async def complete(self, end: int, live: str | None) -> int:
+        await self.up_to(end)
+        await self._documents.index(self.generation, self._projections)
+        if live is None:
+            return 0
         names = [projection.collection for projection in self._projections]
         return await self._documents.differing(live, self.generation, names, self.sequence)
 

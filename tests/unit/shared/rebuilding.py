@@ -39,7 +39,7 @@ class Defect(Names):
 
 async def opened() -> Rebuild:
     what, generation = sys.argv[1:]
-    print("this goes to the log")
+    sys.stdout.write("this goes to the log\n")  # at once: `print` says the line's end by itself
     projection = {"last": Last(), "defect": Defect()}.get(what, Names())
     documents = Stopping() if what in ("slow", *ERRORS) else MemoryDocuments()
     documents._data = {generation: {projection.collection: {}}, "live": {projection.collection: {}}}

@@ -60,11 +60,11 @@ async def test_parts_are_built_side_by_side(capfd: pytest.CaptureFixture[str]):
     assert (building.sequence, building.progress.of) == (20, 20)
     running = pids() - before
     assert len(running) == 2
-    await building.up_to(EVENTS)
+    differing = await building.complete(EVENTS, "live")
     done = building.progress
     assert (building.sequence, done.folded, done.of) == (EVENTS, EVENTS, EVENTS)
-    assert done.documents == PROJECTS + len("abcdef")
-    assert await building.differing("live") == done.documents
+    assert done.documents == PROJECTS + len("abcdef") == differing
+    assert await building.complete(EVENTS, None) == 0
     assert pids() - before == running
     await building.close()
     assert pids() == before
