@@ -18,6 +18,7 @@ def _folder(item: pytest.Item) -> str:
     return item.path.relative_to(_TESTS).parts[0]
 
 
+@pytest.hookimpl(tryfirst=True)  # what puts them together looks at the marks in the same hook
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
         if group := _TOGETHER.get(_folder(item)):
@@ -28,6 +29,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Nobody waits for a test that needs no platform; those of the platform measure."""
     global _given_way  # noqa: PLW0603
     beside = os.environ.get("PYTEST_XDIST_WORKER_COUNT") == "2"
+    group = _TOGETHER.get(_folder(item))
+    if beside and group and not item.nodeid.endswith(f"@{group}"):
+        pytest.exit("two tests of the platform would run at once: see tests/conftest.py")
     if beside and not _given_way and _folder(item) != "e2e":
         os.nice(_GIVES_WAY)
         _given_way = True
