@@ -91,7 +91,7 @@ all)
 	trap instance_gone EXIT INT TERM
 	[ -z "$left_out" ] || echo "tests/machines are left out: they need Python 3.12 or newer on this machine"
 	# Two at once: see tests/conftest.py.
-	tests --numprocesses 2 --dist loadgroup --durations 40 --durations-min 5 ${left_out:+"$left_out"} "$@"
+	tests --numprocesses 2 --durations 40 --durations-min 5 ${left_out:+"$left_out"} "$@"
 	;;
 e2e)
 	[ -n "$left_out" ] || walk_programs
