@@ -80,14 +80,15 @@ def content(api: Api, address: str) -> str:
 
 
 def _of_the_log(body: Any) -> Any:
-    """Without what was seen of a workload's tasks: that is of the world, and grows old."""
+    """Without what was seen of a service's tasks: that is of the world, and grows old."""
     if isinstance(body, list):
         return [_of_the_log(each) for each in body]
     if not isinstance(body, dict):
         return body
     if "observed_at" in body:
         return [body["name"], body["image"], body["replicas"]["wanted"]]
-    return {key: _of_the_log(value) for key, value in body.items()}
+    seen = {"observed", "status"} if "observed" in body else set()
+    return {key: _of_the_log(value) for key, value in body.items() if key not in seen}
 
 
 def digests(api: Api) -> dict[str, str]:
