@@ -111,6 +111,9 @@ async def test_what_is_sealed_stays_inside(platform: Platform):
     [
         ({"mounts": [{"kind": "bind", "path": "/x"}]}, "/mounts/0/kind"),
         ({"mounts": [{"kind": "tmpfs", "path": "/../x"}]}, "/mounts/0/path"),
+        ({"mounts": [{"kind": "volume", "name": "a", "path": "/dev/null"}]}, "/mounts/0/path"),
+        ({"mounts": [SECRET, {"kind": "tmpfs", "path": "/run/key/t"}]}, "/mounts/1/path"),
+        ({"user": "1000:2147483648"}, "/user"),
         ({"mounts": [{"kind": "tmpfs", "path": "/t", "size": "1k"}]}, "/mounts/0/size"),
         ({"mounts": [{"kind": "volume", "name": "X", "path": "/t"}]}, "/mounts/0/name"),
         ({"ports": [TCP, TCP]}, "/ports/1/published"),
@@ -132,6 +135,25 @@ async def test_what_is_refused_names_its_place(
         refused = await platform.call(method, path, {**(new if method == "POST" else {}), **said})
         assert refused.status_code == 422, refused.text
         assert refused.json()["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize(
+    ("secret", "most", "words"), [(True, 23_000, "as it is sealed"), (False, 31_000, "/run/key")]
+)
+async def test_files_and_all_else_have_one_limit(
+    platform: Platform, secret: bool, most: int, words: str
+):
+    service = await platform.service()
+    path, small = f"/v1/services/{service['id']}", {**SECRET, "path": "/small"}
+    file = {**SECRET, "secret": secret}
+    await platform.ok("PATCH", path, {"mounts": [{**file, "content": "x" * most}]})
+    long = {**file, "content": "x" * (most + 1500)}
+    refused = await platform.call("PATCH", path, {"mounts": [small, long]})
+    assert refused.status_code == 422
+    said = refused.json()["errors"][0]
+    assert said["pointer"] == "/mounts/1/content"
+    assert "32768 at most: the file /run/key has" in said["detail"]
+    assert words in said["detail"]
 
 
 async def test_what_two_cannot_have_at_once_is_not_scaled(platform: Platform):

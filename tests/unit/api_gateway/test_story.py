@@ -29,6 +29,7 @@ from slipway.contracts.rollout import (
     RolloutStarted,
     RolloutState,
     RolloutSucceeded,
+    RolloutWaiting,
     Task,
 )
 from slipway.contracts.route import Binding, RouteActivated, RouteChanged, RouteState
@@ -123,6 +124,8 @@ def test_each_workload_of_several_is_told():
     paused = Reverting(outcome="failed", paused=("s-db",), deadline="2026-01-01T00:00:00Z")
     assert told(
         RolloutStarted(**OWN, state=state),
+        RolloutWaiting(**OWN, state=state, words="db: no suitable node"),
+        RolloutWaiting(**OWN, state=state, words=""),
         RolloutJobStarted(**OWN, state=state, workload="migrate"),
         RolloutJobEnded(**OWN, state=state, workload="migrate", exit=3),
         RolloutReverting(**OWN, state=state.model_copy(update={"reverting": paused})),
@@ -131,6 +134,8 @@ def test_each_workload_of_several_is_told():
         "db: has not changed and goes on as it is",
         "migrate: a job, which runs once",
         "web: creating slipway-web-d1, after migrate, until it is healthy (port 8000)",
+        "no node takes it yet: db: no suitable node",
+        "a node has taken it",
         "migrate: the job runs",
         "migrate: the job ended with 3",
         "undoing it, until what served before runs again",
@@ -139,6 +144,12 @@ def test_each_workload_of_several_is_told():
     assert told(RolloutStarted(**OWN, state=serving(wanted=several())))[0] == (
         "db: creating slipway-db-d1, until it is healthy"
     )
+
+
+def test_one_that_had_no_turn_says_for_whom_what_serves_stands_still():
+    other = release("d9").model_copy(update={"deployment": "d9"})
+    said = told(RolloutCancelled(**OWN, state=serving(wanted=other), former="not_running"))
+    assert said == ["what serves stands still for the deployment d9"]
 
 
 def test_of_very_many_tasks_only_the_first_are_known():

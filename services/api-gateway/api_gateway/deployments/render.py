@@ -27,6 +27,7 @@ from slipway.contracts.rollout import (
     RolloutReverting,
     RolloutStarted,
     RolloutState,
+    RolloutWaiting,
 )
 from slipway.contracts.route import Binding, RouteActivated, RouteChanged
 from slipway.contracts.values import Failure
@@ -72,6 +73,9 @@ class Story:
             case RouteActivated() | RouteChanged():
                 self._bindings = event.state.bindings
                 return _activated(event) if isinstance(event, RouteActivated) else []
+            case RolloutWaiting(words=words):
+                said = f"no node takes it yet: {words}" if words else "a node has taken it"
+                return [Said(said, "rollout")]
             case RolloutJobStarted():
                 return [Said(f"{event.workload}: the job runs", "rollout")]
             case RolloutJobEnded():
@@ -192,6 +196,9 @@ def _ready(state: RolloutState, release: Release) -> list[Said]:
 
 
 def _given_up(event: RolloutFailed | RolloutCancelled) -> list[Said]:
+    if event.former == "not_running" and event.state.wanted is not None:
+        other = f"what serves stands still for the deployment {event.state.wanted.deployment}"
+        return [Said(other, "rollout")]
     if event.former == "not_running" and event.state.stopped:
         return [Said("what served before stays stopped", "rollout")]
     if event.former == "not_running":

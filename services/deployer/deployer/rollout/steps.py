@@ -16,6 +16,7 @@ from slipway.contracts.rollout import (
     RolloutJobStarted,
     RolloutReady,
     RolloutRemoved,
+    RolloutRemoving,
     RolloutReverting,
     RolloutScaled,
     RolloutStarted,
@@ -23,6 +24,7 @@ from slipway.contracts.rollout import (
     RolloutStopped,
     RolloutSucceeded,
     RolloutSuperseded,
+    RolloutWaiting,
 )
 from slipway.contracts.values import Failure, Kind
 from slipway.eventstore.store import Commit, EventStore
@@ -46,10 +48,13 @@ from deployer.rollout.step import (
     Create,
     Drop,
     End,
+    EndContainers,
     Finish,
     NoteJobEnded,
+    NoteRemoving,
     NoteScaled,
     NoteStopped,
+    NoteWaiting,
     Ready,
     Remove,
     Rest,
@@ -76,6 +81,7 @@ failpoints.register(
 )
 
 
+_LOOK_AGAIN = 1.0
 _LEAVING = 0.25
 """Seconds for the answers under way when the proxy leads nobody new to a container."""
 
@@ -87,9 +93,12 @@ class Of(TypedDict):
     kind: Kind
 
 
-class Ended(Of):
+class About(Of):
     deployment: str
     state: RolloutState
+
+
+class Ended(About):
     former: Former
 
 
@@ -105,6 +114,10 @@ class ReleaseEngine(CreatingEngine, Protocol):
         ...
 
     async def remove(self, there: SwarmServiceView) -> None: ...
+
+    async def end_containers(self, service: str) -> None:
+        """All of it on this node, at once and by force: they are gone then."""
+        ...
 
     async def remove_images(self, service: str) -> None:
         """All that were built for it. One that a container still uses is left."""
@@ -152,10 +165,13 @@ class Steps:
                 await self._append(subject, view, event, "started")
                 await failpoints.hit("deployer.started.appended")
             case Drop(pending, superseded):
-                kind = RolloutSuperseded if superseded else RolloutCancelled
-                event = kind(
+                about = About(
                     **of, deployment=pending.deployment, state=domain.dropped(state, pending)
                 )
+                if superseded:
+                    event = RolloutSuperseded(**about)
+                else:
+                    event = RolloutCancelled(**about, former=undoing.said(state))
                 await self._append(subject, view, event, "dropped")
             case Create(release, workload, replicas, repair):
                 await self._create(owner, view, memory, release, workload, replicas)
@@ -164,6 +180,12 @@ class Steps:
                 if repair:
                     what = f"{workload.name} of {release.deployment} was missing and was made again"
                     await self._drift(subject, view, of, what)
+            case NoteWaiting(waiting):
+                after = state.model_copy(update={"waiting": waiting})
+                event = RolloutWaiting(
+                    **of, deployment=_wanted(state).deployment, state=after, words=waiting.words
+                )
+                await self._append(subject, view, event, f"waiting.{waiting.times}")
             case Ready(tasks):
                 after = domain.ready(state, tasks, iso(view.now), _deadline(memory, view, "route"))
                 event = RolloutReady(**of, deployment=_wanted(state).deployment, state=after)
@@ -226,6 +248,14 @@ class Steps:
             case NoteStopped():
                 after = state.model_copy(update={"stopped": True})
                 await self._append(subject, view, RolloutStopped(**of, state=after), "stopped")
+            case NoteRemoving(until):
+                after = state.model_copy(update={"removing": until})
+                event = RolloutRemoving(**of, state=after, until=until)
+                await self._append(subject, view, event, "removing")
+            case EndContainers():
+                logger(service=owner[1]).warning("containers of a deleted service did not end")
+                await self._engine.end_containers(owner[1])
+                await self._clock.sleep(_LOOK_AGAIN)
             case Finish():
                 await self._engine.remove_files(owner[1], ())
                 await self._engine.remove_images(owner[1])
@@ -308,7 +338,8 @@ class Steps:
         )
 
     async def _with_lines(self, failure: Failure, view: View, wanted: Release) -> Failure:
-        there = [view.there[name] for name in sorted(wanted.names) if name in view.there]
+        own = sorted(each.swarm_service for each in wanted.workloads if not each.carried)
+        there = [view.there[name] for name in own if name in view.there]
         for task in [task for found in there for task in found.tasks]:
             lines: Sequence[str] = await self._engine.lines(task.container)
             if lines:
