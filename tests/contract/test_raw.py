@@ -189,11 +189,12 @@ async def test_a_domain_names_its_workload(tested: Platform):
         ([{**WEB, "image": "a b"}], "/workloads/0/image"),
         ([{**WEB, "replicas": 51}], "/workloads/0/replicas"),
         ([{**WEB, "what": 1}], "/workloads/0/what"),
-        ([{**WEB, "after": [{"workload": "no"}]}], "/workloads/0/after"),
+        ([{**WEB, "after": [{"workload": "no"}]}], "/workloads/0/after/0/workload"),
         ([{**WEB, "after": [{"workload": "web"}]}], "/workloads"),
-        ([WEB, {**DB, "after": [ENDED]}], "/workloads/1/after"),
-        ([DB, {**DB, "name": "other"}], "/workloads/1"),
-        ([{**WEB, "labels": {"slipway.service": "x"}}], "/workloads/0"),
+        ([WEB, {**DB, "after": [ENDED]}], "/workloads/1/after/0/condition"),
+        ([DB, {**DB, "name": "other"}], "/workloads/1/mounts/0/name"),
+        ([{**WEB, "labels": {"slipway.service": "x"}}], "/workloads/0/labels"),
+        ([{**WEB, "user": "2147483648"}], "/workloads/0/user"),
         ([{**JOB, "after": []}], "/workloads"),
     ],
 )  # fmt: skip
@@ -202,3 +203,15 @@ async def test_what_does_not_fit_is_refused(tested: Platform, workloads: Any, po
     refused = await tested.call("POST", await _path(tested), body)
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_a_port_that_is_taken_is_told_where_it_stands(tested: Platform):
+    taken = {"port": 80, "published": 8080}
+    path = await _path(tested)
+    of_first = {"kind": "raw", "name": "first", "workloads": [{**WEB, "ports": [taken]}]}
+    await tested.ok("POST", path, of_first)
+    more = {**DB, "ports": [{"port": 1, "published": 9090}, {**taken, "port": 2}]}
+    body = {**of_first, "name": "shop", "workloads": [WEB, more]}
+    refused = await tested.call("POST", path, body)
+    assert refused.status_code == 409
+    assert refused.json()["errors"][0]["pointer"] == "/workloads/1/ports/1/published"

@@ -111,6 +111,9 @@ async def test_what_is_sealed_stays_inside(platform: Platform):
     [
         ({"mounts": [{"kind": "bind", "path": "/x"}]}, "/mounts/0/kind"),
         ({"mounts": [{"kind": "tmpfs", "path": "/../x"}]}, "/mounts/0/path"),
+        ({"mounts": [{"kind": "volume", "name": "a", "path": "/dev/null"}]}, "/mounts/0/path"),
+        ({"mounts": [SECRET, {"kind": "tmpfs", "path": "/run/key/t"}]}, "/mounts/1/path"),
+        ({"user": "1000:2147483648"}, "/user"),
         ({"mounts": [{"kind": "tmpfs", "path": "/t", "size": "1k"}]}, "/mounts/0/size"),
         ({"mounts": [{"kind": "volume", "name": "X", "path": "/t"}]}, "/mounts/0/name"),
         ({"ports": [TCP, TCP]}, "/ports/1/published"),

@@ -76,14 +76,26 @@ def test_a_file_has_its_content_unless_it_is_a_secret_that_was_there(said: Any):
 @pytest.mark.parametrize(
     "path",
     ["data", "/", "/a/../b", "/..", "/a//b", "/a/", "/./a", "/.slipway", "/.slipway/x", "/proc",
-     "/proc/1", "/sys/fs", "/a b", "/a\n", "", f"/{'x' * 400}"],
+     "/proc/1", "/sys/fs", "/a b", "/a\n", "", f"/{'x' * 400}", "/dev", "/dev/null",
+     "/dev/shm/x", "/etc/hosts", "/etc/resolv.conf/x", "/.dockerenv", f"/a/{'x' * 256}/b"],
 )  # fmt: skip
-def test_no_places(path: str):
+@pytest.mark.parametrize(
+    "said", [{"kind": "tmpfs"}, {"kind": "volume", "name": "a"}, {"kind": "file", "content": "x"}]
+)
+def test_no_places(path: str, said: dict[str, str]):
     with pytest.raises(ValidationError):
-        schema.RuntimeFields.model_validate({"mounts": [{"kind": "tmpfs", "path": path}]})
+        schema.RuntimeFields.model_validate({"mounts": [{**said, "path": path}]})
 
 
-@pytest.mark.parametrize("path", ["/data", "/a/b.c", "/.slipway2", "/process", "/dev/shm", "/..a"])
+def test_no_file_is_where_a_folder_is_in_each_container():
+    with pytest.raises(ValidationError):
+        schema.RuntimeFields.model_validate({"mounts": [file(path="/dev/shm", content="x")]})
+
+
+@pytest.mark.parametrize(
+    "path", ["/data", "/a/b.c", "/.slipway2", "/process", "/dev/shm", "/..a", "/etc/hosts2",
+             "/etc", f"/a/{'x' * 255}"],
+)  # fmt: skip
 def test_places(path: str):
     assert read(mounts=[{"kind": "tmpfs", "path": path}])["mounts"][0].path == path
 
@@ -112,6 +124,9 @@ def test_places(path: str):
         {"user": "-x"},
         {"user": "a:b:c"},
         {"user": "a\n"},
+        {"user": "2147483648"},
+        {"user": "0:2147483648"},
+        {"user": f"{10**40}:0"},
         {"stop_signal": "SIGKILL"},
         {"stop_signal": "15"},
         {"stop_grace_seconds": 0},
@@ -139,6 +154,7 @@ def test_what_is_said_is_what_is_kept():
         "strategy": "stop_first",
     }  # fmt: skip
     assert read(**said) == said
+    assert read(user="2147483647:2147483647")["user"] == "2147483647:2147483647"
     assert read(memory_reservation="64m") == {"memory_reservation": 64 << 20}
     assert read(init=["migrate --all 'a b'", ["seed", ""]]) == {
         "init": (("migrate", "--all", "a b"), ("seed", "")),
@@ -155,6 +171,8 @@ def test_what_is_said_is_what_is_kept():
         (Runtime(mounts=(DATA,), strategy="start_first"), "/strategy"),
         (Runtime(ports=(WEB,), strategy="start_first"), "/strategy"),
         (Runtime(mounts=(DATA, TmpfsMount(path="/data"))), "/mounts/1/path"),
+        (Runtime(mounts=(KEPT, DATA, TmpfsMount(path="/k/t"))), "/mounts/2/path"),
+        (Runtime(mounts=(VolumeMount(name="a", path="/k/v/w"), KEPT)), "/mounts/0/path"),
         (Runtime(ports=(WEB, PublishedPort(port=81, published=8080))), "/ports/1/published"),
         (Runtime(labels={"slipway.service": "x"}), "/labels"),
         (Runtime(cpu_limit=1, cpu_reservation=2), "/cpu_reservation"),
@@ -174,6 +192,7 @@ def test_what_does_not_fit_together(runtime: Runtime, pointer: str):
         Runtime(mounts=(TmpfsMount(path="/t"), KEPT), strategy="start_first"),
         Runtime(mounts=(DATA,), ports=(WEB,), strategy="stop_first"),
         Runtime(mounts=(DATA, VolumeMount(name="data", path="/other"))),
+        Runtime(mounts=(DATA, TmpfsMount(path="/data/t"), TmpfsMount(path="/k2"), KEPT)),
         Runtime(ports=(WEB, PublishedPort(port=80, published=8080, protocol="udp"))),
         Runtime(labels={"slipway": "x"}, cpu_limit=1, cpu_reservation=1),
     ],
@@ -217,6 +236,9 @@ def stack(**said: Any) -> RawSettings:
         ({"mounts": (DATA,), "replicas": 2}, "/workloads/1/replicas"),
         ({"ports": (WEB,), "replicas": 2}, "/workloads/1/replicas"),
         ({"mounts": (DATA,), "strategy": "start_first"}, "/workloads/1/strategy"),
+        ({"mounts": (DATA, TmpfsMount(path="/data"))}, "/workloads/1/mounts/1/path"),
+        ({"ports": (WEB, WEB)}, "/workloads/1/ports/1/published"),
+        ({"cpu_limit": 1, "cpu_reservation": 2}, "/workloads/1/cpu_reservation"),
         ({"mounts": (DATA,), "strategy": "stop_first"}, None),
         ({"replicas": 2, "strategy": "start_first"}, None),
     ],
@@ -232,5 +254,7 @@ def test_nor_has_one_of_several_beside_itself(said: Any, pointer: str | None):
 
 def test_one_of_several_is_not_scaled_beside_itself():
     consistent.once(stack(mounts=(DATA,)), {"web": 2, "db": 1}, scaled=True)
-    with pytest.raises(Invalid):
-        consistent.once(stack(mounts=(DATA,)), {"web": 1, "db": 2}, scaled=True)
+    for scaled, pointer in ((True, "/replicas"), (False, "/workloads/1/mounts")):
+        with pytest.raises(Invalid) as refused:
+            consistent.once(stack(mounts=(DATA,)), {"web": 1, "db": 2}, scaled=scaled)
+        assert refused.value.pointer == pointer

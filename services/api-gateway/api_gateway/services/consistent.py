@@ -1,9 +1,11 @@
 """What is said of one program must fit together. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import assert_never
 
 from slipway.contracts.values import (
     ApplicationSettings,
+    FileMount,
     Mount,
     PublishedPort,
     RawProgram,
@@ -27,76 +29,104 @@ def runs(runtime: Runtime) -> None:
             pointer="/health_check/path",
             hint="set a port, or a command as the health check",
         )
-    _places(runtime.mounts)
-    _published(runtime.ports)
-    own_labels(runtime.labels, "/labels")
-    alone(runtime)
+    fits(runtime)
+
+
+def fits(program: Runtime | RawProgram, at: str = "", *, replicas: int = 1) -> None:
+    """`at`: the pointer to it. Raises Invalid."""
+    _places(program.mounts, f"{at}/mounts")
+    _once_each(program.ports, f"{at}/ports")
+    if any(name.startswith(RESERVED) for name in program.labels):
+        raise Invalid(
+            f"labels that begin with {RESERVED} are the platform's", pointer=f"{at}/labels"
+        )
     for name in ("cpu", "memory"):
-        limit, kept = getattr(runtime, f"{name}_limit"), getattr(runtime, f"{name}_reservation")
+        limit, kept = getattr(program, f"{name}_limit"), getattr(program, f"{name}_reservation")
         if limit is not None and kept is not None and kept > limit:
             raise Invalid(
-                f"more is reserved than {name}_limit allows", pointer=f"/{name}_reservation"
+                f"more is reserved than {name}_limit allows", pointer=f"{at}/{name}_reservation"
             )
-
-
-def alone(program: Runtime | RawProgram, at: str = "", *, replicas: int = 1) -> None:
-    """What holds something that two can't have. `at`: the pointer to it. Raises Invalid."""
-    if program.strategy == "start_first" and (held := _held(program)):
+    if program.strategy == "start_first" and (had := next(iter(held(program)), None)):
         raise Invalid(
-            f"two releases at once can't have {held}, so a new one can't start beside the former",
+            f"two releases at once can't have {had}, so a new one can't start beside the former",
             pointer=f"{at}/strategy",
             hint="leave strategy away, or set it to stop_first",
         )
     _runs_once(program, replicas, f"{at}/replicas")
 
 
-def own_labels(labels: Mapping[str, str], pointer: str) -> None:
+def inside(path: str, other: str) -> bool:
+    """Or at it."""
+    return path == other or path.startswith(f"{other}/")
+
+
+def _places(mounts: Sequence[Mount], at: str) -> None:
     """Raises Invalid."""
-    if any(name.startswith(RESERVED) for name in labels):
-        raise Invalid(f"labels that begin with {RESERVED} are the platform's", pointer=pointer)
-
-
-def _places(mounts: Sequence[Mount]) -> None:
+    files = [mount.path for mount in mounts if isinstance(mount, FileMount)]
     seen: set[str] = set()
     for index, mount in enumerate(mounts):
+        pointer = f"{at}/{index}/path"
         if mount.path in seen:
-            raise Invalid("another mount is at this path", pointer=f"/mounts/{index}/path")
+            raise Invalid("another mount is at this path", pointer=pointer)
+        for file in files:
+            if file != mount.path and inside(mount.path, file):
+                raise Invalid(f"{file} is a file, so nothing can be in it", pointer=pointer)
         seen.add(mount.path)
 
 
-def _published(ports: Sequence[PublishedPort]) -> None:
+def _once_each(ports: Sequence[PublishedPort], at: str) -> None:
+    """Raises Invalid."""
     seen: set[str] = set()
     for index, port in enumerate(ports):
         if port.on_host in seen:
-            raise Invalid("it is published twice", pointer=f"/ports/{index}/published")
+            raise Invalid("it is published twice", pointer=f"{at}/{index}/published")
         seen.add(port.on_host)
 
 
-def _held(program: Runtime | RawProgram) -> str | None:
-    """What two of it can't have at once, in words."""
-    volumes = [mount.name for mount in program.mounts if isinstance(mount, VolumeMount)]
-    if volumes:
-        return f"the volume {volumes[0]}"
-    return f"the port {program.ports[0].on_host} of the host" if program.ports else None
+def programs(settings: Settings) -> Iterator[tuple[str, str, Runtime | RawProgram]]:
+    """Of each its name, the pointer to it, and what is said of it."""
+    match settings:
+        case ApplicationSettings(runtime=runtime):
+            yield MAIN, "", runtime
+        case RawSettings(workloads=workloads):
+            for index, workload in enumerate(workloads):
+                yield workload.name, f"/workloads/{index}", workload
+        case _:
+            assert_never(settings)
+
+
+def published(settings: Settings) -> list[tuple[str, PublishedPort]]:
+    """The ports of the host, each with the pointer to it."""
+    return [
+        (f"{at}/ports/{index}/published", port)
+        for _, at, program in programs(settings)
+        for index, port in enumerate(program.ports)
+    ]
+
+
+def held(program: Runtime | RawProgram) -> dict[str, str]:
+    """What two of it can't have at once, in words, and where it is said in it."""
+    found: dict[str, str] = {}
+    for index, mount in enumerate(program.mounts):
+        if isinstance(mount, VolumeMount):
+            found.setdefault(f"the volume {mount.name}", f"/mounts/{index}/name")
+    for index, port in enumerate(program.ports):
+        found[f"the port {port.on_host} of the host"] = f"/ports/{index}/published"
+    return found
 
 
 def once(settings: Settings, replicas: Mapping[str, int], *, scaled: bool) -> None:
     """What holds something that two can't have runs once at most. `scaled`: the replicas are what
     was said. Raises Invalid."""
-    several = settings.workloads if isinstance(settings, RawSettings) else ()
-    programs: list[tuple[str, Runtime | RawProgram, str]]
-    programs = [(each.name, each, "/workloads") for each in several]
-    if isinstance(settings, ApplicationSettings):
-        runtime = settings.runtime
-        programs.append((MAIN, runtime, "/ports" if runtime.ports else "/mounts"))
-    for name, program, pointer in programs:
+    for name, at, program in programs(settings):
+        pointer = f"{at}/ports" if program.ports else f"{at}/mounts"
         _runs_once(program, replicas.get(name, 1), "/replicas" if scaled else pointer)
 
 
 def _runs_once(program: Runtime | RawProgram, replicas: int, pointer: str) -> None:
-    if replicas > 1 and (held := _held(program)):
+    if replicas > 1 and (had := next(iter(held(program)), None)):
         raise Invalid(
-            f"two of it can't have {held} at once, so it runs once",
+            f"two of it can't have {had} at once, so it runs once",
             pointer=pointer,
             hint="set replicas to 1",
         )

@@ -33,7 +33,6 @@ from slipway.contracts.values import (
     Settings,
     Source,
     Variable,
-    VolumeMount,
 )
 from slipway.kernel.decider import Decider
 from slipway.kernel.errors import Invalid, NotFound
@@ -217,20 +216,19 @@ def agree(settings: Settings) -> None:
 
 def _together(workloads: Sequence[RawProgram]) -> None:
     """Raises Invalid."""
-    found: dict[str, RawProgram] = {}
+    names: set[str] = set()
     taken: set[str] = set()
     for index, workload in enumerate(workloads):
         at = f"/workloads/{index}"
-        if workload.name in found:
+        if workload.name in names:
             raise Invalid("two workloads have this name", pointer=f"{at}/name")
-        held = {f"the volume {m.name}" for m in workload.mounts if isinstance(m, VolumeMount)}
-        held |= {f"the port {port.on_host}" for port in workload.ports}
-        if twice := sorted(held & taken):
-            raise Invalid(f"another workload has {twice[0]}", pointer=at)
-        consistent.own_labels(workload.labels, at)
-        consistent.alone(workload, at, replicas=workload.replicas)
-        found[workload.name] = workload
-        taken |= held
+        consistent.fits(workload, at, replicas=workload.replicas)
+        held = consistent.held(workload)
+        for what, pointer in held.items():
+            if what in taken:
+                raise Invalid(f"another workload has {what}", pointer=f"{at}{pointer}")
+        names.add(workload.name)
+        taken |= held.keys()
     if all(workload.job for workload in workloads):
         raise Invalid("one at least has to go on running", pointer="/workloads")
     _in_order(workloads)
@@ -252,15 +250,14 @@ def _in_order(workloads: Sequence[RawProgram]) -> None:
     left = {workload.name: {after.workload for after in workload.after} for workload in workloads}
     jobs = {workload.name for workload in workloads if workload.job}
     for index, workload in enumerate(workloads):
-        for after in workload.after:
+        for number, after in enumerate(workload.after):
+            at = f"/workloads/{index}/after/{number}"
             if after.workload not in left:
-                raise Invalid(
-                    f"there is no workload {after.workload}", pointer=f"/workloads/{index}/after"
-                )
+                raise Invalid(f"there is no workload {after.workload}", pointer=f"{at}/workload")
             if (after.workload in jobs) != (after.condition == "completed"):
                 raise Invalid(
                     "a job is waited for until it has completed, and nothing else is",
-                    pointer=f"/workloads/{index}/after",
+                    pointer=f"{at}/condition",
                 )
     while free := {name for name, others in left.items() if not others & left.keys()}:
         left = {name: others for name, others in left.items() if name not in free}

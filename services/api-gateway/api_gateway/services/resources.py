@@ -15,14 +15,22 @@ from slipway.contracts.values import (
 )
 from slipway.kernel.errors import Invalid
 
-from api_gateway.http.patterns import ASKED_PATH, LABEL, MODE
+from api_gateway.http.patterns import ASKED_PATH, LABEL, MODE, USER
 from api_gateway.http.schema import Body, Text, of_kind
+from api_gateway.services.consistent import inside
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([kmg]i?b?)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _LEAST, _MOST = 6 * 1024**2, 1 << 44
 _LEAST_TMPFS, _MOST_TMPFS = 1 << 12, 1 << 34
-_RESERVED = ("/.slipway", "/proc", "/sys")
+_RESERVED = ("/.slipway", "/proc", "/sys", "/dev")
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - inside a container
+_MADE = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/.dockerenv")
+"""Files that the engine makes in each container."""
+_LONGEST_NAME = 255
+"""Bytes of a name in a path, as Linux has them."""
+_LAST_ID = (1 << 31) - 1
+"""Of users and groups, as engines take them."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 type Words = Annotated[str, Field(max_length=20)]
@@ -50,20 +58,36 @@ def _bytes(value: int | str | None, least: int, most: int, bounds: str) -> int |
 
 
 def _place(value: str) -> str:
+    """Raises ValueError where no engine makes a container with something there."""
     parts = value.split("/")[1:]
     if not all(parts) or {".", ".."} & set(parts):
         raise ValueError("has to be an absolute path, such as /data, without .. and //")
+    if max(map(len, parts)) > _LONGEST_NAME:
+        raise ValueError(f"has a name of more than {_LONGEST_NAME} characters in it")
     for kept in _RESERVED:
-        if value == kept or value.startswith(f"{kept}/"):
+        if inside(value, kept):
             raise ValueError(f"{kept} is the platform's or the kernel's own")
+    for made in _MADE:
+        if inside(value, made):
+            raise ValueError(f"{made} is made by the engine, in each container")
     return value
 
 
-Path = Annotated[
-    str,
-    StringConstraints(min_length=2, max_length=400, pattern=ASKED_PATH),
-    AfterValidator(_place),
-]
+def _folder(value: str) -> str:
+    return value if value == _SHARED_MEMORY else _place(value)
+
+
+def _user(value: str | None) -> str | None:
+    for part in (value or "").split(":"):
+        if part.isdecimal() and int(part) > _LAST_ID:
+            raise ValueError(f"has a number that is too high: users and groups go to {_LAST_ID}")
+    return value
+
+
+User = Annotated[str | None, StringConstraints(max_length=100, pattern=USER), AfterValidator(_user)]
+_Said = Annotated[str, StringConstraints(min_length=2, max_length=400, pattern=ASKED_PATH)]
+Path = Annotated[_Said, AfterValidator(_place)]
+Folder = Annotated[_Said, AfterValidator(_folder)]
 
 
 class Volume(Body):
@@ -71,7 +95,7 @@ class Volume(Body):
 
     kind: Literal["volume"]
     name: Annotated[str, StringConstraints(max_length=63, pattern=LABEL)]
-    path: Path
+    path: Folder
 
 
 class File(Body):
@@ -89,7 +113,7 @@ class Tmpfs(Body):
     """A folder in memory, of `size` bytes at most."""
 
     kind: Literal["tmpfs"]
-    path: Path
+    path: Folder
     size: Annotated[int, Field(ge=_LEAST_TMPFS, le=_MOST_TMPFS)] | Words = 64 << 20
 
     @field_validator("size")

@@ -25,7 +25,7 @@ from api_gateway.projects.domain import ENVIRONMENT, alive
 from api_gateway.projects.tree import ServiceStatus, Trees, Wanted
 from api_gateway.request_context import RequestContext
 from api_gateway.roles import may
-from api_gateway.services import domain, kinds, read, schema
+from api_gateway.services import consistent, domain, kinds, read, schema
 from api_gateway.services.domain import SERVICE
 from api_gateway.services.resources import Seal
 
@@ -101,8 +101,7 @@ async def _free_ports(
     gateway: Gateway, ctx: RequestContext, service: str, settings: Settings | None
 ) -> list[ports.Claim]:
     """Also of those that it has: another request may be giving them back. Raises PortTaken."""
-    wanted = enumerate(settings.published if settings else ())
-    named = [(f"/ports/{index}/published", port) for index, port in wanted]
+    named = consistent.published(settings) if settings else []
     holds, own = carried.port_holders(gateway), gateway.settings.own_ports
     return await ports.free(gateway.commands, ctx, service, named, holds, own)
 

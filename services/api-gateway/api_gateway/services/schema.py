@@ -21,7 +21,7 @@ from slipway.contracts.values import (
 )
 from slipway.kernel.errors import Invalid
 
-from api_gateway.http.patterns import ADDRESS, ASKED_PATH, LABEL, NAMED, USER
+from api_gateway.http.patterns import ADDRESS, ASKED_PATH, LABEL, NAMED
 from api_gateway.http.schema import Body, HostName, Text, given, kinds_of, of_kind
 from api_gateway.services.resources import (
     AnyMount,
@@ -29,6 +29,7 @@ from api_gateway.services.resources import (
     Published,
     Seal,
     Size,
+    User,
     memory,
     mounts_of,
     ports_of,
@@ -121,7 +122,7 @@ type Command = Word | Annotated[list[Word], Field(min_length=1, max_length=200)]
 _Cores = Annotated[float | None, Field(ge=0.01, le=512)]
 _LabelName = Annotated[str, StringConstraints(max_length=100, pattern=NAMED)]
 _LabelText = Annotated[Text, Field(max_length=4000)]
-_Signal = Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"]
+Signal = Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"]
 
 
 class RuntimeFields(Body):
@@ -136,8 +137,8 @@ class RuntimeFields(Body):
     ports: Annotated[list[Published], Field(max_length=20)] = Field(default_factory=list[Published])
     strategy: Strategy | None = None
     init: Annotated[list[Command], Field(max_length=10)] = Field(default_factory=list[Command])
-    user: Annotated[str | None, StringConstraints(max_length=100, pattern=USER)] = None
-    stop_signal: _Signal | None = None
+    user: User = None
+    stop_signal: Signal | None = None
     stop_grace_seconds: Annotated[float | None, Field(ge=1, le=600)] = None
     labels: Annotated[dict[_LabelName, _LabelText], Field(max_length=50)] = Field(
         default_factory=dict[str, str]

@@ -9,8 +9,8 @@ from slipway.contracts.workload import MOST
 
 from api_gateway.http.patterns import VARIABLE
 from api_gateway.http.schema import Body, Text
-from api_gateway.services.resources import Port, Published, Tmpfs, Volume
-from api_gateway.services.schema import Health, Label, Seconds, Word, reference
+from api_gateway.services.resources import Port, Published, Tmpfs, User, Volume
+from api_gateway.services.schema import Health, Label, Seconds, Signal, Word, reference
 
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
 _Variable = Annotated[str, StringConstraints(max_length=200, pattern=VARIABLE)]
@@ -45,8 +45,8 @@ class RawWorkload(Body):
     )
     ports: Annotated[list[Published], _Few] = Field(default_factory=list)
     labels: Annotated[dict[_Key, Text], Field(max_length=50)] = Field(default_factory=dict)
-    user: Annotated[str | None, StringConstraints(max_length=100, pattern=PRINTABLE)] = None
-    stop_signal: Annotated[str | None, StringConstraints(max_length=20, pattern=VARIABLE)] = None
+    user: User = None
+    stop_signal: Signal | None = None
     stop_grace_seconds: Annotated[float | None, Field(ge=0, le=600)] = None
     cpu_limit: Annotated[float | None, Field(ge=0.01, le=512)] = None
     memory_limit: Annotated[int | None, Field(ge=6 << 20, le=1 << 44)] = None
