@@ -5,18 +5,26 @@ set -eu
 . "$(dirname "$0")/environment.sh"
 engine_environment
 label=label=slipway.instance=$INSTANCE
+# Seconds that programs have to end, whatever their own grace is: less where their data goes too.
+patience=90
+[ "${1:-}" != purge ] || patience=10
 
 if ! docker info >/dev/null 2>&1; then
 	echo "no engine answers: nothing runs"
 	exit 0
 fi
 
-gone() { # wait until no container matches the filter, at most 90 s
+gone() { # wait until no container matches the filter; what has not ended in time is killed
 	waited=0
-	while [ -n "$(docker ps --quiet --filter "$@")" ]; do
+	while left=$(docker ps --quiet --filter "$@") && [ -n "$left" ]; do
 		waited=$((waited + 1))
-		[ "$waited" -le 90 ] ||
-			fail "containers of $INSTANCE still run after 90 s" "docker ps --filter $label"
+		[ "$waited" -le "$((patience + 30))" ] ||
+			fail "containers of $INSTANCE still run, though they were killed" "docker ps --filter $label"
+		# shellcheck disable=SC2086 # one word each
+		if [ "$waited" -gt "$patience" ]; then
+			[ "$waited" -gt "$((patience + 1))" ] || echo "  not ended after $patience s, so killed:" $left
+			docker kill $left >/dev/null 2>&1 || true
+		fi
 		sleep 1
 	done
 }

@@ -28,7 +28,7 @@ remove_images() {
 }
 
 if docker info >/dev/null 2>&1; then
-	sh "$ROOT/infra/down.sh"
+	sh "$ROOT/infra/down.sh" purge
 	remove_data() {
 		for kind in network secret config volume; do remove_all "$kind"; done
 	}

@@ -355,8 +355,8 @@ class Behaviour:
     """How the tasks of an image behave: seconds until they run (None: never), what they answer to
     their health check meanwhile and after how many seconds the swarm ends them for it, and when and
     how they end by themselves. `stop`: seconds that they take to end when they are told to.
-    `missing`: the error of a task that can't be started; `refused`: the engine takes no service of
-    it."""
+    `missing`: the error of a task that can't be started; `nowhere`: that of one which no node
+    takes; `refused`: the engine takes no service of it."""
 
     boot: float | None = 0.5
     answers: str = ""
@@ -365,6 +365,7 @@ class Behaviour:
     exit_code: int = 1
     stop: float = 2.0
     missing: str = ""
+    nowhere: str = ""
     refused: str = ""
 
 
@@ -441,6 +442,10 @@ class Swarm:
     def _place(self, service: dict[str, Any], task: dict[str, Any]) -> None:
         """Its container starts, once the node has what it publishes."""
         if task["ID"] not in self.tasks or not _wanted(task):
+            return
+        if error := self._behaviour(task).nowhere:
+            task["Status"] = {"State": "pending", "Err": error}
+            self._later(0.5, self._place, service, task)
             return
         spec = task["Spec"]["ContainerSpec"]
         others = [other for other in self.containers.values() if other is not spec]
@@ -693,6 +698,9 @@ class Swarm:
                 if task["ID"] not in self.containers:
                     raise Refuses("container is not running")
                 return self._signal(task)
+            case ["DELETE", "containers", container]:
+                assert params == {"force": "1"}
+                return self._gone(container.removeprefix("container-"))
             case ["GET", "containers", container, "json"]:
                 return self._container(container)
             case asked:

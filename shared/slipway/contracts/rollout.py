@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from slipway.contracts.build import WorkloadsObject
-from slipway.contracts.clipping import Clipped, only
+from slipway.contracts.clipping import Clipped, at_most, only
 from slipway.contracts.event import Event, Value
 from slipway.contracts.values import After, BuiltImage, Failure, GitCommit, Kind
 from slipway.contracts.workload import place
@@ -24,8 +24,9 @@ def at_once(replicas: int, holds: Iterable[str]) -> int:
 class Released(Value):
     """A workload in a release: a Swarm service of its own, whose name is `swarm_service`. `port` is
     where it listens, None where it has none. `carried`: it is the former release's, which goes on.
-    `health_path`, `health_command`: what its own health check asks. `networks`: the names of the
-    service's own that it is in. `holds`, `after`, `job`, `replicas`: see `Workload`."""
+    `health_path`, `health_command`: what its own health check asks. `stop_seconds`: what its
+    program has to end. `networks`: the names of the service's own that it is in. `holds`, `after`,
+    `job`, `replicas`: see `Workload`."""
 
     name: str
     swarm_service: str
@@ -34,6 +35,7 @@ class Released(Value):
     port: int | None = None
     settle_seconds: float = 5.0
     drain_seconds: float = 5.0
+    stop_seconds: float = 30.0
     health_path: str | None = None
     health_command: bool = False
     carried: bool = False
@@ -109,6 +111,14 @@ class Job(Value):
     exit: int | None = None
 
 
+class Waiting(Clipped):
+    """What was said last of the wanted release, for which there is no node yet; `times`: so often
+    other words were said of it."""
+
+    words: Annotated[str, at_most(600)]
+    times: int = 1
+
+
 class Reverting(Value):
     """The wanted release is being undone. `paused` are the Swarm services of the serving one that
     were stopped for its sake and are to run again before `deadline` (ISO 8601)."""
@@ -142,8 +152,11 @@ class RolloutState(Clipped):
     tasks: Annotated[tuple[Task, ...], only(slice(MOST_TASKS))] = ()
     """For who reads of it, and the first of them alone: nothing follows from them."""
     jobs: tuple[Job, ...] = ()
+    waiting: Waiting | None = None
     reverting: Reverting | None = None
     stopped: bool = False
+    removing: str | None = None
+    """ISO 8601; of a service that is being deleted: when its containers are ended by force."""
     removed: bool = False
 
     @property
@@ -170,6 +183,14 @@ class RolloutQueued(RolloutEvent):
 
 class RolloutStarted(RolloutEvent):
     type = "rollout.started"
+
+
+class RolloutWaiting(RolloutEvent):
+    """No node takes a task of it yet, in the engine's words; said again when these are others."""
+
+    type = "rollout.waiting"
+    public = frozenset({"service", "kind", "deployment", "words"})
+    words: Annotated[str, at_most(600)]
 
 
 class RolloutReady(RolloutEvent):
@@ -232,6 +253,16 @@ class RolloutScaled(RolloutEvent):
 
 class RolloutStopped(RolloutEvent):
     type = "rollout.stopped"
+
+
+class RolloutRemoving(RolloutEvent):
+    """The service is being deleted, and its containers are to end until then: what has not is ended
+    by force."""
+
+    type = "rollout.removing"
+    public = frozenset({"service", "kind", "deployment", "until"})
+    until: str
+    """ISO 8601."""
 
 
 class RolloutRemoved(RolloutEvent):

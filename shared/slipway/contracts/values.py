@@ -218,6 +218,11 @@ class ApplicationSettings(Value):
     def rollout_seconds(self) -> float | None:
         return self.runtime.rollout_seconds
 
+    @property
+    def stop_seconds(self) -> float:
+        """The longest that is said for the end of a program."""
+        return self.runtime.stop_grace_seconds or 0.0
+
 
 class After(Value):
     """Another workload of the release, and how far it has to have come before this one is made.
@@ -289,6 +294,10 @@ class RawSettings(Value):
     @property
     def rollout_seconds(self) -> float | None:
         return None
+
+    @property
+    def stop_seconds(self) -> float:
+        return max(each.stop_grace_seconds or 0.0 for each in self.workloads)
 
 
 type NamedKind = Literal["application"]

@@ -18,7 +18,7 @@ from slipway.contracts.deployment import (
     Trigger,
 )
 from slipway.contracts.event import Event
-from slipway.contracts.rollout import RolloutCancelled, RolloutState
+from slipway.contracts.rollout import Reverting, RolloutCancelled, RolloutState
 from slipway.contracts.values import (
     ApplicationSettings,
     Failure,
@@ -62,6 +62,12 @@ def rolling(until: float, *, ready: bool = False, deployment: str = "d1") -> Rol
     return RolloutState(wanted=release(deployment), ready=ready, deadline=deadline)
 
 
+def undoing(until: float) -> RolloutState:
+    state = rolling(until)
+    reverting = Reverting(outcome="failed", deadline=state.deadline or "")
+    return state.model_copy(update={"reverting": reverting})
+
+
 BUILT = BuildSucceeded(**HERE, workloads=WORKLOADS, sealed=SEALED)
 
 
@@ -75,6 +81,8 @@ BUILT = BuildSucceeded(**HERE, workloads=WORKLOADS, sealed=SEALED)
         (((2, started()), (12, BUILT)), rolling(230), 230 + 60, "deployer"),
         (((2, started()), (12, BUILT)), rolling(70, ready=True), 70 + 60, "proxy-sync"),
         (((2, started()), (12, BUILT)), rolling(70, deployment="d0"), 12 + 340, "deployer"),
+        # Undoing has its own time, whatever is left of the whole.
+        (((90, started()), (400, BUILT)), undoing(1100), 1100 + 60, "deployer"),
         # Whatever the phases say: 60 + 100 + 200 + 50, and a minute.
         (((90, started()), (400, BUILT)), rolling(9000), 470, "deployer"),
     ],
@@ -183,18 +191,19 @@ async def test_what_only_a_newer_release_can_judge_is_told_once(
 
 
 @pytest.mark.parametrize(
-    ("check", "seconds"),
+    ("check", "grace", "seconds"),
     [
-        (None, 600.0),
-        (HealthCheck(path="/up"), 600.0),
-        (HealthCheck(start_period=900.0, interval=10.0, timeout=5.0, retries=4), 1080.0),
-        (HealthCheck(command=("true",), start_period=0.0, interval=3600.0, retries=2), 7330.0),
+        (None, None, 600.0),
+        (HealthCheck(path="/up"), 30.0, 600.0),
+        (HealthCheck(start_period=900.0, interval=10.0, timeout=5.0, retries=4), None, 1080.0),
+        (HealthCheck(command=("a",), start_period=0.0, interval=3600.0, retries=2), None, 7330.0),
+        (None, 600.0, 720.0),
     ],
 )
-def test_a_rollout_lasts_as_long_as_its_health_check_lets_it(
-    check: HealthCheck | None, seconds: float
+def test_a_rollout_lasts_as_long_as_its_health_check_and_the_end_of_the_former_let_it(
+    check: HealthCheck | None, grace: float | None, seconds: float
 ):
-    runtime = Runtime(health_check=check)
+    runtime = Runtime(health_check=check, stop_grace_seconds=grace)
     settings = ApplicationSettings(source=ImageSource(image="web:1"), runtime=runtime)
     limits = limits_of(Specification(name="web", settings=settings))
     assert limits == Limits(rollout=seconds)

@@ -1,11 +1,12 @@
 """What the gateway keeps of what was seen, and what it says of it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from api_gateway import observed
 from api_gateway.observed import Observed, Seen
-from api_gateway.services.render import Status, status, workloads
+from api_gateway.services.render import Status, status, waits_for, workloads
 from slipway.contracts.observation import FRESH, Count, Observation
 from slipway.contracts.rollout import RolloutState
 from slipway.testing import releases
@@ -105,3 +106,17 @@ def test_one_that_has_a_volume_is_wanted_once():
     serving = releases.release("d1", holds=("volume:data",)).model_dump()
     (shown,) = workloads({**STATE, "replicas": {"main": 3}}, {"serving": serving}, *Seen())
     assert shown["replicas"]["wanted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("phase", "rollout", "words"),
+    [
+        ("active", {}, None),
+        ("active", {"waiting": {"words": "no suitable node"}}, "a node: no suitable node"),
+        ("active", {"waiting": {"words": "no"}, "reverting": {"outcome": "failed"}}, None),
+        ("deleting", {}, "its routes to go, and what runs of it to be taken away"),
+        ("deleting", {"removing": "T"}, "its containers, which end by force after T"),
+    ],
+)
+def test_what_it_waits_for_is_said(phase: str, rollout: dict[str, Any], words: str | None):
+    assert waits_for({"phase": phase}, rollout) == words

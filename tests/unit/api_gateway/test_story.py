@@ -29,6 +29,7 @@ from slipway.contracts.rollout import (
     RolloutStarted,
     RolloutState,
     RolloutSucceeded,
+    RolloutWaiting,
     Task,
 )
 from slipway.contracts.route import Binding, RouteActivated, RouteChanged, RouteState
@@ -123,6 +124,7 @@ def test_each_workload_of_several_is_told():
     paused = Reverting(outcome="failed", paused=("s-db",), deadline="2026-01-01T00:00:00Z")
     assert told(
         RolloutStarted(**OWN, state=state),
+        RolloutWaiting(**OWN, state=state, words="db: no suitable node"),
         RolloutJobStarted(**OWN, state=state, workload="migrate"),
         RolloutJobEnded(**OWN, state=state, workload="migrate", exit=3),
         RolloutReverting(**OWN, state=state.model_copy(update={"reverting": paused})),
@@ -131,6 +133,7 @@ def test_each_workload_of_several_is_told():
         "db: has not changed and goes on as it is",
         "migrate: a job, which runs once",
         "web: creating slipway-web-d1, after migrate, until it is healthy (port 8000)",
+        "no node takes it yet: db: no suitable node",
         "migrate: the job runs",
         "migrate: the job ended with 3",
         "undoing it, until what served before runs again",

@@ -73,6 +73,29 @@ async def test_a_former_comes_back_that_stopped_for_one_which_is_to_be_alone():
         assert running(site) == {swarm_service("d1")}
 
 
+@pytest.mark.parametrize(("grace", "former"), [(600.0, "running"), (None, "not_running")])
+@virtual
+async def test_undoing_lasts_as_long_as_a_program_may_take_to_end(grace: float | None, former: str):
+    async with platform() as site:
+        main = Workload(name=MAIN, mounts=DATA, image=site.image("1", SLOW))
+        await ask(site, "d1", main)
+        assert await site.ended("d1") == "rollout.succeeded"
+        lasting = {"image": site.image("2", Behaviour(boot=None, stop=400.0))}
+        await ask(site, "d2", main.model_copy(update={**lasting, "stop_grace_seconds": grace}))
+        await site.world.until(lambda: swarm_service("d2") in running(site))
+        await site.stop("d2")
+        assert await site.ended("d2", 500) == "rollout.cancelled"
+        assert site.last().former == former  # type: ignore[union-attr]
+        assert site.swarm.met == []
+
+
+def test_however_long_a_program_may_take_undoing_has_an_end():
+    serving = release("d1", holds=HELD, stop_seconds=10_000.0)
+    state = RolloutState(serving=serving, wanted=release("d2", 2, holds=HELD), highest=2)
+    deadline = datetime.fromisoformat(undoing.begun(state, NOW, "cancelled").deadline)
+    assert deadline - NOW == timedelta(seconds=720)
+
+
 @pytest.mark.parametrize("held", ["volume:data", "port:80/tcp"])
 def test_what_was_scaled_when_it_held_nothing_runs_once(held: str):
     bare = stack("d1", workload("d1", "db"))

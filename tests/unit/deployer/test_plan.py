@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from deployer.rollout import explain, undoing
 from deployer.rollout.domain import Health, Phase, SwarmServiceView, TaskView, View
-from deployer.rollout.plan import IDLE, next_step
+from deployer.rollout.plan import IDLE, LEFT, next_step
 from deployer.rollout.step import (
     SOON,
     Create,
     Drop,
     End,
+    EndContainers,
     Finish,
     NoteJobEnded,
+    NoteRemoving,
     NoteScaled,
     NoteStopped,
     Ready,
@@ -241,6 +243,8 @@ BOTH = {"main": 2, "db": 2}
 HOLDING = replace(on_engine("d1-volume", task()), holds=frozenset({"volume:data"}))
 D2, D3 = Pending(deployment="d2", sequence=20), Pending(deployment="d3", sequence=30)
 TWO = (task("a"), task("b"))
+
+GOING = idle(deleting=True, there={}, containers=True, **route("route.withdrawn", None))
 
 TABLE: dict[str, tuple[View, RolloutStep]] = {
     "bad answers are waited for": (
@@ -645,9 +649,9 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         undone(away="no answer"),
         End(EASY, "running"),
     ),
-    "a service that is being deleted undoes first": (
+    "a service that is being deleted undoes no more": (
         replace(writing(OLD_STANDS, NEW_ENDS, reverting=REVERTING), deleting=True),
-        Wait(SOON),
+        End(REVERTING, "not_running"),
     ),
     # being deleted
     "deleting cancels the rollout": (rolling(STARTING, deleting=True), cancelled()),
@@ -669,6 +673,12 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         idle(deleting=True, there={}, **route("route.withdrawn", None)),
         Finish(),
     ),
+    "deleting gives containers time to end": (
+        GOING,
+        NoteRemoving(iso(NOW + timedelta(seconds=LEFT))),
+    ),
+    "which are waited for": (state_of(GOING, removing=FUTURE), Wait(0.3)),
+    "and are ended then": (state_of(GOING, removing=PAST), EndContainers()),
 }
 
 

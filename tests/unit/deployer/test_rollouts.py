@@ -1,18 +1,20 @@
 """Rollouts over the log and a Swarm in memory, in virtual time."""
 
 import asyncio
+from datetime import datetime, timedelta
 
 import pytest
+from deployer.rollout.bringing import MOST_SAID
 from slipway.contracts import labels
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import Limits
-from slipway.contracts.rollout import DriftRepaired, RolloutFailed
+from slipway.contracts.rollout import DriftRepaired, RolloutFailed, RolloutRemoving, RolloutWaiting
 from slipway.contracts.service import (
     ServiceScaled,
     ServiceStarted,
     ServiceStopped,
 )
-from slipway.contracts.values import HealthCheck, Runtime
+from slipway.contracts.values import HealthCheck, Runtime, VolumeMount
 from slipway.sealing import generate
 
 from tests.simulation.platform import (
@@ -28,13 +30,19 @@ from tests.simulation.platform import (
     seal,
     swarm_service,
 )
-from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
+from tests.simulation.world import Behaviour, Life, Swarm, VirtualClock, World, virtual
 
 
 def failure(site: Site) -> str:
     event = site.world.events("rollout", site.id)[-1]
     assert isinstance(event, RolloutFailed), event
     return event.failure.reason
+
+
+def words(site: Site) -> list[str]:
+    """What was said of tasks that no node takes."""
+    found = site.world.events("rollout", site.id)
+    return [event.words for event in found if isinstance(event, RolloutWaiting)]
 
 
 @virtual
@@ -410,6 +418,73 @@ async def test_a_deleted_service_leaves_nothing(reached: str):
         await site.deploy("d9")
         await asyncio.sleep(10)
         assert site.rollout()[-1] == "removed"
+
+
+@virtual
+async def test_what_a_deleted_service_left_has_a_minute_to_end():
+    async with platform() as site:
+        await site.deploy("d1", Behaviour(stop=10_000))
+        await site.world.until(lambda: "succeeded d1" in site.rollout())
+        await site.delete()
+        await site.world.until(lambda: isinstance(site.last(), RolloutRemoving))
+        said = site.last()
+        assert isinstance(said, RolloutRemoving)
+        left = datetime.fromisoformat(said.until) - VirtualClock().now()
+        await asyncio.sleep(left.total_seconds() - 1)
+        assert len(site.swarm.containers) == 1
+        assert site.last() == said
+        await site.world.until(lambda: site.rollout()[-1] == "removed", 5)
+        assert left < timedelta(seconds=61)
+        assert site.swarm.containers == {}
+
+
+def _runs(site: Site, deployment: str) -> bool:
+    of = swarm_service(deployment)
+    return any(each["Labels"][labels.RELEASE] == of for each in site.swarm.containers.values())
+
+
+@virtual
+async def test_what_is_deleted_while_it_is_undone_is_not_waited_for():
+    async with platform() as site:
+        site.runtime = Runtime(port=8080, mounts=(VolumeMount(name="data", path="/data"),))
+        await site.deploy("d1")
+        await site.world.until(lambda: "succeeded d1" in site.rollout())
+        await site.deploy("d2", Behaviour(boot=None, stop=10_000))
+        await site.world.until(lambda: _runs(site, "d2"))
+        await site.stop("d2")
+        await site.world.until(lambda: site.rollout()[-1] == "reverting d2")
+        await site.delete()
+        assert await site.ended("d2", 5) == "rollout.cancelled"
+        await site.world.until(lambda: site.rollout()[-1] == "removed", 70)
+        assert site.swarm.met == []
+
+
+@virtual
+async def test_why_no_node_takes_it_is_said_when_that_is_another():
+    first, second = "no suitable node (insufficient resources on 1 node)", "no suitable node"
+    async with platform() as site:
+        await site.deploy("d1", Behaviour(nowhere=first))
+        await site.world.until(lambda: words(site))
+        await asyncio.sleep(5)
+        for word in (second, first):
+            site.image("d1", Behaviour(nowhere=word))
+            await asyncio.sleep(5)
+        site.image("d1", Behaviour())
+        await site.world.until(lambda: "succeeded d1" in site.rollout())
+        assert [said.partition(";")[0] for said in words(site)] == [first, second, first]
+        assert "cpu_reservation" in words(site)[0], "and what to do"
+
+
+@virtual
+async def test_however_often_the_words_are_others_they_are_said_ten_times():
+    async with platform() as site:
+        await site.deploy("d1", Behaviour(nowhere="0 nodes"), Limits(rollout=60))
+        for number in range(1, 20):
+            site.image("d1", Behaviour(nowhere=f"{number} nodes"))
+            await asyncio.sleep(2)
+        assert len(words(site)) == MOST_SAID
+        assert await site.ended("d1") == "rollout.failed"
+        assert failure(site) == "rollout-timeout"
 
 
 @virtual

@@ -16,7 +16,16 @@ from slipway.contracts.deployment import (
 )
 from slipway.contracts.event import Event
 from slipway.contracts.logs import LogLine
-from slipway.contracts.rollout import Pending, Release, Released, RolloutFailed, RolloutState, Task
+from slipway.contracts.rollout import (
+    Pending,
+    Release,
+    Released,
+    RolloutFailed,
+    RolloutState,
+    RolloutWaiting,
+    Task,
+    Waiting,
+)
 from slipway.contracts.values import BuiltImage, Failure, GitCommit, Step
 from slipway.contracts.workload import MOST, Built
 from slipway.eventstore import codec
@@ -139,7 +148,7 @@ RELEASE = Release(
     ) * MOST,
 )  # fmt: skip
 STATE = RolloutState(
-    environment=ID, serving=RELEASE, wanted=RELEASE, deadline=AT,
+    environment=ID, serving=RELEASE, wanted=RELEASE, deadline=AT, waiting=Waiting(words=LONG),
     queue=(Pending(deployment=ID, sequence=1 << 50),) * 500,
     tasks=(
         Task(
@@ -160,6 +169,7 @@ LARGEST: list[Event] = [
     BuildFailed(service=ID, kind=KIND, environment=ID, failure=FAILURE, commit=COMMIT, steps=STEPS),
     BuildCancelled(service=ID, kind=KIND, environment=ID, steps=STEPS),
     RolloutFailed(service=ID, kind=KIND, deployment=ID, state=STATE, failure=FAILURE),
+    RolloutWaiting(service=ID, kind=KIND, deployment=ID, state=STATE, words=LONG),
     DeploymentSucceeded(service=ID, kind=KIND, commit=COMMIT),
     DeploymentFailed(service=ID, kind=KIND, failure=FAILURE),
     DeploymentExpired(service=ID, kind=KIND, failure=FAILURE),

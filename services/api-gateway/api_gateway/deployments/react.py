@@ -205,6 +205,8 @@ def overdue(course: Course, now: datetime) -> str | None:
     if rollout.wanted is not None and rollout.wanted.deployment == course.id and rollout.deadline:
         holder = "proxy-sync" if rollout.ready else "deployer"
         began, allowed = datetime.fromisoformat(rollout.deadline), 2 * _SLACK
+        if rollout.reverting is not None:  # which has its own time, whatever was left of the whole
+            return holder if now > began + timedelta(seconds=allowed) else None
     due = began + timedelta(seconds=allowed)
     last = course.requested_at + timedelta(seconds=limits.whole + 2 * _SLACK)
     return holder if now > min(due, last) else None

@@ -27,6 +27,7 @@ from slipway.contracts.rollout import (
     RolloutReverting,
     RolloutStarted,
     RolloutState,
+    RolloutWaiting,
 )
 from slipway.contracts.route import Binding, RouteActivated, RouteChanged
 from slipway.contracts.values import Failure
@@ -72,6 +73,8 @@ class Story:
             case RouteActivated() | RouteChanged():
                 self._bindings = event.state.bindings
                 return _activated(event) if isinstance(event, RouteActivated) else []
+            case RolloutWaiting():
+                return [Said(f"no node takes it yet: {event.words}", "rollout")]
             case RolloutJobStarted():
                 return [Said(f"{event.workload}: the job runs", "rollout")]
             case RolloutJobEnded():

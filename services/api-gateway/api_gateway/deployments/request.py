@@ -46,15 +46,13 @@ class Living:
 def limits_of(specification: Specification) -> Limits:
     """A rollout lasts as long as is said, else at least as long as its health checks let it: it's
     for them to judge. Those of several workloads follow each other, as these may start one after
-    another."""
-    limits = Limits()
-    checks, said = specification.settings.health_checks, specification.settings.rollout_seconds
-    if said is not None:
-        return limits.model_copy(update={"rollout": said})
-    if not checks:
-        return limits
-    allowed = sum(
-        check.start_period + check.retries * (check.interval + check.timeout) for check in checks
+    another. What served before may have to end first, and has as long for that as is said now."""
+    limits, settings = Limits(), specification.settings
+    if settings.rollout_seconds is not None:
+        return limits.model_copy(update={"rollout": settings.rollout_seconds})
+    allowed = settings.stop_seconds + sum(
+        check.start_period + check.retries * (check.interval + check.timeout)
+        for check in settings.health_checks
     )
     return limits.model_copy(update={"rollout": max(limits.rollout, allowed + _BESIDES)})
 

@@ -22,7 +22,7 @@ from api_gateway.domains.read import Domain, Target, domains_of, hosts_of
 from api_gateway.gateway import Gateway
 from api_gateway.http.schema import Shown
 from api_gateway.projects.tree import Runs, service_status
-from api_gateway.services.render import Status, workloads
+from api_gateway.services.render import Status, waits_for, workloads
 
 
 class Observed(Shown):
@@ -96,6 +96,8 @@ class Service(Shown):
     """Of all its workloads together."""
     workloads: list[RunningWorkload]
     status: str
+    waits_for: str | None
+    """What keeps its deletion or its deployment, as far as that is known."""
     live_deployment: str | None
     latest_deployment: str | None
     observed: Observed
@@ -155,6 +157,7 @@ def service(
         "replicas": sum(wanted_replicas(state["settings"], state["replicas"]).values()),
         "workloads": shown,
         "status": service_status(state, Runs.of(deployed)),
+        "waits_for": waits_for(state, deployed),
         "live_deployment": serving["deployment"] if serving else None,
         "latest_deployment": newest["deployment"] if newest else None,
         "observed": {

@@ -62,6 +62,16 @@ def workloads(
     return found
 
 
+def waits_for(state: Mapping[str, Any], rollout: Mapping[str, Any]) -> str | None:
+    """What keeps it from being deleted, or its deployment from going on, in words."""
+    if state["phase"] == "deleting":
+        if until := rollout.get("removing"):
+            return f"its containers, which end by force after {until}"
+        return "its routes to go, and what runs of it to be taken away"
+    waiting = rollout.get("waiting")
+    return f"a node: {waiting['words']}" if waiting and not rollout.get("reverting") else None
+
+
 def _answering(
     former: Mapping[str, Any], next_: Mapping[str, Any], counts: Mapping[str, Count]
 ) -> Mapping[str, Any]:

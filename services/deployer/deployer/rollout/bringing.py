@@ -4,7 +4,7 @@ come so far, and when what it holds is free. Pure."""
 from collections.abc import Iterator
 from datetime import timedelta
 
-from slipway.contracts.rollout import Job, Release, Released, Task, at_once
+from slipway.contracts.rollout import Job, Release, Released, Task, Waiting, at_once
 from slipway.contracts.values import Failure
 from slipway.contracts.workload import place
 
@@ -29,6 +29,8 @@ network's address range that is not free yet on the node)."""
 ENDS = 3
 """So many tasks of a workload that ended fail a release: programs of a stack end until what they
 need is up. Alone, there is nothing that could come up."""
+MOST_SAID = 10
+"""So often is said why no node takes a release."""
 
 
 def replicas_of(view: View, workload: Released) -> int:
@@ -136,6 +138,21 @@ def _job(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
     if ended is not None:
         return NoteJobEnded(workload, ended.exit_code or 0)
     return Wait(SOON)
+
+
+def waiting(view: View, wanted: Release) -> Waiting | None:
+    """What is new to say of tasks that no node takes."""
+    words = [
+        explain.named(wanted, workload, explain.no_node(task.error))
+        for workload, there in _new(view, wanted)
+        for task in (there.tasks if there else ())
+        if task.phase == "starting" and task.error and not task.container
+    ]
+    if not words:
+        return None
+    last = view.rollout.waiting or Waiting(words="", times=0)
+    found = Waiting(words="; ".join(dict.fromkeys(words)), times=last.times + 1)
+    return None if found.words == last.words or found.times > MOST_SAID else found
 
 
 def freed(view: View, wanted: Release, workload: Released) -> RolloutStep | None:

@@ -191,6 +191,7 @@ def started(state: RolloutState, pending: Pending, release: Release, deadline: s
             "ready_at": None,
             "tasks": (),
             "jobs": (),
+            "waiting": None,
             "deadline": deadline,
             "highest": pending.sequence,
         }
@@ -214,6 +215,7 @@ def succeeded(state: RolloutState, replicas: Mapping[str, int]) -> RolloutState:
             "stopped": False,
             "replicas": dict(replicas),
             "jobs": (),
+            "waiting": None,
         }
     )
 
@@ -237,7 +239,7 @@ def undone(state: RolloutState, reverting: Reverting) -> RolloutState:
 def given_up(state: RolloutState) -> RolloutState:
     nothing = {
         "wanted": None, "ready": False, "ready_at": None, "deadline": None, "tasks": (),
-        "jobs": (), "reverting": None,
+        "jobs": (), "waiting": None, "reverting": None,
     }  # fmt: skip
     return state.model_copy(update=nothing)
 

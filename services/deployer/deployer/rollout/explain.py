@@ -28,6 +28,12 @@ def _step(error: str, otherwise: str) -> str:
     return next((step for words, step in _STEPS.items() if words in error), otherwise)
 
 
+def no_node(error: str) -> str:
+    """Of a task that waits: the engine's words, and what to do."""
+    step = _step(error, "")
+    return f"{error}; {step}" if step else error
+
+
 def final(refused: TaskView) -> bool:
     """Trying again will not help."""
     return "no such image" in refused.error.lower()
@@ -214,9 +220,12 @@ def with_lines(failure: Failure, lines: Sequence[str]) -> Failure:
 
 def of_workload(release: Release, workload: Released, failure: Failure) -> Failure:
     """It names the workload where there are several."""
-    if len(release.workloads) == 1:
-        return failure
-    return failure.model_copy(update={"detail": f"{workload.name}: {failure.detail}"})
+    return failure.model_copy(update={"detail": named(release, workload, failure.detail)})
+
+
+def named(release: Release, workload: Released, text: str) -> str:
+    """As `of_workload`."""
+    return text if len(release.workloads) == 1 else f"{workload.name}: {text}"
 
 
 def job(code: int) -> Failure:

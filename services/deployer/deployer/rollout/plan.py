@@ -3,10 +3,11 @@
 One step at a time: it is carried out, and everything is looked at again.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from slipway.contracts.rollout import Release
 from slipway.contracts.values import Failure
+from slipway.kernel.clock import iso
 
 from deployer.rollout import bringing, explain, undoing
 from deployer.rollout.bringing import paused, replicas_of
@@ -15,9 +16,12 @@ from deployer.rollout.step import (
     SOON,
     Create,
     Drop,
+    EndContainers,
     Finish,
+    NoteRemoving,
     NoteScaled,
     NoteStopped,
+    NoteWaiting,
     Remove,
     Rest,
     Revert,
@@ -29,6 +33,8 @@ from deployer.rollout.step import (
 )
 
 IDLE = 30.0
+LEFT = 60.0
+"""Seconds that what is left of a deleted service has to end, whatever is said of it."""
 WAITING = 200
 """So many deployments of one service may wait: all of them stand in each event of the rollout."""
 
@@ -70,7 +76,11 @@ def _roll_out(view: View, wanted: Release) -> RolloutStep:
         return fail(view, explain.engine_away(view.away)) if late else Wait(SOON)
     if (failure := bringing.failure(view, wanted, late=late)) is not None:
         return fail(view, failure)
-    return bringing.step(view, wanted) or _serve(view) or _clear(view) or Wait(SOON)
+    if (step := bringing.step(view, wanted)) is not None:
+        return step
+    if (waiting := bringing.waiting(view, wanted)) is not None:
+        return NoteWaiting(waiting)
+    return _serve(view) or _clear(view) or Wait(SOON)
 
 
 def fail(view: View, failure: Failure) -> Revert:
@@ -157,6 +167,9 @@ def _delete(view: View) -> RolloutStep:
         return Wait(SOON)
     for _, there in sorted(view.there.items()):
         return Remove(there)
-    if view.containers:
-        return Wait(0.3)  # they drain; their images can't be removed before they have gone
-    return Finish()
+    if not view.containers:
+        return Finish()  # before, their images could not be removed
+    removing = view.rollout.removing
+    if removing is None:
+        return NoteRemoving(iso(view.now + timedelta(seconds=LEFT)))
+    return EndContainers() if view.now > datetime.fromisoformat(removing) else Wait(0.3)

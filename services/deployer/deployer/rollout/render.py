@@ -19,10 +19,15 @@ from slipway.contracts.workload import Workload
 LIFELINE = "/.slipway/lifeline"
 _NANO = 1_000_000_000
 _GRACE = 30.0
-"""Seconds that a program has to end, where nothing is said."""
+"""Where nothing is said."""
 _INTERVAL = 30 * _NANO
 """The engine's, where a health check says none."""
 _OFTEN = _NANO // 2
+
+
+def stop_seconds(workload: Workload) -> float:
+    """What its program has to end, once it is told to."""
+    return workload.stop_grace_seconds or _GRACE
 
 
 def program_of(workload: Workload, image_config: Mapping[str, Any]) -> list[str]:
@@ -77,7 +82,7 @@ def swarm_service(
             f"{name}={_literal(value)}" for name, value in sorted(workload.environment.items())
         ],
         "Command": [LIFELINE, "run", "--drain", f"{drain:g}", "--", *program],
-        "StopGracePeriod": int((drain + (workload.stop_grace_seconds or _GRACE)) * _NANO),
+        "StopGracePeriod": int((drain + stop_seconds(workload)) * _NANO),
         "Init": False,
         "Mounts": [
             {

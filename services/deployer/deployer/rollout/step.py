@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from slipway.contracts.rollout import Former, Pending, Release, Released, Reverting, Task
+from slipway.contracts.rollout import Former, Pending, Release, Released, Reverting, Task, Waiting
 
 from deployer.rollout.domain import SwarmServiceView
 
@@ -45,6 +45,11 @@ class StartJob:
 class NoteJobEnded:
     workload: Released
     exit: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoteWaiting:
+    waiting: Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,18 @@ class NoteStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteRemoving:
+    """The containers of a deleted service have until then (ISO 8601) to end."""
+
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndContainers:
+    """By force: they have had their time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Nothing of a deleted service is left."""
 
@@ -118,8 +135,9 @@ class Rest:
 
 
 type RolloutStep = (
-    Start | Drop | Create | StartJob | NoteJobEnded | Ready | Succeed | Revert | End | Remove
-    | Scale | Stop | NoteScaled | NoteStopped | Finish | Wait | Rest
+    Start | Drop | Create | StartJob | NoteJobEnded | NoteWaiting | Ready | Succeed | Revert | End
+    | Remove | Scale | Stop | NoteScaled | NoteStopped | NoteRemoving | EndContainers | Finish
+    | Wait | Rest
 )  # fmt: skip
 
 SOON = 0.5
@@ -134,7 +152,10 @@ def about(step: RolloutStep, wanted: Release | None, paused: frozenset[str]) -> 
             return wanted is not None and workload.swarm_service in wanted.names
         case Scale(there):
             return wanted is not None and there.name in wanted.names | paused
-        case Remove() | Stop() | NoteScaled() | NoteStopped() | Finish():
+        case (
+            Remove() | Stop() | NoteWaiting() | NoteScaled() | NoteStopped() | NoteRemoving()
+            | EndContainers() | Finish()
+        ):  # fmt: skip
             return False
         case (
             Start() | Drop() | StartJob() | NoteJobEnded() | Ready() | Succeed() | Revert()

@@ -16,6 +16,7 @@ from slipway.contracts.rollout import (
     RolloutJobStarted,
     RolloutReady,
     RolloutRemoved,
+    RolloutRemoving,
     RolloutReverting,
     RolloutScaled,
     RolloutStarted,
@@ -23,6 +24,7 @@ from slipway.contracts.rollout import (
     RolloutStopped,
     RolloutSucceeded,
     RolloutSuperseded,
+    RolloutWaiting,
 )
 from slipway.contracts.values import Failure, Kind
 from slipway.eventstore.store import Commit, EventStore
@@ -46,10 +48,13 @@ from deployer.rollout.step import (
     Create,
     Drop,
     End,
+    EndContainers,
     Finish,
     NoteJobEnded,
+    NoteRemoving,
     NoteScaled,
     NoteStopped,
+    NoteWaiting,
     Ready,
     Remove,
     Rest,
@@ -76,6 +81,7 @@ failpoints.register(
 )
 
 
+_LOOK_AGAIN = 1.0
 _LEAVING = 0.25
 """Seconds for the answers under way when the proxy leads nobody new to a container."""
 
@@ -105,6 +111,10 @@ class ReleaseEngine(CreatingEngine, Protocol):
         ...
 
     async def remove(self, there: SwarmServiceView) -> None: ...
+
+    async def end_containers(self, service: str) -> None:
+        """All of it on this node, at once and by force: they are gone then."""
+        ...
 
     async def remove_images(self, service: str) -> None:
         """All that were built for it. One that a container still uses is left."""
@@ -164,6 +174,12 @@ class Steps:
                 if repair:
                     what = f"{workload.name} of {release.deployment} was missing and was made again"
                     await self._drift(subject, view, of, what)
+            case NoteWaiting(waiting):
+                after = state.model_copy(update={"waiting": waiting})
+                event = RolloutWaiting(
+                    **of, deployment=_wanted(state).deployment, state=after, words=waiting.words
+                )
+                await self._append(subject, view, event, f"waiting.{waiting.times}")
             case Ready(tasks):
                 after = domain.ready(state, tasks, iso(view.now), _deadline(memory, view, "route"))
                 event = RolloutReady(**of, deployment=_wanted(state).deployment, state=after)
@@ -226,6 +242,14 @@ class Steps:
             case NoteStopped():
                 after = state.model_copy(update={"stopped": True})
                 await self._append(subject, view, RolloutStopped(**of, state=after), "stopped")
+            case NoteRemoving(until):
+                after = state.model_copy(update={"removing": until})
+                event = RolloutRemoving(**of, state=after, until=until)
+                await self._append(subject, view, event, "removing")
+            case EndContainers():
+                logger(service=owner[1]).warning("containers of a deleted service did not end")
+                await self._engine.end_containers(owner[1])
+                await self._clock.sleep(_LOOK_AGAIN)
             case Finish():
                 await self._engine.remove_files(owner[1], ())
                 await self._engine.remove_images(owner[1])

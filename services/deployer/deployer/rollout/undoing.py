@@ -13,26 +13,39 @@ from deployer.rollout.domain import View, standing
 from deployer.rollout.step import SOON, Create, End, Remove, RolloutStep, Scale, Wait
 
 LONGEST = 150.0
-"""Seconds after which a release that is undone is over, whatever the former one does: its time to
-end, a minute to start, and one more. So long again is tried what would go at once: nobody may have
-tried while this process was away."""
+"""Seconds after which a release that is undone is over, whatever the former one does: the time of a
+program to end, a minute to start, and one more. Where programs have longer to end, it is longer. So
+long again is tried what would go at once: nobody may have tried while this process was away."""
+_AGAIN, _MOST = 120.0, 600.0
+"""Seconds: what there is besides ending, and what of that is counted."""
 
 
 def begun(
     state: RolloutState, now: datetime, outcome: Literal["failed", "cancelled"],
     failure: Failure | None = None,
 ) -> Reverting:  # fmt: skip
-    deadline = iso(now + timedelta(seconds=LONGEST))
+    allowed = max(LONGEST, min(_ending(state), _MOST) + _AGAIN)
+    deadline = iso(now + timedelta(seconds=allowed))
     return Reverting(
         outcome=outcome, failure=failure, paused=standing(state), deadline=deadline
     )  # fmt: skip
 
 
+def _ending(state: RolloutState) -> float:
+    """The longest that what has to end first may take: of the wanted release what holds something,
+    and of the serving one what stopped for it, which may be ending still."""
+    if state.wanted is None:
+        return 0.0
+    ending = [each for each in state.wanted.workloads if each.holds and not each.carried]
+    ending += state.serving.ends_for(state.wanted) if state.serving else ()
+    return max((each.stop_seconds for each in ending), default=0.0)
+
+
 def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
     late = view.now > datetime.fromisoformat(reverting.deadline)
-    if not reverting.paused:
+    if not reverting.paused or view.deleting:
         former = _former(view)
-        if former is None and not late:
+        if former is None and not late and not view.deleting:
             return Wait(SOON)
         return End(reverting, former or "not_running")
     if view.away:
