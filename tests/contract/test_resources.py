@@ -137,6 +137,25 @@ async def test_what_is_refused_names_its_place(
         assert refused.json()["errors"][0]["pointer"] == pointer
 
 
+@pytest.mark.parametrize(
+    ("secret", "most", "words"), [(True, 23_000, "as it is sealed"), (False, 31_000, "/run/key")]
+)
+async def test_files_and_all_else_have_one_limit(
+    platform: Platform, secret: bool, most: int, words: str
+):
+    service = await platform.service()
+    path, small = f"/v1/services/{service['id']}", {**SECRET, "path": "/small"}
+    file = {**SECRET, "secret": secret}
+    await platform.ok("PATCH", path, {"mounts": [{**file, "content": "x" * most}]})
+    long = {**file, "content": "x" * (most + 1500)}
+    refused = await platform.call("PATCH", path, {"mounts": [small, long]})
+    assert refused.status_code == 422
+    said = refused.json()["errors"][0]
+    assert said["pointer"] == "/mounts/1/content"
+    assert "32768 at most: the file /run/key has" in said["detail"]
+    assert words in said["detail"]
+
+
 async def test_what_two_cannot_have_at_once_is_not_scaled(platform: Platform):
     service = await platform.service()
     path, volume = f"/v1/services/{service['id']}", {"kind": "volume", "name": "a", "path": "/a"}

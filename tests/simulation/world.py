@@ -505,6 +505,8 @@ class Swarm:
             return
         self.containers.pop(task["ID"], None)
         container = {"ContainerID": f"container-{task['ID']}", "ExitCode": code}
+        if state == "rejected":
+            container = {}  # it never had one
         task["Status"] = {"State": state, "Err": error, "ContainerStatus": container}
         task["DesiredState"] = "shutdown"
         self._tell(task)

@@ -110,7 +110,7 @@ def test_places(path: str):
         {"mounts": [{"kind": "tmpfs", "path": "/t", "size": "17g"}]},
         {"mounts": [file(content="")]},
         {"mounts": [file(content="a\x00")]},
-        {"mounts": [file(content="x" * (24 * 1024 + 1))]},
+        {"mounts": [file(content="x" * (32 * 1024 + 1))]},
         {"mounts": [file(content="x", mode="0999")]},
         {"mounts": [file(content="x", mode="4755")]},
         {"mounts": [{"kind": "tmpfs", "path": f"/{n}"} for n in range(21)]},

@@ -144,6 +144,12 @@ def test_each_workload_of_several_is_told():
     )
 
 
+def test_one_that_had_no_turn_says_for_whom_what_serves_stands_still():
+    other = release("d9").model_copy(update={"deployment": "d9"})
+    said = told(RolloutCancelled(**OWN, state=serving(wanted=other), former="not_running"))
+    assert said == ["what serves stands still for the deployment d9"]
+
+
 def test_of_very_many_tasks_only_the_first_are_known():
     state = serving(wanted=release(), tasks=TASKS[:1] * (MOST_TASKS + 1))
     ready = told(RolloutStarted(**OWN, state=state), RolloutReady(**OWN, state=state))

@@ -98,3 +98,14 @@ async def test_what_is_stopped_but_runs_on_the_engine_is_seen_at_start():
     next(iter(swarm.services.values()))["Spec"]["Mode"]["Replicated"]["Replicas"] = 2
     await world.until(lambda: swarm.releases() == {"d1": 0})
     await end(*running)
+
+
+@virtual
+async def test_networks_of_services_are_looked_at_seldom():
+    world, swarm = World(), Swarm()
+    site = (await sites(world, swarm, 1))[0]
+    running = asyncio.create_task(deployer(world, swarm, Life()))
+    await site.deploy("d1")
+    await asyncio.sleep(600)
+    assert swarm.asked["GET networks"] <= 20
+    await end(running)

@@ -5,13 +5,15 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from deployer.rollout import undoing
 from slipway.contracts import labels
 from slipway.contracts.deployment import Limits
-from slipway.contracts.rollout import RolloutCancelled, RolloutFailed
+from slipway.contracts.rollout import RolloutCancelled, RolloutFailed, RolloutState
 from slipway.contracts.values import Failure, Runtime, VolumeMount
 from slipway.contracts.workload import Workload
 from slipway.eventstore.codec import to_bytes
 from slipway.kernel.envelope import NOTHING, Actor, Meta
+from slipway.testing.releases import release
 
 from tests.simulation.platform import Site, deployer, edge, end, platform, swarm_service
 from tests.simulation.world import Behaviour, Life, Refuses, Swarm, World, virtual
@@ -112,6 +114,49 @@ async def test_a_first_that_is_given_up_has_no_former():
         await site.deploy("d1")
         assert await site.ended("d1", 30) == "rollout.failed"
         assert former(site) == "none"
+
+
+@virtual
+async def test_one_that_has_had_no_turn_says_what_serves():
+    async with platform() as site:
+        await site.deploy("d1")
+        await site.ended("d1")
+        await site.request("d2")
+        await site.stop("d2")
+        await site.built("d2")
+        assert await site.ended("d2", 10) == "rollout.cancelled"
+        assert former(site) == "running"
+
+
+@pytest.mark.parametrize(
+    ("holds", "stopped", "said"),
+    [((), False, "running"), (("volume:data",), False, "not_running"), ((), True, "not_running")],
+)
+def test_behind_one_for_which_it_stands_still_what_serves_does_not_run(
+    holds: tuple[str, ...], stopped: bool, said: str
+):
+    serving, wanted = release("d1", holds=holds), release("d2", 2, holds=holds)
+    state = RolloutState(serving=serving, wanted=wanted, stopped=stopped)
+    assert undoing.said(state) == said
+
+
+@virtual
+async def test_what_goes_on_as_it_was_is_not_quoted():
+    async with platform() as site:
+        db = Workload(name="db", image=site.image("db", Behaviour()))
+        web = Workload(name="web", image=site.image("web-1", Behaviour()))
+        await site.request("d1")
+        await site.made("d1", db, web)
+        await site.ended("d1")
+        for deployment, how, lines in (
+            ("d2", Behaviour(missing="no such image"), ()),
+            ("d3", Behaviour(boot=None, ends_after=0.1), ("the last words",)),
+        ):
+            image = site.image(deployment, how)
+            await site.request(deployment)
+            await site.made(deployment, db, web.model_copy(update={"image": image}))
+            assert await site.ended(deployment) == "rollout.failed"
+            assert failure(site, deployment).lines == lines
 
 
 @virtual

@@ -170,11 +170,11 @@ async def story(dies_at: int | None) -> tuple[Life, Site]:
     second = asyncio.create_task(again())
     assert await deploy(site, "d1", stack(site, "1", "one")) == "rollout.succeeded"
     assert await deploy(site, "d2", stack(site, "2", "two")) == "rollout.succeeded"
-    await asyncio.sleep(40)
+    await asyncio.sleep(80)
     own_now = {name for name in swarm.networks if labels.is_service_network(INSTANCE, name)}
     assert own_now == {own("default"), own("two")}
     await site.delete()
-    await asyncio.sleep(60)
+    await asyncio.sleep(100)
     await end(dying, second, proxy)
     return life, site
 

@@ -195,6 +195,9 @@ def _ready(state: RolloutState, release: Release) -> list[Said]:
 
 
 def _given_up(event: RolloutFailed | RolloutCancelled) -> list[Said]:
+    if event.former == "not_running" and event.state.wanted is not None:
+        other = f"what serves stands still for the deployment {event.state.wanted.deployment}"
+        return [Said(other, "rollout")]
     if event.former == "not_running" and event.state.stopped:
         return [Said("what served before stays stopped", "rollout")]
     if event.former == "not_running":

@@ -32,6 +32,11 @@ _LONGEST_NAME = 255
 _LAST_ID = (1 << 31) - 1
 """Of users and groups, as engines take them."""
 
+LARGEST = 32 * 1024
+"""Bytes of all settings of a service as they are stored: JSON, a secret file with a third on top,
+as base64. With the most that four levels of variables may hold a specification stays below 256 KiB,
+so nothing is refused only when it is deployed."""
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 type Words = Annotated[str, Field(max_length=20)]
 """A size, such as 512m."""
@@ -104,7 +109,7 @@ class File(Body):
 
     kind: Literal["file"]
     path: Path
-    content: Annotated[Text | None, Field(min_length=1, max_length=24 * 1024)] = None
+    content: Annotated[Text | None, Field(min_length=1, max_length=LARGEST)] = None
     mode: Annotated[str, StringConstraints(max_length=4, pattern=MODE)] = "0444"
     secret: bool = False
 

@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from slipway.contracts.event import Value
 from slipway.contracts.values import (
+    ApplicationSettings,
     Build,
+    FileMount,
     GitSource,
     HealthCheck,
     ImageSource,
@@ -24,6 +27,7 @@ from slipway.kernel.errors import Invalid
 from api_gateway.http.patterns import ADDRESS, ASKED_PATH, LABEL, NAMED
 from api_gateway.http.schema import Body, HostName, Text, given, kinds_of, of_kind
 from api_gateway.services.resources import (
+    LARGEST,
     AnyMount,
     Port,
     Published,
@@ -45,10 +49,6 @@ _IMAGE = re.compile(
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 """As registries and engines read a reference: github.com/distribution/reference."""
-LARGEST = 32 * 1024
-"""Of source, build and runtime as JSON, files with it. With the most that four levels of variables
-may hold a specification stays below 256 KiB, so nothing is refused only when it is deployed."""
-
 
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Word = Annotated[Text, Field(max_length=4000)]
@@ -241,8 +241,20 @@ def not_too_large(settings: Settings | None) -> None:
     """Raises Invalid."""
     if settings is None:
         return
-    if (size := len(settings.model_dump_json().encode())) > LARGEST:
-        raise Invalid(
-            f"source, build, commands and files have {size} bytes together, {LARGEST} at most",
-            hint="put what is long into a file of the repository or of the image",
-        )
+    if (size := _stored(settings)) <= LARGEST:
+        return
+    told = f"the settings have {size} bytes together, as they are stored, {LARGEST} at most"
+    mounts = settings.runtime.mounts if isinstance(settings, ApplicationSettings) else ()
+    files = [(index, each) for index, each in enumerate(mounts) if isinstance(each, FileMount)]
+    index, file = max(files, key=lambda found: _stored(found[1]), default=(0, None))
+    sealed = ", a third more than its content, as it is sealed" if file and file.sealed else ""
+    raise Invalid(
+        f"{told}: the file {file.path} has {_stored(file)} of them{sealed}" if file else told,
+        pointer=f"/mounts/{index}/content" if file else None,
+        hint="put what is long into a file of the repository or of the image, or into a volume",
+    )
+
+
+def _stored(value: Value) -> int:
+    """Bytes."""
+    return len(value.model_dump_json().encode())

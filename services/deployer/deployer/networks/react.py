@@ -21,7 +21,10 @@ from slipway.runtime.engine import EngineRefused
 from slipway.runtime.logging import logger
 from slipway.runtime.trouble import Trouble
 
-_SWEEP, _LOOKS = 5.0, 10
+_SWEEP = 30.0
+"""Seconds between two looks at the networks of services' own. A look is one question to the engine,
+and a message of the log for each of them."""
+_LOOKS = 10
 _AGAIN, _LEFT = 0.5, 10.0
 """Seconds: the engine is asked again soon, as it says nothing when a network is free; that the edge
 has left is told by the log."""

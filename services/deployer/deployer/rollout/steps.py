@@ -93,9 +93,12 @@ class Of(TypedDict):
     kind: Kind
 
 
-class Ended(Of):
+class About(Of):
     deployment: str
     state: RolloutState
+
+
+class Ended(About):
     former: Former
 
 
@@ -162,10 +165,13 @@ class Steps:
                 await self._append(subject, view, event, "started")
                 await failpoints.hit("deployer.started.appended")
             case Drop(pending, superseded):
-                kind = RolloutSuperseded if superseded else RolloutCancelled
-                event = kind(
+                about = About(
                     **of, deployment=pending.deployment, state=domain.dropped(state, pending)
                 )
+                if superseded:
+                    event = RolloutSuperseded(**about)
+                else:
+                    event = RolloutCancelled(**about, former=undoing.said(state))
                 await self._append(subject, view, event, "dropped")
             case Create(release, workload, replicas, repair):
                 await self._create(owner, view, memory, release, workload, replicas)
@@ -332,7 +338,8 @@ class Steps:
         )
 
     async def _with_lines(self, failure: Failure, view: View, wanted: Release) -> Failure:
-        there = [view.there[name] for name in sorted(wanted.names) if name in view.there]
+        own = sorted(each.swarm_service for each in wanted.workloads if not each.carried)
+        there = [view.there[name] for name in own if name in view.there]
         for task in [task for found in there for task in found.tasks]:
             lines: Sequence[str] = await self._engine.lines(task.container)
             if lines:

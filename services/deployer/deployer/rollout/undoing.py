@@ -62,11 +62,12 @@ def step(view: View, wanted: Release, reverting: Reverting) -> RolloutStep:
 
 
 def said(state: RolloutState) -> Former:
-    """How the release that serves is, as far as the log alone tells."""
+    """How the release that serves is, as far as the log alone tells: also for a deployment that
+    waits behind another, for which what serves may stand still."""
     if state.serving is None:
         return "none"
     idle = state.stopped or (state.replicas and not any(state.replicas.values()))
-    waits = state.reverting is not None and state.reverting.paused
+    waits = standing(state) or (state.reverting is not None and state.reverting.paused)
     return "not_running" if idle or waits else "running"
 
 
