@@ -335,6 +335,20 @@ async def test_an_object_is_kept_for_its_time_and_what_goes_is_counted(admin: Co
 
 
 @pytest.mark.engine
+async def test_what_is_removed_leaves_nothing_in_the_stream(admin: Connection):
+    stream, service = admin.stream(streams.OBJECTS), uuid.uuid4().hex
+    for deployment in ("d1", "d2"):
+        await admin.workloads.put(f"{service}.{deployment}.1", secrets.token_bytes(900_000))
+    await admin.workloads.put(f"{service}0.d3.1", b"another's")
+    await admin.workloads.remove(service)
+    assert await admin.workloads.get(f"{service}.d1.1") is None
+    async with asyncio.timeout(30):
+        while await stream.subjects(f"obj.workloads.{service}.>"):
+            await asyncio.sleep(0.2)
+    assert await admin.workloads.get(f"{service}0.d3.1") == b"another's"
+
+
+@pytest.mark.engine
 async def test_half_an_object_is_none(admin: Connection):
     """Its chunks go one after another."""
     name = uuid.uuid4().hex

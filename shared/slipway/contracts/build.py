@@ -22,8 +22,8 @@ class BuildStarted(Event):
 
 
 class WorkloadsObject(Value):
-    """Where the workloads of a deployment lie, sealed: the object's name in the bucket `workloads`,
-    and the SHA-256 (hex) of its bytes."""
+    """Where the workloads of a deployment lie, sealed: the object's name in the bucket `workloads`
+    (`<service>.<deployment>.<attempt>`), and the SHA-256 (hex) of its bytes."""
 
     name: str
     hash: str

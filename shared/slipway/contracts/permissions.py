@@ -39,8 +39,7 @@ def publishes(service: str) -> list[str]:
         if service in _READERS.get(stream, SERVICES):
             allowed += [f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>"]
     allowed.append(f"$JS.API.STREAM.INFO.{streams.EVENTS}")
-    if service == "metrics":
-        allowed += [f"$JS.API.STREAM.INFO.{name}" for name in streams.LIMITED]
+    allowed += [f"$JS.API.STREAM.INFO.{name}" for name in streams.LISTED.get(service, ())]
     for durable in streams.DURABLES:
         if durable.service == service:
             name = f"{streams.EVENTS}.{durable.name}"

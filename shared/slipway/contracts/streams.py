@@ -59,7 +59,7 @@ DURABLES: tuple[Durable, ...] = (
     Durable("api-gateway", "api-gateway", (
         "deployment", "build", "rollout", "network", "service", "environment", "project",
     ), "all"),
-    Durable("builder", "builder", ("deployment",), "all"),
+    Durable("builder", "builder", ("deployment", "service"), "all"),
     Durable("builder-control", "builder", ("deployment",), "all"),
     Durable("deployer", "deployer", (
         "deployment", "build", "route", "service", "environment",
@@ -70,6 +70,9 @@ DURABLES: tuple[Durable, ...] = (
 READERS: dict[str, tuple[str, ...]] = {"api-gateway": ("rebuild-0", "rebuild-1")}
 """Service → the consumers of EVENTS that it may make and remove itself, for one reading each: by
 exact names, for a right to any name is one to change the durables of others."""
+
+LISTED: dict[str, tuple[str, ...]] = {"builder": (OBJECTS,), "metrics": LIMITED}
+"""Service → the streams beside EVENTS of which it may know the subjects and the extent."""
 
 BESIDE: dict[str, tuple[str, ...]] = {
     "api-gateway": ("key.*", "dead.>", "lease.projector"),

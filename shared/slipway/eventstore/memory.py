@@ -203,6 +203,10 @@ class MemoryObjects:
     async def get(self, name: str) -> bytes | None:
         return self._objects.get(name)
 
+    async def remove(self, names: str) -> None:
+        for name in [name for name in self._objects if name.startswith(f"{names}.")]:
+            del self._objects[name]
+
 
 class MemoryKeys:
     def __init__(self) -> None:

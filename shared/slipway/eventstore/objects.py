@@ -8,6 +8,8 @@ from typing import Protocol
 from slipway.eventstore.stream import Stream
 
 _CHUNK = 400_000
+_NOTHING = b""
+"""What was packed is never so short."""
 
 
 class Objects(Protocol):
@@ -17,6 +19,10 @@ class Objects(Protocol):
 
     async def get(self, name: str) -> bytes | None:
         """None where there is none, or none any more."""
+        ...
+
+    async def remove(self, names: str) -> None:
+        """All whose names begin with this and a dot."""
         ...
 
 
@@ -42,12 +48,18 @@ class StreamObjects:
     async def get(self, name: str) -> bytes | None:
         subject = f"obj.{self._bucket}.{name}"
         end = await self._stream.last(f"{subject}.end")
-        if end is None:
+        if end is None or end.data == _NOTHING:
             return None
         data = b""
         for number in range(json.loads(end.data)):
             chunk = await self._stream.last(f"{subject}.{number}")
-            if chunk is None:  # it goes from its beginning
+            if chunk is None or chunk.data == _NOTHING:  # it goes from its beginning
                 return None
             data += chunk.data
         return await asyncio.to_thread(gzip.decompress, data)
+
+    async def remove(self, names: str) -> None:
+        """Nobody may take a message out of a stream but the server: each is replaced by an empty
+        one, which goes by its age."""
+        for subject in await self._stream.subjects(f"obj.{self._bucket}.{names}.>"):
+            await self._stream.publish(subject, _NOTHING, headers={"Nats-TTL": "1s"})

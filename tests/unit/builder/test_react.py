@@ -262,7 +262,7 @@ async def test_an_older_attempt_can_say_nothing_more(yard: Yard, older_is_first:
     outcome = yard.world.events("build", "d1")[-1]
     assert isinstance(outcome, BuildSucceeded)
     assert outcome.workloads[0].image.reference == "sha256:2"
-    assert outcome.sealed.name == "d1.2"
+    assert outcome.sealed.name == "a1.d1.2"
 
 
 # -- death ----------------------------------------------------------------------------------------

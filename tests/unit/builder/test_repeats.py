@@ -37,7 +37,7 @@ def outcome(*images: BuiltImage) -> BuildSucceeded:
             Built(name=name, digest=name, image=image)
             for name, image in zip(names, images, strict=True)
         ),
-        sealed=WorkloadsObject(name="d0.1", hash="0" * 64),
+        sealed=WorkloadsObject(name="a1.d0.1", hash="0" * 64),
         commit=COMMIT,
     )
 
@@ -124,7 +124,7 @@ async def test_the_outcome_says_what_the_former_said(yard: Yard):
         told = await yard.outcome("d1")
         assert (told.workloads, told.sealed) == (former.workloads, former.sealed)
         assert told.built is False
-        assert await yard.world.workloads.get("d1.1") is None, "there is one object of both"
+        assert await yard.world.workloads.get("a1.d1.1") is None, "there is one object of both"
         await yard.request("d2", repeats=Repeats(deployment="d1"))
         last = await yard.outcome("d2")
     assert await yard.opened(last) == made()

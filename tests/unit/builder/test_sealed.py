@@ -10,12 +10,13 @@ from builder.build.react import Made
 from slipway.contracts.build import BuildFailed, BuildSucceeded
 from slipway.contracts.deployment import Limits
 from slipway.contracts.event import encode
+from slipway.contracts.service import ServiceDeleted
 from slipway.contracts.values import BuiltImage
 from slipway.contracts.workload import LARGEST, Workload, Workloads, from_json, to_json
 from slipway.eventstore.memory import MemoryObjects
 from slipway.sealing import CannotOpen
 
-from tests.simulation.platform import KEY
+from tests.simulation.platform import KEY, fact
 from tests.simulation.world import Life, virtual
 from tests.unit.builder.yard import IMAGE, Yard, made, running
 
@@ -48,7 +49,7 @@ async def test_what_is_sealed_opens_to_what_was_made(yard: Yard):
     assert data is not None
     assert b"hunter2" not in data
     with pytest.raises(CannotOpen):
-        KEY.open_object(data, "d2.1")
+        KEY.open_object(data, "a1.d2.1")
 
 
 @virtual
@@ -96,11 +97,11 @@ async def test_another_attempt_writes_another_object(yard: Yard):
         await asyncio.sleep(1)
     await asyncio.gather(*both)
     outcome = await yard.outcome()
-    assert outcome.sealed.name == "d1.2"
+    assert outcome.sealed.name == "a1.d1.2"
     assert await yard.opened(outcome) == each[1]
-    first = await yard.world.workloads.get("d1.1")
+    first = await yard.world.workloads.get("a1.d1.1")
     assert first is not None
-    assert from_json(KEY.open_object(first, "d1.1")) == each[0]
+    assert from_json(KEY.open_object(first, "a1.d1.1")) == each[0]
 
 
 @pytest.mark.parametrize("over", [0, 1])
@@ -116,7 +117,22 @@ async def test_workloads_that_are_too_large(yard: Yard, over: int):
         assert isinstance(outcome, BuildFailed)
         assert outcome.failure.reason == "workloads-too-large"
         assert str(LARGEST + 1) in outcome.failure.detail
-        assert await yard.world.workloads.get("d1.1") is None
+        assert await yard.world.workloads.get("a1.d1.1") is None
+
+
+@virtual
+async def test_what_a_deleted_service_ran_goes_with_it(yard: Yard):
+    """Also what is stored while it is deleted, and what no event tells of."""
+    async with running(yard):
+        for deployment, service in (("d1", "a1"), ("d2", "a1"), ("d3", "a10")):
+            await yard.request(deployment, service=service)
+            await yard.outcome(deployment)
+        await yard.world.workloads.put("a1.d0.1", b"of an attempt that died")
+        await yard.request("d4")
+        await fact(yard.world, "service", "a1", ServiceDeleted(project="p", environment="e"))
+        await yard.outcome("d4")
+        await asyncio.sleep(1)
+        assert list(yard.world.workloads._objects) == ["a10.d3.1"]
 
 
 class Away(MemoryObjects):

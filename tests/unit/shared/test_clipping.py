@@ -136,7 +136,7 @@ IMAGE = BuiltImage(
     ports=tuple(range(1, 65536)),
 )  # fmt: skip
 STEPS = (Step(name=LONG, started=AT, ended=AT),) * 5000
-SEALED = WorkloadsObject(name=f"{ID}.1", hash="0" * 64)
+SEALED = WorkloadsObject(name=f"{ID}.{ID}.1", hash="0" * 64)
 BUILT = tuple(Built(name=LONG, digest=LONG, image=IMAGE, port=65535) for _ in range(2 * MOST))
 RELEASE = Release(
     deployment=ID, sequence=1 << 50, sealed=SEALED, commit=COMMIT,

@@ -23,6 +23,9 @@ class Stream:
         data = self.messages.get(subject)
         return None if data is None else Message(subject, 1, data, 0)
 
+    async def subjects(self, pattern: str) -> list[str]:
+        return [each for each in self.messages if each.startswith(pattern.removesuffix(">"))]
+
 
 async def test_packing_is_done_beside_the_loop(monkeypatch: pytest.MonkeyPatch):
     threads: list[threading.Thread] = []
@@ -51,3 +54,19 @@ async def test_every_part_is_kept_as_long_as_the_whole(seconds: int | None, head
     assert await objects.get("one") == data
     assert set(stream.messages) == {f"obj.workloads.one.{part}" for part in (0, 1, 2, "end")}
     assert stream.headers == [headers] * 4
+
+
+async def test_what_is_removed_is_not_there_from_its_first_message_on():
+    """Nothing can be taken out of a stream: what replaces it goes by its age."""
+    stream: Any = Stream()
+    objects = StreamObjects(stream, "workloads")
+    for name in ("s1.d1.1", "s1.d2.1", "s10.d3.1"):
+        await objects.put(name, random.Random(1).randbytes(500_000))
+    stream.headers.clear()
+    await objects.remove("s1")
+    assert stream.headers == [{"Nats-TTL": "1s"}] * 6
+    assert [await objects.get(name) for name in ("s1.d1.1", "s1.d2.1")] == [None, None]
+    assert await objects.get("s10.d3.1") is not None
+    await objects.put("s1.d4.1", b"half")
+    await stream.publish("obj.workloads.s1.d4.1.0", b"")
+    assert await objects.get("s1.d4.1") is None

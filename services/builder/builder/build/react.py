@@ -17,6 +17,7 @@ from slipway.contracts.build import (
 )
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.event import Event, NewerRelease, Unknown
+from slipway.contracts.service import ServiceDeleted
 from slipway.contracts.values import Failure
 from slipway.contracts.workload import LARGEST, Workloads, shown, to_json
 from slipway.eventstore.log_store import LogStore
@@ -81,9 +82,10 @@ class _Order:
 
 
 def key(commit: Commit) -> str | None:
-    """Builds of one service one after another; other events of deployments don't concern it."""
+    """Builds of one service one after another, and what is done once it is deleted after them;
+    other events of deployments and services don't concern it."""
     event = commit.events[0]
-    if _of_newer(event):
+    if _of_newer(event) or isinstance(event, ServiceDeleted):
         return commit.subject.id
     return event.service if isinstance(event, DeploymentRequested) else None
 
@@ -129,6 +131,9 @@ class Builds:
         if _of_newer(requested):
             # A dead letter in the end: it can be asked for again when it can be read.
             raise NewerRelease("a request of a newer release can't be built by this one")
+        if isinstance(requested, ServiceDeleted):
+            # No rollback needs what its deployments ran.
+            await self._sealed.remove(commit.subject.id)
         if not isinstance(requested, DeploymentRequested):
             return
         waits = requested.repeats is None and kind_of(requested.specification).is_built
@@ -280,7 +285,7 @@ class Builds:
             if len(plain := to_json(made)) > LARGEST:
                 raise BuildError(failures.workloads_too_large(len(plain), LARGEST))
             key = await self._opener.for_organization(order.subject.organization)
-            name = f"{order.id}.{attempt}"
+            name = f"{order.requested.service}.{order.id}.{attempt}"
             data = await asyncio.to_thread(key.seal_object, plain, name)
             await retry.OUTCOME.run(lambda: self._sealed.put(name, data))
             sealed = WorkloadsObject(name=name, hash=hashlib.sha256(data).hexdigest())
