@@ -34,7 +34,6 @@ class Released(Value):
     digest: str
     port: int | None = None
     settle_seconds: float = 5.0
-    drain_seconds: float = 5.0
     stop_seconds: float = 30.0
     health_path: str | None = None
     health_command: bool = False

@@ -45,19 +45,29 @@ class Workload(Program):
         alone += ["jobs"] if self.job else []
         return (*volumes, *(f"port:{port.on_host}" for port in self.ports), *alone)
 
+    @property
+    def drains(self) -> bool:
+        """Its tasks end `drain_seconds` after they are withdrawn, so that callers can go elsewhere:
+        nobody calls a job, or what listens on nothing, and what has to end before the next begins
+        is given no such time."""
+        return self.port is not None and not self.job and not self.holds
+
     def digest(self, key: bytes) -> str:
         """What tells whether it is the same as one that runs: a MAC (32 characters, hex) of all
         that its tasks would notice, so that nobody without the organization's key can try values.
-        Where it runs and how it comes and goes are no part of it. A field that comes later and has
-        its default changes no digest."""
+        Where it runs and how it comes and goes are no part of it, but for how long its tasks drain:
+        that stands in what they run. A field that comes later and has its default changes no
+        digest."""
         body = canonical(self.model_copy(update={"image": _anywhere(self.image)}))
         for field in _UNNOTICED:
             body.pop(field, None)
+        if not self.model_copy(update={"strategy": None}).drains:
+            body.pop("drain_seconds", None)
         text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
         return hmac.new(key, text, hashlib.sha256).hexdigest()[:32]
 
 
-_UNNOTICED = ("after", "strategy", "replicas", "settle_seconds", "drain_seconds")
+_UNNOTICED = ("after", "strategy", "replicas", "settle_seconds")
 
 
 def _anywhere(image: BuiltImage) -> BuiltImage:

@@ -60,13 +60,13 @@ OTHERS = {
     "cpu_reservation": changed(cpu_reservation=0.5),
     "memory_reservation": changed(memory_reservation=1 << 27),
     "job": changed(job=True),
+    "drain_seconds": changed(drain_seconds=9.0),
 }
 SAME = {
     "after": changed(after=(After(workload="db"),)),
     "strategy": changed(strategy="stop_first"),
     "replicas": changed(replicas=3),
     "settle_seconds": changed(settle_seconds=9.0),
-    "drain_seconds": changed(drain_seconds=9.0),
 }
 
 
@@ -88,6 +88,8 @@ def test_the_digest_is_of_what_its_tasks_would_notice(field: str):
         changed(health_check=None),
         changed(health_check=HealthCheck()),
         changed(port=None),
+        changed(drain_seconds=0.0),
+        changed(drain_seconds=5.0),
         changed(mounts=(TmpfsMount(path="/data"),)),
         changed(mounts=(FileMount(path="/data", content="a"),)),
         changed(mounts=(VolumeMount(name="data", path="/other"),)),
@@ -96,6 +98,21 @@ def test_the_digest_is_of_what_its_tasks_would_notice(field: str):
 )
 def test_what_is_taken_away_or_put_elsewhere_is_another(other: Workload):
     assert other.digest(KEY) != WEB.digest(KEY)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"port": None},
+        {"job": True},
+        {"mounts": (VolumeMount(name="data", path="/data"),)},
+        {"ports": (PublishedPort(port=80, published=8080),)},
+    ],
+)
+def test_what_does_not_drain_is_the_same_for_however_long_it_would(what: dict[str, Any]):
+    one = changed(**what)
+    assert one.digest(KEY) == changed(**what, drain_seconds=9.0).digest(KEY)
+    assert not one.drains
 
 
 def test_no_command_and_an_empty_one_are_two_things():
@@ -151,7 +168,7 @@ def test_without_the_key_nobody_has_it():
 
 def test_it_never_changes():
     """What runs would be taken for something else, and started anew everywhere."""
-    assert WEB.digest(KEY) == "f50224f322521cdf57ad8565d15151df"
+    assert WEB.digest(KEY) == "a1e38b8c4f6c49effa6836e184967786"
     assert Workload(name=MAIN, image=IMAGE).digest(KEY) == "982bd754e9e69076a352caad85ec2467"
 
 

@@ -182,7 +182,6 @@ def _released(
         digest=digest,
         port=workload.port,
         settle_seconds=workload.settle_seconds,
-        drain_seconds=workload.drain_seconds,
         stop_seconds=render.stop_seconds(workload),
         health_path=workload.health_check.path if workload.health_check else None,
         health_command=bool(workload.health_check and workload.health_check.command),

@@ -72,9 +72,7 @@ def swarm_service(
     if reached_on != network:
         marks[labels.NETWORK] = reached_on
     program = program_of(workload, image_config)
-    # Who has to end before the next one begins is not given time to let callers go elsewhere.
-    drains = workload.port is not None and not workload.holds and not workload.job
-    drain = workload.drain_seconds if drains else 0.0
+    drain = workload.drain_seconds if workload.drains else 0.0
     container: dict[str, Any] = {
         "Image": workload.image.reference,
         "Labels": {**workload.labels, **marks},
