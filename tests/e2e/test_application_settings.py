@@ -157,3 +157,14 @@ def answers() -> int:
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+def test_what_no_node_takes_says_so_while_it_waits(api: Api, environment: str):
+    found = service(api, environment, cpu_reservation=512)
+    deployment = api.deploy(found.id)
+    words = "no suitable node (insufficient resources on 1 node)"
+    said = f"no node takes it yet: {words}"
+    eventually("its log says so", lambda: said in api.logs(deployment))
+    assert api.get(f"/v1/services/{found.id}")["waits_for"].startswith(f"a node: {words}")
+    api.post(f"/v1/deployments/{deployment}/cancel")
+    assert api.ended(deployment)["status"] == "cancelled"

@@ -111,8 +111,8 @@ class Job(Value):
 
 
 class Waiting(Clipped):
-    """What was said last of the wanted release, for which there is no node yet; `times`: so often
-    other words were said of it."""
+    """What was said last of a wanted release that no node takes, empty once one does; `times`: so
+    often it was said that none does."""
 
     words: Annotated[str, at_most(600)]
     times: int = 1
@@ -185,7 +185,8 @@ class RolloutStarted(RolloutEvent):
 
 
 class RolloutWaiting(RolloutEvent):
-    """No node takes a task of it yet, in the engine's words; said again when these are others."""
+    """No node takes a task of it yet, in the engine's words; said again when these are others, and
+    without words when one does."""
 
     type = "rollout.waiting"
     public = frozenset({"service", "kind", "deployment", "words"})

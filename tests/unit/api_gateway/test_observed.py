@@ -113,6 +113,7 @@ def test_one_that_has_a_volume_is_wanted_once():
     [
         ("active", {}, None),
         ("active", {"waiting": {"words": "no suitable node"}}, "a node: no suitable node"),
+        ("active", {"waiting": {"words": ""}}, None),
         ("active", {"waiting": {"words": "no"}, "reverting": {"outcome": "failed"}}, None),
         ("deleting", {}, "its routes to go, and what runs of it to be taken away"),
         ("deleting", {"removing": "T"}, "its containers, which end by force after T"),

@@ -125,6 +125,7 @@ def test_each_workload_of_several_is_told():
     assert told(
         RolloutStarted(**OWN, state=state),
         RolloutWaiting(**OWN, state=state, words="db: no suitable node"),
+        RolloutWaiting(**OWN, state=state, words=""),
         RolloutJobStarted(**OWN, state=state, workload="migrate"),
         RolloutJobEnded(**OWN, state=state, workload="migrate", exit=3),
         RolloutReverting(**OWN, state=state.model_copy(update={"reverting": paused})),
@@ -134,6 +135,7 @@ def test_each_workload_of_several_is_told():
         "migrate: a job, which runs once",
         "web: creating slipway-web-d1, after migrate, until it is healthy (port 8000)",
         "no node takes it yet: db: no suitable node",
+        "a node has taken it",
         "migrate: the job runs",
         "migrate: the job ended with 3",
         "undoing it, until what served before runs again",

@@ -73,8 +73,9 @@ class Story:
             case RouteActivated() | RouteChanged():
                 self._bindings = event.state.bindings
                 return _activated(event) if isinstance(event, RouteActivated) else []
-            case RolloutWaiting():
-                return [Said(f"no node takes it yet: {event.words}", "rollout")]
+            case RolloutWaiting(words=words):
+                said = f"no node takes it yet: {words}" if words else "a node has taken it"
+                return [Said(said, "rollout")]
             case RolloutJobStarted():
                 return [Said(f"{event.workload}: the job runs", "rollout")]
             case RolloutJobEnded():

@@ -141,16 +141,21 @@ def _job(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
 
 
 def waiting(view: View, wanted: Release) -> Waiting | None:
-    """What is new to say of tasks that no node takes."""
-    words = [
-        explain.named(wanted, workload, explain.no_node(task.error))
+    """What is new to say of tasks that no node takes; no words once all have one."""
+    tasks = [
+        (workload, task)
         for workload, there in _new(view, wanted)
         for task in (there.tasks if there else ())
+    ]
+    words = [
+        explain.named(wanted, workload, explain.no_node(task.error))
+        for workload, task in tasks
         if task.phase == "starting" and task.error and not task.container
     ]
-    if not words:
-        return None
     last = view.rollout.waiting or Waiting(words="", times=0)
+    if not words:
+        placed = last.words and any(task.container for _, task in tasks)
+        return last.model_copy(update={"words": ""}) if placed else None
     found = Waiting(words="; ".join(dict.fromkeys(words)), times=last.times + 1)
     return None if found.words == last.words or found.times > MOST_SAID else found
 
