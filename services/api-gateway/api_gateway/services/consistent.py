@@ -1,10 +1,8 @@
 """What is said of one program must fit together. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import assert_never
 
 from slipway.contracts.values import (
-    ApplicationSettings,
     FileMount,
     Mount,
     PublishedPort,
@@ -85,14 +83,11 @@ def _once_each(ports: Sequence[PublishedPort], at: str) -> None:
 
 def programs(settings: Settings) -> Iterator[tuple[str, str, Runtime | RawProgram]]:
     """Of each its name, the pointer to it, and what is said of it."""
-    match settings:
-        case ApplicationSettings(runtime=runtime):
-            yield MAIN, "", runtime
-        case RawSettings(workloads=workloads):
-            for index, workload in enumerate(workloads):
-                yield workload.name, f"/workloads/{index}", workload
-        case _:
-            assert_never(settings)
+    if not isinstance(settings, RawSettings):
+        yield MAIN, "", settings.runtime
+        return
+    for index, workload in enumerate(settings.workloads):
+        yield workload.name, f"/workloads/{index}", workload
 
 
 def published(settings: Settings) -> list[tuple[str, PublishedPort]]:
