@@ -223,6 +223,16 @@ def test_a_refused_release_is_left_alone_and_the_former_serves():
     assert said(view) is None
 
 
+def test_what_serves_is_asked_again_after_it_was_refused():
+    """It was stopped and started at once, and did not answer after the switch back to it."""
+    refused = RouteState(refused=Refusal(deployment=OLD, attempt=1, failure=FAILURE))
+    view = steady(route=refused, route_event="route.failed", route_failed=(OLD, 1))
+    routing = plan.routing(view)
+    assert routing.probes == (Probe("t1", MAIN, "10.0.0.1", 8000, "d1.1"),)
+    answered = replace(view, loaded=routing, asked=good(T1, 100.0))
+    assert plan.routing(answered).addresses == (on("10.0.0.1"),)
+
+
 def test_a_change_keeps_the_refusal():
     refused = Refusal(deployment=NEW, attempt=1, failure=FAILURE)
     view = second(

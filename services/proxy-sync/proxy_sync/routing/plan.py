@@ -263,9 +263,11 @@ def _kept(view: View, bindings: tuple[Binding, ...]) -> tuple[Binding, ...]:
 def _probes(view: View) -> tuple[Probe, ...]:
     found: dict[tuple[str, int], Probe] = {}
     for release in (view.rollout.wanted, view.rollout.serving):
-        if release is None or view.route_failed == (release.deployment, release.attempt):
+        if release is None:
             continue
-        if release == view.rollout.wanted and view.rollout.reverting is not None:
+        failed = view.route_failed == (release.deployment, release.attempt)
+        # What serves is asked also after it was refused: it may answer by now.
+        if release == view.rollout.wanted and (failed or view.rollout.reverting is not None):
             continue
         # The wanted release's routers stand as soon as its tasks have addresses: the proxy loads
         # them while the containers start.
