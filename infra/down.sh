@@ -11,9 +11,12 @@ if ! docker info >/dev/null 2>&1; then
 	exit 0
 fi
 
-gone() { # wait until no container matches the filter, at most 90 s
+# The guard is last: its rules stand while anybody is behind them, and go with it when nobody is left.
+but_the_guard() { grep -v -x -e "${INSTANCE}_guard" -e "${INSTANCE}_guard\..*" || true; }
+
+gone() { # wait until no container but the guard's matches the filter, at most 90 s
 	waited=0
-	while [ -n "$(docker ps --quiet --filter "$@")" ]; do
+	while [ -n "$(docker ps --format '{{.Names}}' --filter "$@" | but_the_guard)" ]; do
 		waited=$((waited + 1))
 		[ "$waited" -le 90 ] ||
 			fail "containers of $INSTANCE still run after 90 s" "docker ps --filter $label"
@@ -22,7 +25,7 @@ gone() { # wait until no container matches the filter, at most 90 s
 }
 
 remove_services() { # remove_services filter…
-	services=$(docker service ls --quiet "$@" 2>/dev/null)
+	services=$(docker service ls --format '{{.Name}}' "$@" 2>/dev/null | but_the_guard)
 	# shellcheck disable=SC2086 # one word each
 	[ -z "$services" ] || docker service rm $services >/dev/null
 }
@@ -36,9 +39,19 @@ stop_control() {
 stop_rest() {
 	remove_services --filter "$label"
 	gone "$label" --filter label=com.docker.swarm.service.id
-	left=$(docker ps --all --quiet --filter "$label")
+	left=$(docker ps --all --format '{{.Names}}' --filter "$label" | but_the_guard)
 	# shellcheck disable=SC2086
 	[ -z "$left" ] || docker rm --force $left >/dev/null 2>&1 || true
 }
+stop_guard() {
+	docker service rm "${INSTANCE}_guard" >/dev/null 2>&1 || true
+	waited=0
+	while [ -n "$(docker ps --quiet --filter "label=com.docker.swarm.service.name=${INSTANCE}_guard")" ]; do
+		waited=$((waited + 1))
+		[ "$waited" -le 150 ] || fail "the guard of $INSTANCE still runs after 30 s" "docker ps --filter $label"
+		sleep 0.2
+	done
+}
 step "control plane stopped" stop_control
 step "services and proxy stopped" stop_rest
+step "rules of the guard removed" stop_guard
