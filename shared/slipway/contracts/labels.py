@@ -80,6 +80,11 @@ def control_network(instance: str) -> str:
     return f"{instance}_control"
 
 
+def guard_service(instance: str) -> str:
+    """The Swarm service that keeps the rules of what leaves the machine."""
+    return f"{instance}_guard"
+
+
 def egress_network(instance: str) -> str:
     """The way out of workloads: a bridge on each node, whose members don't reach one another."""
     return f"{instance}_egress"
