@@ -43,10 +43,10 @@ stop_rest() {
 	# shellcheck disable=SC2086
 	[ -z "$left" ] || docker rm --force $left >/dev/null 2>&1 || true
 }
-stop_guard() {
+stop_guard() { # Swarm removes the container soon after it has ended
 	docker service rm "${INSTANCE}_guard" >/dev/null 2>&1 || true
 	waited=0
-	while [ -n "$(docker ps --quiet --filter "label=com.docker.swarm.service.name=${INSTANCE}_guard")" ]; do
+	while [ -n "$(docker ps --all --quiet --filter "label=com.docker.swarm.service.name=${INSTANCE}_guard")" ]; do
 		waited=$((waited + 1))
 		[ "$waited" -le 150 ] || fail "the guard of $INSTANCE still runs after 30 s" "docker ps --filter $label"
 		sleep 0.2

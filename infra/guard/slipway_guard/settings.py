@@ -34,7 +34,10 @@ def read(environment: Mapping[str, str]) -> Settings:
             ports=tuple(
                 int(environment[name]) for name in ("SLIPWAY_HTTP_PORT", "SLIPWAY_HTTPS_PORT")
             ),
-            nodes=_addresses(environment, "SLIPWAY_NODES"),
+            # A swarm of one node may have but a loopback address.
+            nodes=tuple(
+                each for each in _addresses(environment, "SLIPWAY_NODES") if not each.is_loopback
+            ),
         ),
         resolvers=_addresses(environment, "SLIPWAY_RESOLVERS"),
     )

@@ -79,10 +79,10 @@ def ensure_networks(settings: Settings) -> None:
             *label, configuration,
         )  # fmt: skip
     egress = labels.egress_network(settings.instance)
-    if egress not in existing:
-        engine.run(
+    if engine.inspect("network", egress) is None:
+        engine.run(  # it can't have a label: on each node it gets those of the configuration
             "network", "create", "--driver", "bridge", "--scope", "swarm",
-            "--config-from", configuration, *label, egress,
+            "--config-from", configuration, egress,
         )  # fmt: skip
 
 

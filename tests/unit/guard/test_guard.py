@@ -63,7 +63,7 @@ def test_a_node_without_ipv6(tmp_path: Path):
 def test_what_make_up_allows_and_what_the_operator_sets_hold_both():
     told = {
         "SLIPWAY_EGRESS_ALLOW": "10.0.0.1:1", "SLIPWAY_EGRESS_SET": "10.0.0.2:2 10.0.0.1:1",
-        "SLIPWAY_NODES": "10.0.0.7", "SLIPWAY_RESOLVERS": "10.0.0.53 fd00::53",
+        "SLIPWAY_NODES": "127.0.0.1 10.0.0.7", "SLIPWAY_RESOLVERS": "10.0.0.53 fd00::53",
     }  # fmt: skip
     found = settings.read(ENVIRONMENT | told)
     assert [str(each) for each in found.policy.allow] == ["10.0.0.1:1", "10.0.0.2:2"]

@@ -24,8 +24,9 @@ class Guard:
         if _told(spec) != former:
             return
         container = spec["TaskTemplate"]["ContainerSpec"]
-        others = [each for each in container.get("Env") or () if not each.startswith(_NAME)]
-        container["Env"] = [*others, f"{_NAME}{allow}"]
+        # In its place: told in another order, `make up` would take it for a change.
+        wanted = {f"{_NAME}{former}": f"{_NAME}{allow}"}
+        container["Env"] = [wanted.get(each, each) for each in container["Env"]]
         version = {"version": str(service["Version"]["Index"])}
         path = f"services/{service['ID']}/update"
         await self._engine.query(path, "POST", params=version, data=spec)
@@ -35,5 +36,6 @@ class Guard:
 
 
 def _told(spec: dict[str, Any]) -> str:
-    environment = spec["TaskTemplate"]["ContainerSpec"].get("Env") or ()
-    return next((each.removeprefix(_NAME) for each in environment if each.startswith(_NAME)), "")
+    """The stack's file names the variable, so it is there."""
+    environment = spec["TaskTemplate"]["ContainerSpec"]["Env"]
+    return next(each.removeprefix(_NAME) for each in environment if each.startswith(_NAME))
