@@ -41,7 +41,8 @@ def test_networks_that_lead_out_themselves_end_it(
     made: list[tuple[str, ...]] = []
     names = {"slipway_env_1", "slipway_control"}
     monkeypatch.setattr(egress.engine, "names", lambda *_: names)
-    monkeypatch.setattr(egress.engine, "inspect", lambda *_: {"Internal": internal})
+    there = {"slipway_env_1": {"Internal": internal}}
+    monkeypatch.setattr(egress.engine, "inspect", lambda _, name: there.get(name))
     monkeypatch.setattr(egress.engine, "run", lambda *argv: made.append(argv))
     if told:
         with pytest.raises(InstallError, match="slipway_env_1") as refused:
