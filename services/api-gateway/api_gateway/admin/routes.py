@@ -99,6 +99,9 @@ async def set_egress(body: Entries, gateway: Gate, ctx: Ctx) -> Response:
             allow.append(str(allowed(text)))
         except NotAnEntry as error:
             raise Invalid(str(error), pointer=f"/allow/{index}") from None
+    _, head = await gateway.commands.load(EGRESS, INSTALLATION, _EGRESS)
+    if not head.version:  # nothing was ever set, and there is an ETag of that
+        ctx.precondition(0)
     outcome = await gateway.commands.handle(
         ctx, EGRESS, _EGRESS, SetEgress(tuple(dict.fromkeys(allow))), organization=INSTALLATION
     )
