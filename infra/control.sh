@@ -7,7 +7,7 @@ engine_environment
 cd "$ROOT"
 
 inputs() {
-	find infra/control infra/install infra/lifeline infra/sample infra/stack*.yml requirements.lock \
+	find infra/control infra/guard infra/install infra/lifeline infra/sample infra/stack*.yml requirements.lock \
 		shared/slipway services -type f \
 		! -path '*/__pycache__/*' ! -path '*/clients/*' ! -name '*.pyc' ! -name '.*' | LC_ALL=C sort
 }

@@ -14,9 +14,12 @@ if ! docker info >/dev/null 2>&1; then
 	exit 0
 fi
 
-gone() { # wait until no container matches the filter; what has not ended in time is killed
+# The guard is last: its rules stand while anybody is behind them, and go with it when nobody is left.
+but_the_guard() { grep -v -x -e "${INSTANCE}_guard" -e "${INSTANCE}_guard\..*" || true; }
+
+gone() { # wait until no container but the guard's matches the filter; what has not ended in time is killed
 	waited=0
-	while left=$(docker ps --quiet --filter "$@") && [ -n "$left" ]; do
+	while left=$(docker ps --format '{{.Names}}' --filter "$@" | but_the_guard) && [ -n "$left" ]; do
 		waited=$((waited + 1))
 		[ "$waited" -le "$((patience + 30))" ] ||
 			fail "containers of $INSTANCE still run, though they were killed" "docker ps --filter $label"
@@ -30,7 +33,7 @@ gone() { # wait until no container matches the filter; what has not ended in tim
 }
 
 remove_services() { # remove_services filter…
-	services=$(docker service ls --quiet "$@" 2>/dev/null)
+	services=$(docker service ls --format '{{.Name}}' "$@" 2>/dev/null | but_the_guard)
 	# shellcheck disable=SC2086 # one word each
 	[ -z "$services" ] || docker service rm $services >/dev/null
 }
@@ -44,9 +47,19 @@ stop_control() {
 stop_rest() {
 	remove_services --filter "$label"
 	gone "$label" --filter label=com.docker.swarm.service.id
-	left=$(docker ps --all --quiet --filter "$label")
+	left=$(docker ps --all --format '{{.Names}}' --filter "$label" | but_the_guard)
 	# shellcheck disable=SC2086
 	[ -z "$left" ] || docker rm --force $left >/dev/null 2>&1 || true
 }
+stop_guard() { # Swarm removes the container soon after it has ended
+	docker service rm "${INSTANCE}_guard" >/dev/null 2>&1 || true
+	waited=0
+	while [ -n "$(docker ps --all --quiet --filter "label=com.docker.swarm.service.name=${INSTANCE}_guard")" ]; do
+		waited=$((waited + 1))
+		[ "$waited" -le 150 ] || fail "the guard of $INSTANCE still runs after 30 s" "docker ps --filter $label"
+		sleep 0.2
+	done
+}
 step "control plane stopped" stop_control
 step "services and proxy stopped" stop_rest
+step "rules of the guard removed" stop_guard

@@ -30,6 +30,8 @@ remove_images() {
 if docker info >/dev/null 2>&1; then
 	sh "$ROOT/infra/down.sh" purge
 	remove_data() {
+		# It has a label only while a task is on it; its configuration can't go before it.
+		docker network rm "${INSTANCE}_egress" >/dev/null 2>&1 || true
 		for kind in network secret config volume; do remove_all "$kind"; done
 	}
 	step "networks, secrets, volumes removed" remove_data

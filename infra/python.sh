@@ -44,7 +44,7 @@ if [ "$(cat "$venv/locked" 2>/dev/null)" != "$wanted" ]; then
 	fi
 	site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	for folder in shared services/api-gateway services/builder services/deployer services/metrics \
-		services/proxy-sync infra/install; do
+		services/proxy-sync infra/guard infra/install; do
 		echo "$ROOT/$folder"
 	done >"$site/slipway-sources.pth"
 	echo "$wanted" >"$venv/locked"

@@ -26,7 +26,7 @@ elif [ $? -eq 3 ]; then
 		docker run --rm --network host --pid host --volume "$ROOT:$ROOT" --workdir "$ROOT" \
 			--volume /var/run/docker.sock:/var/run/docker.sock --volume /tmp:/tmp \
 			--env SLIPWAY_INSTANCE --env HTTP_PORT --env HTTPS_PORT --env API_PORT \
-			--env "PYTHONPATH=$(echo shared services/*/ infra/install | tr ' ' ':')" \
+			--env "PYTHONPATH=$(echo shared services/*/ infra/guard infra/install | tr ' ' ':')" \
 			slipway/tests:latest python -m "$@"
 	}
 else
@@ -37,13 +37,16 @@ static=0
 static_checks() { # what they find fails the run, but only at its end
 	run tests.architecture.static_checks || static=1
 }
-walk_programs() { # what the walk of docs/api.md is typed with
-	for program in curl jq; do
-		command -v "$program" >/dev/null && continue
-		command -v apt-get >/dev/null || fail "the walk of docs/api.md needs $program" "install it, then run the tests again"
-		apt-get update -qq
-		apt-get install -y -qq "$program" >/dev/null
-	done
+programs() { # what tests run on this machine
+	ensure_program curl curl "the walk of docs/api.md needs"
+	ensure_program jq jq "the walk of docs/api.md needs"
+	ensure_program nft nftables "the guard's rules are tried with"
+}
+ensure_program() { # ensure_program PROGRAM PACKAGE "who needs"
+	command -v "$1" >/dev/null && return
+	command -v apt-get >/dev/null || fail "$3 $1" "install it, then run the tests again"
+	apt-get update -qq
+	apt-get install -y -qq "$2" >/dev/null
 }
 instance_up() { # with workloads as they are, volumes that go soon, and fail points armed by this file in a container
 	SLIPWAY_FAILPOINTS_FILE=/tmp/failpoints SLIPWAY_TEST_KINDS=true SLIPWAY_VOLUME_KEEP_SECONDS=20 sh infra/up.sh
@@ -85,7 +88,7 @@ quick)
 	;;
 all)
 	static_checks
-	[ -n "$left_out" ] || walk_programs
+	[ -n "$left_out" ] || programs
 	instance_up
 	mkdir -p "$CACHE"
 	trap instance_gone EXIT INT TERM
@@ -94,7 +97,7 @@ all)
 	tests --numprocesses 2 --durations 40 --durations-min 5 ${left_out:+"$left_out"} "$@"
 	;;
 e2e)
-	[ -n "$left_out" ] || walk_programs
+	[ -n "$left_out" ] || programs
 	instance_up
 	trap instance_gone EXIT INT TERM
 	tests tests/e2e "$@"

@@ -38,6 +38,12 @@ else
 	sample=--volume=${INSTANCE}_sample:/srv/git
 fi
 export PUBLIC_URL
+# systemd's own resolver is on the loopback, where workloads can't ask it: the engine hands on those
+# that it asks itself.
+SLIPWAY_RESOLVERS=$(cat /etc/resolv.conf /run/systemd/resolve/resolv.conf 2>/dev/null |
+	sed -n 's/^nameserver[[:space:]]*\([0-9A-Fa-f.:]*\)$/\1/p' | sort -u | tr '\n' ' ')
+SLIPWAY_REGISTRIES=$(sh "$ROOT/infra/registries.sh" | tr '\n' ' ')
+export SLIPWAY_RESOLVERS SLIPWAY_REGISTRIES
 docker run --rm --network host "$sample" --label "slipway.instance=$INSTANCE" \
 	--volume "$socket:/var/run/docker.sock" \
 	--volume "$STATE:/state" \
@@ -49,6 +55,7 @@ docker run --rm --network host "$sample" --label "slipway.instance=$INSTANCE" \
 	--env "SLIPWAY_ENGINE_SOCKET=$socket" \
 	--env SLIPWAY_STATE=/state \
 	--env SLIPWAY_LOG_LEVEL --env SLIPWAY_FAILPOINTS --env SLIPWAY_FAILPOINTS_FILE --env SLIPWAY_TEST_KINDS --env SLIPWAY_VOLUME_KEEP_SECONDS \
+	--env SLIPWAY_EGRESS_ALLOW --env SLIPWAY_RESOLVERS --env SLIPWAY_REGISTRIES \
 	--env "SLIPWAY_FIRST_OWNER=$first_owner" \
 	"$SLIPWAY_CONTROL_IMAGE" python -m slipway_install
 # Control images of former days that no instance runs. Younger ones may be another one's, on its way.

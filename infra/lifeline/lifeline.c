@@ -1,7 +1,9 @@
 /*
  * lifeline: runs inside every release that listens on a port, mounted read-only at /.slipway.
  *
- *   lifeline run --drain SECONDS -- PROGRAM ARG...
+ *   lifeline run --drain SECONDS [--guarded] -- PROGRAM ARG...
+ *       With --guarded the program is started once the rules stand which say what it may call
+ *       outside; after LATEST seconds without them it is given up.
  *       As process 1: starts the program, hands signals on, reaps orphans, ends with the program's
  *       exit code. A signal that asks to stop (TERM, INT, QUIT) reaches the program only after
  *       SECONDS: by then its address has left the DNS and the proxy, and nobody new comes. Then
@@ -14,6 +16,9 @@
  *   lifeline check [--timeout SECONDS] [--host HOST] PORT [PATH]
  *       The health check: connects to the port, or asks GET PATH with this Host and takes 2xx and
  *       3xx, at any of the container's own addresses; all within SECONDS.
+ *
+ *   lifeline guarded
+ *       Whether these rules stand, as exit code.
  *
  * Static, so that it runs in any image, whatever is in it.
  */
@@ -29,10 +34,12 @@
 
 #include "check.h"
 #include "connections.h"
+#include "guarded.h"
 
 #define PATIENCE 5.0 /* s; a release's time to end, which the deployer sets, is longer */
 #define CHOICE 1.0   /* s for which a good moment is waited for; then a fair one will do */
 #define AGAIN 30.0   /* s */
+#define LATEST 60.0  /* s */
 #define GLANCE 0.00025 /* s between two looks at the connections */
 
 static double now(void)
@@ -47,7 +54,29 @@ static int stops(int number)
     return number == SIGTERM || number == SIGINT || number == SIGQUIT;
 }
 
-static int run(double drain, char **argv)
+/* 0 once they stand; else the code to exit with. */
+static int wait_until_guarded(const sigset_t *signals)
+{
+    double began = now();
+    for (int told = 0; guarded(0.2) == UNGUARDED;) {
+        if (now() - began > LATEST) {
+            fprintf(stderr, "lifeline: the program is not started: the rules for what it may call "
+                            "outside do not stand on this node; is the guard running there?\n");
+            return 125;
+        }
+        if (!told && now() - began > 1) {
+            fprintf(stderr, "lifeline: waits for the rules of the guard on this node\n");
+            told = 1;
+        }
+        struct timespec between = {0, 250000000};
+        int number = sigtimedwait(signals, NULL, &between);
+        if (number > 0 && stops(number))
+            return 128 + number;
+    }
+    return 0;
+}
+
+static int run(double drain, int only_guarded, char **argv)
 {
     sigset_t all, before;
     sigfillset(&all);
@@ -58,6 +87,9 @@ static int run(double drain, char **argv)
     sigdelset(&all, SIGABRT);
     sigprocmask(SIG_BLOCK, &all, &before);
 
+    int refused = only_guarded ? wait_until_guarded(&all) : 0;
+    if (refused)
+        return refused;
     pid_t child = fork();
     if (child < 0) {
         perror("lifeline: fork");
@@ -117,8 +149,9 @@ static int run(double drain, char **argv)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: lifeline run --drain SECONDS -- PROGRAM ARG...\n"
-                    "       lifeline check [--timeout SECONDS] [--host HOST] PORT [PATH]\n");
+    fprintf(stderr, "usage: lifeline run --drain SECONDS [--guarded] -- PROGRAM ARG...\n"
+                    "       lifeline check [--timeout SECONDS] [--host HOST] PORT [PATH]\n"
+                    "       lifeline guarded\n");
     return 2;
 }
 
@@ -146,8 +179,13 @@ int main(int argc, char **argv)
 {
     if (argc >= 3 && strcmp(argv[1], "check") == 0)
         return checked(argv + 2);
-    if (argc >= 6 && strcmp(argv[1], "run") == 0 && strcmp(argv[2], "--drain") == 0 &&
-        strcmp(argv[4], "--") == 0)
-        return run(atof(argv[3]), argv + 5);
+    if (argc == 2 && strcmp(argv[1], "guarded") == 0)
+        return guarded(1) != GUARDED;
+    if (argc >= 6 && strcmp(argv[1], "run") == 0 && strcmp(argv[2], "--drain") == 0) {
+        int only_guarded = strcmp(argv[4], "--guarded") == 0;
+        char **word = argv + 4 + only_guarded;
+        if (*word != NULL && strcmp(*word, "--") == 0 && word[1] != NULL)
+            return run(atof(argv[3]), only_guarded, word + 1);
+    }
     return usage();
 }

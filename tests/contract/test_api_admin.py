@@ -295,3 +295,40 @@ async def test_what_ends_no_deployment_is_a_dead_letter_and_done_when_tried_agai
 
     assert await until(done)
     assert len(seen) == 9
+
+
+EGRESS = "/v1/admin/egress"
+
+
+async def test_what_the_operator_lets_out(platform: Platform):
+    assert (await platform.ok("GET", EGRESS))["allow"] == []
+    entries = ["10.0.0.1:5432", "10.0.0.1/32:5432", "fd00:0::/16", "[fd00::1]:53"]
+    answer = await platform.call("PUT", EGRESS, {"allow": entries})
+    assert answer.status_code == 200, answer.text
+    wanted = ["10.0.0.1:5432", "fd00::/16", "[fd00::1]:53"]
+    assert answer.json()["allow"] == wanted
+    shown = await platform.call("GET", EGRESS)
+    assert (shown.json()["allow"], shown.headers["etag"]) == (wanted, answer.headers["etag"])
+    late = await platform.call("PUT", EGRESS, {"allow": []}, If_Match='"7"')
+    assert late.status_code == 412
+    assert (await platform.ok("GET", EGRESS))["allow"] == wanted
+    assert (await platform.ok("PUT", EGRESS, {"allow": []}))["allow"] == []
+
+
+@pytest.mark.parametrize(
+    ("entries", "pointer", "word"),
+    [
+        (["10.0.0.1:1", "db.example.org:5432"], "/allow/1", "names are not resolved"),
+        (["10.0.0.1/8"], "/allow/0", "begins with its first address"),
+        (["1" * 61], "/allow/0", ""),
+        ([f"10.0.{n}.1" for n in range(201)], "/allow", ""),
+    ],
+)
+async def test_what_cannot_be_let_out_is_told(
+    platform: Platform, entries: list[str], pointer: str, word: str
+):
+    answer = await platform.call("PUT", EGRESS, {"allow": entries})
+    assert answer.status_code == 422
+    assert pointer in answer.text
+    assert word in answer.text
+    assert (await platform.ok("GET", EGRESS))["allow"] == []

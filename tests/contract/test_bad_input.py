@@ -66,6 +66,7 @@ STATIC = {"kind": "static", "directory": "dist", "spa": True}
 ITEMS = {"items": [{"name": "A", "value": "1", "secret": False}]}
 
 VALID: dict[str, list[Json]] = {
+    "set_egress": [{"allow": ["10.0.0.1:5432"]}],
     "setup": [
         {"token": "once", "email": "x@y.org", "password": PASSWORD, "organization": "Default"}
     ],

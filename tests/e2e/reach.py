@@ -63,6 +63,12 @@ def reach(network: str, targets: list[str]) -> dict[str, str]:
     return json.loads(docker(*argv, "python", "-c", PROGRAM, input_=asked))
 
 
+def reach_from(container: str, targets: list[str]) -> dict[str, str]:
+    """The same, from a container that runs and has Python."""
+    asked = json.dumps([targets, machine_networks()])
+    return json.loads(docker("exec", "-i", container, "python", "-c", PROGRAM, input_=asked))
+
+
 def gateways() -> list[str]:
     """The machine, as containers see it over the bridges."""
     networks = [inspect("network", name) for name in ("docker_gwbridge", "bridge")]

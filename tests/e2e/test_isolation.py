@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from slipway.contracts import labels
 
 from tests.e2e.api import Api
-from tests.e2e.engine import address_of, container_of, inspect, settled
+from tests.e2e.engine import address_of, container_of, containers, inspect, settled
 from tests.e2e.instance import CONTROL_NETWORK, INSTANCE, network_of, service
-from tests.e2e.reach import bridged, gateways, reach
+from tests.e2e.reach import bridged, gateways, reach, reach_from
 from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
@@ -69,6 +70,11 @@ def machine(api_port: str) -> list[str]:
     return hosts + [f"{address}:{port}" for address in bridged() for port in inner]
 
 
+def running(environment: str) -> str:
+    """A container of the environment."""
+    return containers(f"label={labels.ENVIRONMENT}={environment}")[0]
+
+
 def opened(answers: dict[str, str]) -> dict[str, str]:
     return {target: answer for target, answer in answers.items() if answer.startswith("open")}
 
@@ -84,6 +90,8 @@ def test_a_service_is_out_of_reach_of(
     targets += platform() + machine(settings["SLIPWAY_URL"].rpartition(":")[2])
     answers = reach(network_of(neighbours[kind]), targets)
     assert opened(answers) == {}, f"reached from {kind}"
+    by_a_workload = reach_from(running(neighbours[kind]), targets)
+    assert opened(by_a_workload) == {}, f"reached by a workload of {kind}"
 
 
 def test_a_service_is_reached_from_its_own_environment(app: Service):
@@ -95,8 +103,11 @@ def test_a_service_is_reached_from_its_own_environment(app: Service):
 def test_the_platform_is_out_of_reach_of_its_tenants(app: Service, settings: dict[str, str]):
     traefik = address_of(TRAEFIK, network_of(app.environment))
     targets = platform() + machine(settings["SLIPWAY_URL"].rpartition(":")[2])
-    answers = reach(network_of(app.environment), [*targets, f"{traefik}:8080"])
-    assert opened(answers) == {}
+    for answers in (
+        reach(network_of(app.environment), [*targets, f"{traefik}:8080"]),
+        reach_from(settled(app.id)[0], [*targets, f"{traefik}:8080"]),
+    ):
+        assert opened(answers) == {}
 
 
 def test_the_proxy_in_an_environment_does_not_lead_to_the_api(app: Service):
@@ -111,5 +122,5 @@ def test_the_public_entries_are_for_everybody(app: Service, http_address: str):
     ports = {one["HostPort"] for bound in bindings for one in bound if one["HostIp"] != "127.0.0.1"}
     assert http_address.rpartition(":")[2] in ports
     targets = [f"{host}:{port}" for host in gateways() for port in sorted(ports)]
-    answers = reach(network_of(app.environment), targets)
+    answers = reach_from(settled(app.id)[0], targets)
     assert opened(answers) == answers

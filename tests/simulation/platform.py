@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from builder.workloads import workloads_of
 from deployer.adapters.engine import Engine
+from deployer.adapters.guard import Guard
 from deployer.app import giving_up, key, reaction
+from deployer.egress.react import Egress
 from deployer.networks.react import Networks
 from deployer.rollout.react import Rollouts
 from deployer.rollout.sealed import SealedWorkloads
@@ -118,6 +120,7 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
     networks = Networks(store, engine, world.clock, lease, INSTANCE)
     volumes = Volumes(store, engine, world.clock, lease, INSTANCE, KEEP)
     rollouts = Rollouts(store, engine, networks, volumes, sealed, world.clock, lease, INSTANCE)
+    egress = Egress(store, Guard(SwarmTransport(swarm, life), INSTANCE), lease)  # no guard here
 
     async with asyncio.TaskGroup() as group:
         group.create_task(rollouts.run())
@@ -127,7 +130,7 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
             store,
             "deployer",
             key,
-            reaction(rollouts, networks, volumes),
+            reaction(rollouts, networks, volumes, egress),
             dead=giving_up(rollouts),
             letters=MemoryDeadLetters(world.clock),
         )

@@ -735,7 +735,9 @@ class Swarm:
             raise Refuses(f"rpc error: name conflicts with an existing object: service {name}")
         attached = [each["Target"] for each in spec["TaskTemplate"]["Networks"]]
         assert len({*attached}) == len(attached)
-        assert {*attached} <= self.networks.keys()
+        *own, last = attached
+        assert last == labels.egress_network(INSTANCE)  # the installation has made it
+        assert {*own} <= self.networks.keys()
         assert spec["EndpointSpec"]["Mode"] == "dnsrr"
         container = spec["TaskTemplate"]["ContainerSpec"]
         if "HealthCheck" in container:  # it is told as the engine tells it

@@ -4,7 +4,7 @@ so a run that was cut off is simply run again."""
 import os
 import sys
 
-from slipway_install import nats, owner, sample, secrets, stack, state
+from slipway_install import egress, nats, owner, sample, secrets, stack, state
 from slipway_install.api import wait_for
 from slipway_install.errors import InstallError
 from slipway_install.progress import step
@@ -13,12 +13,14 @@ from slipway_install.settings import Settings, read
 
 def up(settings: Settings) -> None:
     """Storage, then streams and permissions, then the services, then somebody to use them."""
+    egress.allowed(settings)  # what can't be read is told before anything is made
     token = owner.setup_token(settings)
     with step("secrets") as now:
         made = secrets.ensure(settings, token)
         now.note = f"{made} made" if made else ""
-    with step("network and volumes"):
+    with step("networks and volumes"):
         stack.ensure_network(settings)
+        egress.ensure_networks(settings)
         stack.ensure_volumes(settings)
         configuration = nats.ensure_config(settings)
     with step("NATS and MongoDB"):

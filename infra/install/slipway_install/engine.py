@@ -69,6 +69,13 @@ def inspect(kind: str, name: str) -> dict[str, Any] | None:
         raise
 
 
+def node_addresses() -> list[str]:
+    """Where the swarm's nodes reach one another."""
+    nodes = run("node", "ls", "--quiet").split()
+    found = json.loads(run("node", "inspect", *nodes))
+    return sorted({node["Status"]["Addr"] for node in found if node["Status"].get("Addr")})
+
+
 def node_id() -> str:
     """This node in its swarm. Raises InstallError where it manages none."""
     swarm = json.loads(run("info", "--format", "{{json .Swarm}}"))

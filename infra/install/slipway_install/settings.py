@@ -22,6 +22,10 @@ class Settings:
     """The folder that becomes `.slipway` on the machine."""
     first_owner: bool
     """Make the first owner and the sample; a production install leaves that to its operator."""
+    egress_allow: str = ""
+    """Of the operator: see `slipway.egress.policy.entries`."""
+    registries: tuple[str, ...] = ()
+    """The URLs of the package registries that this machine is set up with."""
 
     @property
     def api_url(self) -> str:
@@ -59,4 +63,6 @@ def read(environment: Mapping[str, str]) -> Settings:
         engine_socket=environment["SLIPWAY_ENGINE_SOCKET"],
         state=Path(environment["SLIPWAY_STATE"]),
         first_owner=environment.get("SLIPWAY_FIRST_OWNER", "true") == "true",
+        egress_allow=environment.get("SLIPWAY_EGRESS_ALLOW", ""),
+        registries=tuple(environment.get("SLIPWAY_REGISTRIES", "").split()),
     )

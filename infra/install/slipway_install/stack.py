@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from slipway_install import engine
+from slipway.contracts import labels
+
+from slipway_install import egress, engine
 from slipway_install.errors import InstallError
 from slipway_install.settings import Settings
 
@@ -56,6 +58,10 @@ def deploy(settings: Settings, nats_conf: str, *, services: bool) -> None:
             "SERVICE_REPLICAS": "1" if services else "0",
             "SLIPWAY_NATS_CONF": nats_conf,
             "SLIPWAY_NODE": engine.node_id(),
+            "SLIPWAY_NODES": " ".join(engine.node_addresses()),
+            "SLIPWAY_EGRESS_BRIDGES": labels.egress_bridges(settings.instance),
+            "SLIPWAY_EGRESS_SET": egress.set_by_operator(settings),
+            "SLIPWAY_EGRESS_ALLOW": egress.allowed(settings),
             "SLIPWAY_ALLOW_PRIVATE_SOURCES": "true" if settings.first_owner else "false",
         },
     )  # fmt: skip
@@ -145,9 +151,11 @@ def _converged(service: dict[str, Any], tasks: list[dict[str, Any]]) -> bool:
     """As many tasks as wanted run the present specification, and no other one is left."""
     if service.get("UpdateStatus", {}).get("State") == "updating":
         return False
-    wanted = service["Spec"]["Mode"]["Replicated"]["Replicas"]
+    replicated = service["Spec"]["Mode"].get("Replicated")
     present = _said(service["Spec"]["TaskTemplate"]["ContainerSpec"])
     left = [task for task in tasks if task["Status"]["State"] not in _OVER]
+    # One on every node: this one at least.
+    wanted = replicated["Replicas"] if replicated else max(len(left), 1)
     good = [
         task
         for task in left

@@ -7,6 +7,7 @@ import socket
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested
 from slipway.contracts.event import NewerRelease, Unknown
+from slipway.contracts.organization import EgressSet
 from slipway.contracts.project import EnvironmentCreated, EnvironmentDeletionRequested
 from slipway.contracts.route import NetworkLeft, RouteEvent
 from slipway.contracts.service import (
@@ -27,7 +28,9 @@ from slipway.runtime.reactor import Dead, Handle, NoFact, Reactor
 from slipway.sealing import Opener
 
 from deployer.adapters.engine import Engine
+from deployer.adapters.guard import Guard
 from deployer.adapters.log_server import LogServer
+from deployer.egress.react import Egress
 from deployer.networks.react import Networks
 from deployer.recovery.react import Recovery
 from deployer.rollout.counting import Counting
@@ -44,7 +47,7 @@ def key(commit: Commit) -> str | None:
     return commit.subject.id
 
 
-def reaction(rollouts: Rollouts, networks: Networks, volumes: Volumes) -> Handle:
+def reaction(rollouts: Rollouts, networks: Networks, volumes: Volumes, egress: Egress) -> Handle:
     async def react(commit: Commit) -> None:
         organization, id_ = commit.subject.organization, commit.subject.id
         for event in commit.events:
@@ -66,6 +69,8 @@ def reaction(rollouts: Rollouts, networks: Networks, volumes: Volumes) -> Handle
                     rollouts.ensure(organization, id_)
                 case ServiceDeleted():
                     volumes.wake()
+                case EgressSet():
+                    egress.wake()
                 case NetworkLeft():
                     networks.wake(id_)
                 case _:
@@ -104,12 +109,12 @@ async def main(stopping: asyncio.Event) -> None:
     recovery = Recovery(engine, LogServer(settings.nats_url), clock, settings.instance)
     try:
         # Beside it, not in it: to connect and to get the lease takes a log that can be written to.
-        await until(stopping, recovery.run(), deploy(settings, engine, clock))
+        await until(stopping, recovery.run(), deploy(settings, api, engine, clock))
     finally:
         await api.close()
 
 
-async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> None:
+async def deploy(settings: DeployerSettings, api: EngineApi, engine: Engine, clock: Clock) -> None:
     """Until cancelled: everything that a holder of the lease does."""
     connection = await connect(
         settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
@@ -122,6 +127,7 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
     volumes = Volumes(store, engine, clock, lease, settings.instance, keep)
     sealed = SealedWorkloads(connection.workloads, opener)
     rollouts = Rollouts(store, engine, networks, volumes, sealed, clock, lease, settings.instance)
+    egress = Egress(store, Guard(api, settings.instance), lease)
     counting = Counting(engine, rollouts.releases, connection.observations, clock, lease)
     try:
         await lease.acquire()
@@ -129,7 +135,7 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
             store,
             "deployer",
             key,
-            reaction(rollouts, networks, volumes),
+            reaction(rollouts, networks, volumes, egress),
             dead=giving_up(rollouts),
             letters=connection.dead_letters,
         )
@@ -138,6 +144,7 @@ async def deploy(settings: DeployerSettings, engine: Engine, clock: Clock) -> No
             group.create_task(counting.run())
             group.create_task(networks.run())
             group.create_task(volumes.run())
+            group.create_task(egress.run())
             group.create_task(reactor.run())
     finally:
         await lease.release()

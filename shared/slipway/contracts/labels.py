@@ -1,5 +1,6 @@
 """Labels on everything made on the engine, and the names derived from the instance."""
 
+import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 
@@ -77,6 +78,38 @@ def file(instance: str, release: str, path: str) -> str:
 
 def control_network(instance: str) -> str:
     return f"{instance}_control"
+
+
+def guard_service(instance: str) -> str:
+    """The Swarm service that keeps the rules of what leaves the machine."""
+    return f"{instance}_guard"
+
+
+def egress_network(instance: str) -> str:
+    """The way out of workloads: a bridge on each node, whose members don't reach one another."""
+    return f"{instance}_egress"
+
+
+def egress_configuration(instance: str) -> str:
+    """What a node has to know of that bridge before it can take work: a network of the engine's
+    kind `config-only`."""
+    return f"{instance}_egress_bridge"
+
+
+def egress_bridges(instance: str) -> str:
+    """What the names of the instance's bridges begin with that lead out: the guard's rules hold for
+    all of them."""
+    return f"sw{_short(instance)}-"
+
+
+def egress_bridge(instance: str, of: str = "workloads") -> str:
+    """The device's name, at most 15 characters. `of`: who is behind it, workloads or the builds of
+    an organization."""
+    return f"{egress_bridges(instance)}{_short(of)}"
+
+
+def _short(text: str) -> str:
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode().lower()[:6]
 
 
 def traefik_container(instance: str) -> str:

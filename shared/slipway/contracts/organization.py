@@ -1,9 +1,10 @@
-"""Categories above and at the top of organizations: user, email, session, installation,
+"""Categories above and at the top of organizations: user, email, session, installation, egress,
 organization, member, token. Written by the gateway."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from slipway.contracts.event import Event
+from slipway.contracts.said import Said
 from slipway.contracts.values import Sealed, Variable
 
 type Role = Literal["owner", "admin", "developer", "viewer"]
@@ -42,6 +43,15 @@ class SetupCompleted(Event):
     public = frozenset({"user", "organization"})
     user: str
     organization: str
+
+
+class EgressSet(Event):
+    """`evt._.egress.main`: all that the operator allows beyond public addresses, each as
+    `slipway.egress.policy.Allowed` writes it."""
+
+    type = "egress.set"
+    public = frozenset({"allow"})
+    allow: Annotated[tuple[Annotated[str, Said(60)], ...], Said(200)]
 
 
 class OrganizationCreated(Event):

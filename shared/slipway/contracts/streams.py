@@ -24,7 +24,8 @@ in the last quarter; the outcome with its reason is in the event log for ever.""
 
 APPENDS: dict[str, tuple[str, ...]] = {
     "api-gateway": (
-        "user", "email", "session", "installation", "organization", "member", "token",
+        "user", "email", "session", "installation", "egress", "organization", "member",
+        "token",
         "project", "environment", "name", "service", "host", "port", "deployment",
     ),
     "builder": ("build",),
@@ -62,7 +63,7 @@ DURABLES: tuple[Durable, ...] = (
     Durable("builder", "builder", ("deployment", "service"), "all"),
     Durable("builder-control", "builder", ("deployment",), "all"),
     Durable("deployer", "deployer", (
-        "deployment", "build", "route", "service", "environment",
+        "deployment", "build", "route", "service", "environment", "egress",
     ), "all"),
     Durable("proxy-sync", "proxy-sync", ("rollout", "service", "environment"), "all"),
 )  # fmt: skip

@@ -66,10 +66,10 @@ async def platform(domain: str | None = "web") -> AsyncIterator[Site]:
 
 
 def attached(site: Site) -> dict[str, list[tuple[str, list[str]]]]:
-    """Workload → (network, its names there)."""
+    """Workload → (network, its names there), but for the way out."""
     found: dict[str, list[tuple[str, list[str]]]] = {}
     for service in site.swarm.services.values():
-        networks = service["Spec"]["TaskTemplate"]["Networks"]
+        networks = service["Spec"]["TaskTemplate"]["Networks"][:-1]
         name = service["Spec"]["Labels"][labels.WORKLOAD]
         found[name] = [(each["Target"], each["Aliases"]) for each in networks]
     return found

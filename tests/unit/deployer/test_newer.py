@@ -70,6 +70,6 @@ async def test_a_build_that_cant_be_read_is_not_passed_over():
     unused: Any = None
     assert key(commit) == "d1"
     with pytest.raises(NewerRelease) as caught:
-        await reaction(unused, unused, unused)(commit)
+        await reaction(unused, unused, unused, unused)(commit)
     with pytest.raises(NoFact):  # so it becomes a dead letter
         await giving_up(unused)(commit, caught.value)

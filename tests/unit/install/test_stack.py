@@ -40,6 +40,14 @@ def test_none_wanted_and_none_there():
     assert stack._converged(service(0), [task("shutdown")])
 
 
+def test_one_on_every_node_is_up_when_it_runs():
+    everywhere = service()
+    everywhere["Spec"]["Mode"] = {"Global": {}}
+    assert not stack._converged(everywhere, [])
+    assert not stack._converged(everywhere, [task("running"), task("starting")])
+    assert stack._converged(everywhere, [task("running"), task("running"), task("shutdown")])
+
+
 def test_empty_fields_that_the_engine_adds_change_nothing():
     assert stack._converged(service(DNSConfig={}), [task("running")])
 

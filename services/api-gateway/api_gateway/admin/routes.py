@@ -4,20 +4,25 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Path
 from fastapi.responses import Response
+from pydantic import Field
+from slipway.egress.policy import MOST, NotAnEntry, allowed
 from slipway.eventstore.dead_letters import Changed, ask_again
 from slipway.eventstore.dead_letters import DeadLetter as Letter
-from slipway.kernel.errors import NotFound, Refused
+from slipway.kernel.envelope import INSTALLATION
+from slipway.kernel.errors import Invalid, NotFound, Refused
 from slipway.readmodel import cursor as cursors
 
 from api_gateway.admin.carried_out import CarriedOut
+from api_gateway.admin.domain import EGRESS, SetEgress
 from api_gateway.gateway import Gateway
 from api_gateway.http.answers import Cursor, Limit, answer, decoded, listed
 from api_gateway.http.context import Ctx, Gate
 from api_gateway.http.routing import router as feature
-from api_gateway.http.schema import Listed, Shown
+from api_gateway.http.schema import Body, Listed, Shown
 
 router = feature("admin")
 Durable = Annotated[str, Path(max_length=64)]
+_EGRESS = "main"
 Sequence = Annotated[int, Path(ge=1, le=10**18)]
 
 
@@ -63,6 +68,45 @@ def _progress(gateway: Gateway) -> dict[str, Any]:
         "error": progress.error or None,
         "sequence": gateway.projector.sequence,
     }
+
+
+class Entries(Body):
+    allow: Annotated[list[Annotated[str, Field(max_length=60)]], Field(max_length=MOST)]
+
+
+class Egress(Shown):
+    """`allow`: `10.0.0.1:5432`, `[fd00::1]:5432`, `10.0.0.0/8`, `10.0.0.0/8:443`. One address with
+    a port is open whatever it is; a range opens private addresses, but none of the machine, of its
+    containers and of the swarm's nodes, and no link-local ones."""
+
+    allow: list[str]
+
+
+@router.get("/v1/admin/egress", response_model=Egress)
+async def get_egress(gateway: Gate, ctx: Ctx) -> Response:
+    """What workloads and builds may call beyond public addresses. What `make up` allows, by
+    SLIPWAY_EGRESS_ALLOW too, is not in it."""
+    state, head = await gateway.commands.load(EGRESS, INSTALLATION, _EGRESS)
+    return answer(ctx, {"allow": list(state.allow)}, version=head.version)
+
+
+@router.put("/v1/admin/egress", response_model=Egress)
+async def set_egress(body: Entries, gateway: Gate, ctx: Ctx) -> Response:
+    """All of it. It holds on every node a few seconds later, for connections that are open too."""
+    allow: list[str] = []
+    for index, text in enumerate(body.allow):
+        try:
+            allow.append(str(allowed(text)))
+        except NotAnEntry as error:
+            raise Invalid(str(error), pointer=f"/allow/{index}") from None
+    _, head = await gateway.commands.load(EGRESS, INSTALLATION, _EGRESS)
+    if not head.version:  # nothing was ever set, and there is an ETag of that
+        ctx.precondition(0)
+    outcome = await gateway.commands.handle(
+        ctx, EGRESS, _EGRESS, SetEgress(tuple(dict.fromkeys(allow))), organization=INSTALLATION
+    )
+    shown = {"allow": list(outcome.state.allow)}
+    return answer(ctx, shown, version=outcome.head.version)
 
 
 @router.post("/v1/admin/projections/rebuild", status_code=202, response_model=Projections)

@@ -328,6 +328,7 @@ class Engine:
             "Name": name,
             "Driver": "overlay",
             "Attachable": True,
+            "Internal": True,  # the way out is the egress network
             "Labels": {labels.INSTANCE: self._instance, **marks},
         }
         try:

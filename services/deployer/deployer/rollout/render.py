@@ -79,7 +79,9 @@ def swarm_service(
         "Env": [
             f"{name}={_literal(value)}" for name, value in sorted(workload.environment.items())
         ],
-        "Command": [LIFELINE, "run", "--drain", f"{drain:g}", "--", *program],
+        "Command": [LIFELINE, "run", "--drain", f"{drain:g}", "--guarded", "--", *program],
+        # Raw packets could bear another's address.
+        "CapabilityDrop": ["NET_RAW"],
         "StopGracePeriod": int((drain + stop_seconds(workload)) * _NANO),
         "Init": False,
         "Mounts": [
@@ -137,13 +139,16 @@ def swarm_service(
 def _networks(
     workload: Workload, instance: str, service: str, network: str, reached_on: str
 ) -> list[dict[str, Any]]:
-    """The environment's first, if it is in it. Nobody calls a job."""
+    """The environment's first, if it is in it; the way out last. Nobody calls a job."""
     named = {network: workload.aliases} if reached_on == network else {}
     for each in workload.networks:
         named[labels.service_network(instance, service, each.name)] = each.aliases
     return [
-        {"Target": target, "Aliases": [] if workload.job else list(aliases)}
-        for target, aliases in named.items()
+        *(
+            {"Target": target, "Aliases": [] if workload.job else list(aliases)}
+            for target, aliases in named.items()
+        ),
+        {"Target": labels.egress_network(instance)},
     ]
 
 
