@@ -54,6 +54,35 @@ def engine_refused(words: str) -> Failure:
     )
 
 
+def not_ready(words: str) -> Failure:
+    return Failure(
+        reason="build-place-away",
+        detail=f"what builds need could not be started: {words.strip()[-300:]}",
+        hint="deploy again; if it fails again, look at the log of the builder service and at "
+        "docker ps --all on the server",
+    )
+
+
+def buildkit_ended(times: int) -> Failure:
+    return Failure(
+        reason="buildkit-ended",
+        detail=f"the organization's BuildKit ended in the middle of the build, {times} times",
+        hint="deploy again; if it fails again, look at its container's log on the server",
+    )
+
+
+def out_of_memory(failure: Failure, limit: int) -> Failure:
+    """`failure`: as it would be without knowing; `limit`: bytes."""
+    return failure.model_copy(
+        update={
+            "reason": "build-memory-limit",
+            "detail": f"the builds of this organization took more than the {limit >> 20} MiB of "
+            f"memory that they may have together: {failure.detail}",
+            "hint": "let the build use less memory, for example fewer processes at once",
+        }
+    )
+
+
 def timed_out(seconds: float) -> Failure:
     return Failure(
         reason="build-timeout",
