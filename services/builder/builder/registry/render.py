@@ -68,7 +68,8 @@ http {{
     default nobody;
   }}
   map "$remote_user $request_method $request_uri" $allowed {{
-    "~^ " 1; # who does not say who he is, is asked to
+    # Who does not say who he is, is asked to.
+    "~^ " 1;
 {allowed}
     default 0;
   }}
