@@ -132,7 +132,7 @@ class Yard:
         return [line.text async for _, lines in self.logs.read(subject) for line in lines]
 
     def builds(self, life: Life, store: EventStore | None = None) -> Builds:
-        settings = BuilderSettings(instance=INSTANCE, builds_at_once=2)
+        settings = BuilderSettings(instance=INSTANCE, builds_at_once=3)
         opener = Opener(MASTER.private, wrapped_key)
         unused: Any = None  # the work is played
         return Builds(
