@@ -19,7 +19,7 @@ EVERY = 0.01
 @contextmanager
 def prebuilt() -> Iterator[str]:
     """A tag of this run for a web server that is there already, so that nothing is pulled."""
-    tag = f"slipway-bench/web:{uuid.uuid4().hex[:8]}"
+    tag = f"slipway-bench-web:{uuid.uuid4().hex[:8]}"
     docker(
         "build", "--quiet", "--label", LABEL, "--tag", tag, "-", given=f"FROM {image('nginx')}\n"
     )

@@ -1,6 +1,7 @@
 """What the tests look at on the engine: by the docker program's argv, like an operator would."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from slipway.contracts import labels
 from slipway.contracts.workload import MAIN
 
 from tests.e2e.api import Api
-from tests.e2e.instance import INSTANCE, service
+from tests.e2e.instance import INSTANCE, ROOT, service
 
 
 def docker(*argv: str, input_: str | None = None, check: bool = True, seconds: float = 120) -> str:
@@ -40,6 +41,18 @@ def eventually(what: str, check: Any, seconds: float = 60, every: float = 0.2) -
             return result
         assert time.monotonic() < deadline, f"not in {seconds} s: {what} (last: {result!r})"
         time.sleep(every)
+
+
+def into_library(image: str) -> None:
+    """An image of the engine's becomes one that builds and services may name."""
+    done = subprocess.run(
+        ["sh", str(ROOT / "infra/library.sh"), image],
+        env={**os.environ, "SLIPWAY_INSTANCE": INSTANCE},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 # -- what there is ----------------------------------------------------------------------------
@@ -105,11 +118,9 @@ def release_label(service_id: str, deployment: str, instance: str = INSTANCE) ->
 def made_by(service_id: str, deployment: str, instance: str = INSTANCE) -> dict[str, list[str]]:
     """What the engine has of a deployment: kind → what is there."""
     label = release_label(service_id, deployment, instance)
-    image = f"{labels.image_repository(instance, service_id)}:{deployment}"
     found = {
         "services": services(label),
         "containers": containers(f"label={label}"),
-        "images": docker("image", "ls", "-q", "--no-trunc", image).split(),
     }
     return {kind: names for kind, names in found.items() if names}
 

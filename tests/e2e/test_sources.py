@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 import uuid
 from typing import Any
 
 import pytest
 
+from tests.e2e import registry
 from tests.e2e.api import Api
 from tests.e2e.engine import docker, inspect, releases, settled
 from tests.e2e.repositories import GitServer
@@ -38,11 +40,16 @@ def test_a_static_site(api: Api, environment: str, git_server: GitServer, http_g
     assert (status, body) == (200, "start") if spa else status == 404
 
 
-def test_an_image_that_is_on_the_engine(api: Api, environment: str, image: Image, version_of: Any):
+def test_an_image_that_is_copied_into_the_registry(
+    api: Api, environment: str, image: Image, version_of: Any
+):
     app = Service(api, environment, source=image.source, **QUICK)
     live = app.live()
     assert version_of(app.host) == "image"
-    assert live["image"] == inspect("image", image.name)["Id"], "what runs is named by its id"
+    assert re.fullmatch(rf"[0-9a-f-]{{36}}/{app.id}@sha256:[0-9a-f]{{64}}", live["image"])
+    assert "127.0.0.1" not in json.dumps(api.history(live["id"])), "no event names its place"
+    template = inspect("service", releases(app.id)[0])["Spec"]["TaskTemplate"]
+    assert template["ContainerSpec"]["Image"] == f"{registry.place()}/{live['image']}"
     assert live["commit"] is None
     names = [step["name"] for step in live["steps"]]
     assert "build: pull" in names, names
@@ -94,8 +101,9 @@ def test_a_secret_mount_reaches_the_step_and_nothing_else(
     log = api.logs(live["id"])
     assert "***" in log, log
     assert secret not in log
-    history = docker("history", "--no-trunc", live["image"])
-    assert secret not in history + json.dumps(inspect("image", live["image"]))
+    here = f"{registry.place()}/{live['image']}"
+    history = docker("history", "--no-trunc", here)
+    assert secret not in history + json.dumps(inspect("image", here))
     assert secret not in json.dumps(api.history(live["id"]))
 
 
