@@ -169,6 +169,7 @@ class Played:
             "requested": requested,
             "variables": {},
             "secret_names": frozenset[str](),
+            "mark_key": b"key",
         }
         return Job(**{**given, **more})
 

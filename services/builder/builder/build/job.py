@@ -91,6 +91,8 @@ class Job:
     requested: DeploymentRequested
     variables: Mapping[str, str]
     secret_names: frozenset[str]
+    mark_key: bytes
+    """The organization's, for marks of secrets."""
     former: tuple[BuildSucceeded, bool] | None = None
     """The outcome that is repeated, and whether whole or its images alone."""
     commit: GitCommit | None = None

@@ -207,6 +207,7 @@ class Builds:
             requested=order.requested.model_copy(update={"specification": specification}),
             variables=variables.values,
             secret_names=variables.secret_names,
+            mark_key=key.secret_for("secrets of builds"),
             former=former,
         )
 

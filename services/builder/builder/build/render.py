@@ -84,6 +84,8 @@ class Wanted:
     secrets: Sequence[tuple[str, str]] = ()
     contexts: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
+    anew: str | None = None
+    """Stages that are not taken from the cache, with commas between; empty for all."""
 
 
 def buildctl(wanted: Wanted, address: str, repository: str, metadata: Path) -> list[str]:
@@ -102,5 +104,7 @@ def buildctl(wanted: Wanted, address: str, repository: str, metadata: Path) -> l
         argv += ["--local", f"{name}={path}", "--opt", f"context:{name}=local:{name}"]
     if wanted.target:
         argv += ["--opt", f"target={wanted.target}"]
+    if wanted.anew is not None:
+        argv += ["--opt", f"no-cache={wanted.anew}"]
     argv += ["--output", f"type=image,name={repository}:{wanted.tag},push=true"]
     return [*argv, "--metadata-file", str(metadata)]

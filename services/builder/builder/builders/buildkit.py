@@ -26,8 +26,10 @@ async def image(
     args: Mapping[str, str] | None = None,
     target: str | None = None,
     contexts: Mapping[str, str] | None = None,
+    anew: str | None = None,
 ) -> BuiltImage:
-    """`contexts`: folders by the name that the Dockerfile knows them by. Every variable of the
+    """`contexts`: folders by the name that the Dockerfile knows them by; `anew`: see
+    `stages.anew`. Every variable of the
     deployment is there as a secret. Raises BuildError, NotReady, EngineAway, EngineRefused."""
     names = {name: f"SLIPWAY_BUILD_{index}" for index, name in enumerate(job.variables)}
     wanted = render.Wanted(
@@ -39,6 +41,7 @@ async def image(
         secrets=sorted(names.items()),
         contexts=contexts or {},
         target=target,
+        anew=anew,
     )
     env = {variable: job.variables[name] for name, variable in names.items()}
     progress = job.progress = Progress(job.log.redacted)

@@ -84,12 +84,12 @@ class Registry:
         await self._engine.ensure_network(
             {"Name": network, "Driver": "bridge", "Labels": {labels.INSTANCE: instance}}
         )
+        master = settings.master_private.get_secret_value()
         await self._keep(
             labels.registry_container(instance),
             render.registry(instance, settings.registry_image),
-            render.registry_files(),
+            render.registry_files(account(master, "uploads").password),
         )
-        master = settings.master_private.get_secret_value()
         await self._keep(
             self._door,
             render.door(instance, settings.door_image, settings.registry_port),

@@ -99,16 +99,18 @@ http {{
 """
 
 
-def registry_conf() -> str:
-    """JSON, which is YAML. Nothing is remembered: `make up` writes beside it into the volume."""
+def registry_conf(secret: str) -> str:
+    """JSON, which is YAML. `secret`: by it an upload goes on after a restart. Nothing is kept in
+    memory: `make up` writes beside it into the volume."""
+    purging = {"enabled": True, "age": "24h", "interval": "6h", "dryrun": False}
     document = {
-        "version": 0.1,
+        "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": True}},
         "storage": {
             "filesystem": {"rootdirectory": "/var/lib/registry"},
-            "maintenance": {"uploadpurging": {"enabled": True, "age": "24h", "interval": "6h"}},
+            "maintenance": {"uploadpurging": purging},
         },
-        "http": {"addr": f":{PORT}", "relativeurls": True},
+        "http": {"addr": f":{PORT}", "relativeurls": True, "secret": secret},
     }
     return json.dumps(document)
 
@@ -120,8 +122,8 @@ def user_file(account: Account) -> str:
     return f"{account.user}:{{SHA}}{base64.b64encode(digest).decode()}\n"
 
 
-def registry_files() -> dict[str, str]:
-    return {_REGISTRY: registry_conf()}
+def registry_files(secret: str) -> dict[str, str]:
+    return {_REGISTRY: registry_conf(secret)}
 
 
 def door_files(instance: str, accounts: list[Account]) -> dict[str, str]:
