@@ -108,7 +108,8 @@ class BuildKits:
             name = labels.build_network(self._instance, organization)
             await self._engine.remove(name, _GRACE)
             await self._engine.remove_network(name, labels.registry_door(self._instance))
-            del self._of[organization]
+            if not of.users:  # else a build waits for the end of this
+                del self._of[organization]
 
     async def _ensure(self, organization: str, *, alone: bool) -> None:
         """One that has met its limit of memory is made anew when nobody else works with it, so that
