@@ -78,6 +78,7 @@ class Engine:
         self.there[container] = replace(there, networks=there.networks | {network})
 
     async def remove_network(self, name: str, *guests: str) -> None:
+        await asyncio.sleep(1)
         for guest in guests:
             if there := self.there.get(guest):
                 self.there[guest] = replace(there, networks=there.networks - {name})
@@ -174,6 +175,23 @@ async def test_an_idle_one_goes_with_its_network_and_leaves_what_it_knows(site: 
         async with site.buildkits.taken("org"):
             assert KIT in site.engine.there
             assert KIT in site.engine.there[DOOR].networks
+
+
+@virtual
+async def test_a_build_that_comes_while_one_is_stopped_has_its_own(site: Site):
+    async with site.running():
+        async with site.buildkits.taken("org"):
+            pass
+        while KIT in site.engine.there:
+            await asyncio.sleep(0.1)
+        assert KIT in site.engine.networks, "it is being stopped"
+        async with site.buildkits.taken("org"):
+            await asyncio.sleep(1)
+            async with site.buildkits.taken("org"):
+                pass
+            await asyncio.sleep(300)
+            assert KIT in site.engine.there
+        assert site.engine.said.count(f"made {KIT}") == 2
 
 
 @virtual
