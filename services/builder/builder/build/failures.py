@@ -73,13 +73,12 @@ def buildkit_ended(times: int) -> Failure:
 
 def out_of_memory(failure: Failure, limit: int) -> Failure:
     """`failure`: as it would be without knowing; `limit`: bytes."""
-    return failure.model_copy(
-        update={
-            "reason": "build-memory-limit",
-            "detail": f"the builds of this organization took more than the {limit >> 20} MiB of "
-            f"memory that they may have together: {failure.detail}",
-            "hint": "let the build use less memory, for example fewer processes at once",
-        }
+    return Failure(
+        reason="build-memory-limit",
+        detail=f"the builds of this organization took more than the {limit >> 20} MiB of memory "
+        f"that they may have together: {failure.detail}",
+        hint="let the build use less memory, for example fewer processes at once",
+        lines=failure.lines,
     )
 
 
