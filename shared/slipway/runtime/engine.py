@@ -175,10 +175,10 @@ class EngineApi:
     async def has_file(self, container: str, path: str) -> bool:
         """Whether there is such a thing in the container, which runs."""
         try:
-            await self.query(f"containers/{container}/archive", "HEAD", params={"path": path})
+            async with self.stream(f"containers/{container}/archive", path=path):
+                return True
         except EngineMissing:
             return False
-        return True
 
     async def pull(self, name: str) -> None:
         """Raises EngineAway, and EngineRefused with the registry's words why not."""

@@ -29,6 +29,7 @@ def allowed(request: str) -> bool:
         f"GET {OWN}/deep/er/blobs/{DIGEST}",
         f"GET {OWN}/tags/list",
         "GET /v2/library/python/manifests/3.13-slim",
+        "HEAD /v2/library/python/manifests/3.13-slim?ns=docker.io",
         f"HEAD /v2/library/python/blobs/{DIGEST}",
         f"PUT {OWN}/manifests/0198f9a2-1111-7000-8000-00000000000d",
         f"POST {OWN}/blobs/uploads/",
@@ -50,6 +51,8 @@ def test_its_own_and_the_library(request_: str):
     [
         "GET /v2/_catalog",
         "GET /v2/_catalog?n=100",
+        f"HEAD {OTHER}/manifests/d1?ns=docker.io",
+        "HEAD /v2/library/python/manifests/3.13-slim?ns=docker.io&x=y",
         "GET /",
         f"GET {OTHER}/manifests/d1",
         f"HEAD {OTHER}/blobs/{DIGEST}",

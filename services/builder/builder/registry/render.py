@@ -33,12 +33,13 @@ def _rules() -> list[str]:
     reads = f"(?:{manifest}|{blob}|/tags/list)"
     # A mount takes a layer out of another repository: of one's own, or of everybody's.
     source = rf"from=(?:\1|{LIBRARY})(?:/|%2F){_PART}(?:(?:/|%2F){_PART})*"
+    of_hub = r"(?:\?ns=docker[.]io)?"  # so a BuildKit asks its mirror
     mount = f"mount={_DIGEST}"
     upload = "/blobs/uploads/[0-9a-f-]+"
     state, digest = "_state=[A-Za-z0-9_=%-]+", f"digest={_DIGEST}"
     return [
         rf"({_ORGANIZATION}|{PLATFORM}) {read} /v2/",
-        rf"({_ORGANIZATION}|{PLATFORM}) {read} /v2/{LIBRARY}/{_REPOSITORY}{reads}",
+        rf"({_ORGANIZATION}|{PLATFORM}) {read} /v2/{LIBRARY}/{_REPOSITORY}{reads}{of_hub}",
         rf"{PLATFORM} {read} /v2/{_REPOSITORY}{reads}",
         own % read + reads,
         own % "PUT" + manifest,
