@@ -1,6 +1,5 @@
 """The registry, and what an organization may not do there, with its own and foreign passwords."""
 
-import base64
 import json
 import uuid
 from dataclasses import dataclass
@@ -135,7 +134,7 @@ def test_a_layer_is_mounted_from_ones_own_repositories_alone(first: Owner, secon
 ATTACKS = {
     "by its name in the registry": "registry:5000/{image}",
     "by the organization's name": "{repository}:{deployment}",
-    "by the id of an image of the engine": "{id}",
+    "by the beginning of its id on the engine": "{id}",
     "by the name on the engine": "{place}/{image}",
     "the platform itself": "slipway/control:{tag}",
 }
@@ -150,7 +149,7 @@ def test_an_image_of_another_organization_is_out_of_reach(
     template = json.loads(docker("service", "inspect", f"{INSTANCE}_builder"))[0]
     control = template["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
     name = ATTACKS[how].format(
-        image=first.image, repository=first.repository, deployment=first.deployment, id=id_,
+        image=first.image, repository=first.repository, deployment=first.deployment, id=id_[:12],
         place=registry.place(), tag=control.partition(":")[2],
     )  # fmt: skip
     body: dict[str, Any] = {"source": {"kind": "image", "image": name}}
@@ -163,4 +162,3 @@ def test_an_image_of_another_organization_is_out_of_reach(
     app = Service(second.api, second.app.environment, repository, **body)
     seen = app.failed()
     assert seen["error"]["reason"] in ("base-image-missing", "image-pull-failed", "build-failed")
-    assert base64.b64encode(name.encode()).decode() not in seen["error"]["detail"]

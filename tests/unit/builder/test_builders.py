@@ -9,7 +9,7 @@ from typing import Any, get_args
 import orjson
 import pytest
 from builder.adapters.containers import NotReady
-from builder.build.job import Job
+from builder.build.job import End, Job
 from builder.build.work import work
 from builder.builders import builder_of
 from slipway.contracts import values
@@ -228,7 +228,10 @@ async def test_it_is_the_organizations_own(played: Played, wanted: Build):
 
 
 @each
-async def test_one_that_ends_in_the_middle_is_asked_once_more(played: Played, wanted: Build):
+@pytest.mark.parametrize("end", ["gone", "registry"])
+async def test_one_that_ends_in_the_middle_is_asked_once_more(
+    played: Played, wanted: Build, end: End
+):
     error = "error reading from server: EOF"
     left = [1]
 
@@ -240,7 +243,7 @@ async def test_one_that_ends_in_the_middle_is_asked_once_more(played: Played, wa
         return 1, ""
 
     played.programs.play = play
-    played.kits.ends = ["gone"]
+    played.kits.ends = [end]
     job = played.job(SOURCE, wanted)
     assert (await image_of(job)).reference == BUILT
     assert [step.name for step in job.steps] == ["clone"]
@@ -251,7 +254,7 @@ async def test_one_that_ends_in_the_middle_is_asked_once_more(played: Played, wa
 async def test_one_that_ends_each_time(played: Played, wanted: Build):
     played.programs.play = buildkit({"vertexes": [STEP]}, code=1)
     played.kits.ends = ["gone", "gone", "gone"]
-    assert (await why(played.job(SOURCE, wanted))).reason == "buildkit-ended"
+    assert (await why(played.job(SOURCE, wanted))).reason == "build-place-ended"
     assert len(played.kits.taken_by) == 2
 
 

@@ -63,10 +63,10 @@ def not_ready(words: str) -> Failure:
     )
 
 
-def buildkit_ended(times: int) -> Failure:
+def ended(what: str, times: int) -> Failure:
     return Failure(
-        reason="buildkit-ended",
-        detail=f"the organization's BuildKit ended in the middle of the build, {times} times",
+        reason="build-place-ended",
+        detail=f"the {what} ended in the middle of the build, {times} times",
         hint="deploy again; if it fails again, look at its container's log on the server",
     )
 

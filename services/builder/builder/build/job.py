@@ -47,8 +47,9 @@ class BuildKit:
     """Bytes that all its builds may take together."""
 
 
-type End = Literal["gone", "memory"]
-"""It ended itself; or the limit of memory of all the organization's builds was met."""
+type End = Literal["gone", "memory", "registry"]
+"""It ended itself; or the limit of memory of all the organization's builds
+was met; or the registry was away."""
 
 
 class BuildKits(Protocol):

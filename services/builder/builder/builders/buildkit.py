@@ -74,9 +74,12 @@ async def made(
             end = await job.buildkits.ended(buildkit)
         if end == "memory":
             return failures.out_of_memory(_failure(job, progress), buildkit.memory)
-        if end is None or not left:
-            return failures.buildkit_ended(_TRIES) if end else _failure(job, progress)
-        job.log.say("the organization's BuildKit ended in the middle of the build; once more")
+        if end is None:
+            return _failure(job, progress)
+        what = "registry" if end == "registry" else "organization's BuildKit"
+        if not left:
+            return failures.ended(what, _TRIES)
+        job.log.say(f"the {what} ended in the middle of the build; once more")
         progress.clear()
     raise AssertionError
 

@@ -45,6 +45,8 @@ class Door(Protocol):
         """Raises NotReady."""
         ...
 
+    async def whole(self, network: str) -> bool: ...
+
 
 @dataclass(slots=True)
 class _Of:
@@ -85,7 +87,9 @@ class BuildKits:
         there = await self._engine.found(buildkit.container)
         if there is not None and there.out_of_memory:
             return "memory"
-        return None if there is not None and there.runs else "gone"
+        if there is None or not there.runs:
+            return "gone"
+        return None if await self._door.whole(buildkit.container) else "registry"
 
     async def run(self) -> None:
         """For ever. One that a former builder left idles from now on."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from slipway.contracts import labels
 from slipway.contracts.registry import PLATFORM, account
 from slipway.kernel.clock import Clock
+from slipway.runtime.actor import woken
 from slipway.runtime.logging import logger
 from slipway.runtime.trouble import Trouble
 
@@ -35,7 +36,7 @@ class Registry:
         self._engine, self._clock, self._settings = engine, clock, settings
         self._instance = settings.instance
         self._door = labels.registry_door(self._instance)
-        self._up = asyncio.Event()
+        self._up, self._look = asyncio.Event(), asyncio.Event()
         self._why = "it has not been started yet"
         self._known: set[tuple[str, str]] = set()
         """(container, organization) whose password is in that container."""
@@ -44,6 +45,7 @@ class Registry:
         """For ever: whatever fails is tried again."""
         trouble = Trouble(longest=5.0)
         while True:
+            self._look.clear()
             try:
                 await self._ensure()
                 self._up.set()
@@ -56,19 +58,16 @@ class Registry:
                     logger().warning("the registry can't be kept now", error=repr(error)[:300])
                 await self._clock.sleep(trouble.wait("registry"))
                 continue
-            await self._clock.sleep(_EVERY)
+            await woken(self._look, _EVERY)
 
     async def let_in(self, organization: str, network: str) -> None:
         """The door knows the organization, and is in the network. Raises NotReady, EngineAway,
         EngineRefused."""
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._up.wait()
+                door = await self._running_door()
         except TimeoutError as error:
             raise NotReady(f"the registry is not up: {self._why}") from error
-        door = await self._engine.found(self._door)
-        if door is None:
-            raise NotReady(f"the container {self._door} has gone; it is made anew")
         if (door.id, organization) not in self._known:
             master = self._settings.master_private.get_secret_value()
             line = render.user_file(account(master, organization))
@@ -77,6 +76,22 @@ class Registry:
             self._known.add((door.id, organization))
         if network not in door.networks:
             await self._engine.join(self._door, network, render.ALIAS)
+
+    async def whole(self, network: str) -> bool:
+        """Both run, and the door is in the network."""
+        door = await self._engine.found(self._door)
+        inner = await self._engine.found(labels.registry_container(self._instance))
+        running = door is not None and door.runs and inner is not None and inner.runs
+        return running and network in door.networks
+
+    async def _running_door(self) -> Found:
+        while True:
+            await self._up.wait()
+            door = await self._engine.found(self._door)
+            if door is not None and door.runs:
+                return door
+            self._up.clear()
+            self._look.set()
 
     async def _ensure(self) -> None:
         settings, instance = self._settings, self._instance
