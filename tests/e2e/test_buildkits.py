@@ -92,7 +92,7 @@ def test_the_builders_death_leaves_no_program_in_it(api: Api, app: Service):
     ) not in ([], [builder]))  # fmt: skip
 
     def clients() -> list[str]:
-        listed = docker("top", buildkit, "-o", "args").splitlines()
+        listed = docker("top", buildkit, "-o", "pid,args").splitlines()
         return [line for line in listed if "dial-stdio" in line]
 
     eventually("one client, of the second attempt", lambda: len(clients()) == 1, 30)
