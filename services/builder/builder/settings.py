@@ -19,6 +19,7 @@ class BuilderSettings(Settings):
     registry_port: int = 5000
     """Where the engine finds the registry, on loopback."""
     registry_image: str = "registry:3.1"
+    """Of the registry itself."""
     door_image: str = "nginx:stable"
     """What stands before the registry."""
     buildkit_image: str = "moby/buildkit:v0.34.2"

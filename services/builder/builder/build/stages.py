@@ -58,13 +58,13 @@ def _ids(mounts: list[str]) -> frozenset[str] | None:
 
 
 def marks(
-    steps: list[Secret], secrets: Mapping[str, str], organization: str, key: bytes
+    steps: list[Secret], values: Mapping[str, str], organization: str, key: bytes
 ) -> dict[str, str]:
-    """Of each step the mark of the values that it is given. `key`: the organization's."""
+    """Of each step the mark of those `values` that it is given. `key`: the organization's."""
     found: dict[str, str] = {}
     for step in steps:
-        ids = secrets.keys() if step.ids is None else step.ids
-        whole = "\0".join(f"{id_}\0{secrets.get(id_, '')}" for id_ in sorted(ids))
+        ids = values.keys() if step.ids is None else step.ids
+        whole = "\0".join(f"{id_}\0{values.get(id_, '')}" for id_ in sorted(ids))
         name = hashlib.sha256(f"{organization}\0{step.text}".encode()).hexdigest()
         found[name] = hmac.new(key, whole.encode(), hashlib.sha256).hexdigest()
     return found
