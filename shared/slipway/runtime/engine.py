@@ -196,7 +196,7 @@ class EngineApi:
             raise EngineAway(str(error) or type(error).__name__) from error
 
     @asynccontextmanager
-    async def stream(self, path: str, **params: str) -> AsyncIterator[ClientResponse]:
+    async def stream(self, path: str, /, **params: str) -> AsyncIterator[ClientResponse]:
         """An answer that may have no end. aiodocker leaves it open, so it is closed here.
         `path` is not quoted."""
         quoted = _quoted(path)
