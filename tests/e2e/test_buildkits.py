@@ -110,6 +110,15 @@ def test_memory_is_named(app: Service):
     assert "3072 MiB" in error["detail"]
 
 
+def test_processes_are_named(app: Service):
+    begin = "threading.Thread(target=time.sleep, args=(5,), daemon=True).start()"
+    code = f"import threading, time\nfor _ in range(4000): {begin}"
+    app.repository.behave("one", run(code, uuid.uuid4().hex))
+    error = app.failed()["error"]
+    assert error["reason"] == "build-process-limit", error
+    assert "2048" in error["detail"]
+
+
 def test_two_builds_of_one_organization_leave_room_for_another(
     api: Api, environment: str, stranger: Api, git_server: GitServer
 ):

@@ -144,7 +144,7 @@ class Kits:
     @asynccontextmanager
     async def taken(self, organization: str) -> AsyncIterator[BuildKit]:
         await asyncio.sleep(0.05)
-        yield BuildKit(organization, "registry:5000", Account(organization, "secret"), 1 << 30)
+        yield BuildKit(organization, "registry:5000", Account(organization, "secret"), 1 << 30, 100)
 
     async def ended(self, buildkit: BuildKit) -> None:
         return None

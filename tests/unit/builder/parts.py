@@ -87,7 +87,7 @@ class Kits:
             raise self.trouble
         self.taken_by.append(organization)
         signed_in = Account(organization, "hunter3")
-        yield BuildKit(f"slipway-build-{organization}", "registry:5000", signed_in, 3 << 30)
+        yield BuildKit(f"slipway-build-{organization}", "registry:5000", signed_in, 3 << 30, 2048)
 
     async def ended(self, buildkit: BuildKit) -> End | None:
         return self.ends.pop(0) if self.ends else None

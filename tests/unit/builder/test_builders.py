@@ -270,6 +270,30 @@ async def test_the_limit_of_memory_is_named(played: Played, wanted: Build):
 
 
 @each
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("bash: fork: retry: Resource temporarily unavailable", "build-process-limit"),
+        ("RuntimeError: can't start new thread", "build-process-limit"),
+        ("make: *** No rule to make target", "build-step-failed"),
+    ],
+)
+async def test_the_limit_of_processes_is_named(
+    played: Played, wanted: Build, line: str, reason: str
+):
+    data = base64.b64encode(f"{line}\n".encode()).decode()
+    played.programs.play = buildkit(
+        {"vertexes": [STEP]},
+        {"logs": [{"vertex": "v", "data": data, "timestamp": AT}]},
+        {"vertexes": [{**STEP, "error": "exit code: 1"}]},
+        code=1,
+    )
+    failure = await why(played.job(SOURCE, wanted))
+    assert failure.reason == reason
+    assert ("2048" in failure.detail) == (reason == "build-process-limit")
+
+
+@each
 async def test_what_builds_need_does_not_come_up(played: Played, wanted: Build):
     played.kits.trouble = NotReady("the registry is not up: port 5000 is taken")
     failure = await why(played.job(SOURCE, wanted))

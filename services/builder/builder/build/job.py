@@ -45,6 +45,8 @@ class BuildKit:
     account: Account
     memory: int
     """Bytes that all its builds may take together."""
+    processes: int
+    """That all of them may have."""
 
 
 type End = Literal["gone", "memory", "registry"]

@@ -75,7 +75,7 @@ async def made(
         if end == "memory":
             return failures.out_of_memory(_failure(job, progress), buildkit.memory)
         if end is None:
-            return _failure(job, progress)
+            return failures.with_process_limit(_failure(job, progress), buildkit.processes)
         what = "registry" if end == "registry" else "organization's BuildKit"
         if not left:
             return failures.ended(what, _TRIES)

@@ -78,7 +78,8 @@ class BuildKits:
             name = labels.build_network(self._instance, organization)
             master = self._settings.master_private.get_secret_value()
             signed_in = account(master, organization)
-            yield BuildKit(name, f"{ALIAS}:{PORT}", signed_in, self._limits.memory)
+            limits = self._limits
+            yield BuildKit(name, f"{ALIAS}:{PORT}", signed_in, limits.memory, limits.processes)
         finally:
             of.users -= 1
             of.free_since = self._now()
