@@ -86,7 +86,6 @@ def test_a_secret_mount_reaches_the_step_and_nothing_else(
 ):
     secret = f"s3cr3t-{uuid.uuid4().hex}"
     lines = (
-        f"RUN : {uuid.uuid4()}",  # a step is not run again because a secret of it has changed
         "RUN --mount=type=secret,id=API_KEY cat /run/secrets/API_KEY && echo",
         "RUN --mount=type=secret,id=API_KEY sha256sum /run/secrets/API_KEY > /www/sum",
     )
@@ -105,6 +104,32 @@ def test_a_secret_mount_reaches_the_step_and_nothing_else(
     history = docker("history", "--no-trunc", here)
     assert secret not in history + json.dumps(inspect("image", here))
     assert secret not in json.dumps(api.history(live["id"]))
+
+
+@pytest.mark.parametrize("stage", ["", " AS fetched"])
+def test_a_changed_secret_reaches_the_step(
+    api: Api, environment: str, git_server: GitServer, http_get: Any, stage: str
+):
+    step = "RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /www/fetched"
+    lines = ("RUN date +%N > /www/beside", step)
+    repository = git_server.repository()
+    repository.push({"Dockerfile": dockerfile(*lines, base=f"{SERVED}{stage}")})
+    app = Service(api, environment, repository, **QUICK)
+
+    def fetched(token: str) -> str:
+        items = [{"name": "TOKEN", "value": token, "secret": True}]
+        api.ok("PUT", f"{app.path}/variables", {"items": items})
+        app.live()
+        return http_get(app.host, "/fetched")[1]
+
+    first, second = uuid.uuid4().hex, uuid.uuid4().hex
+    assert fetched(first) == first
+    beside = http_get(app.host, "/beside")
+    repository.push({"README": "nothing of the Dockerfile"})
+    assert fetched(first) == first
+    assert http_get(app.host, "/beside") == beside, "with the same secret it is from the cache"
+    assert fetched(second) == second
+    assert fetched(first) == first
 
 
 def test_build_arguments_a_target_and_a_folder(
