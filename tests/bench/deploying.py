@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import httpx2
 
 from tests.bench.figures import Report, percentile
-from tests.bench.platform import Api, Platform, until
+from tests.bench.platform import INSTANCE, Api, Platform, until
 from tests.bench.servers import LABEL
-from tests.containers import docker, free_port, image
+from tests.containers import docker, free_port, image, into_library
 
 TIMES, AGAIN = 10, 3
 EVERY = 0.01
@@ -24,6 +24,7 @@ def prebuilt() -> Iterator[str]:
         "build", "--quiet", "--label", LABEL, "--tag", tag, "-", given=f"FROM {image('nginx')}\n"
     )
     try:
+        into_library(tag, INSTANCE)
         yield tag
     finally:
         docker("rmi", "--force", tag)

@@ -1,7 +1,6 @@
 """What the tests look at on the engine: by the docker program's argv, like an operator would."""
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from slipway.contracts import labels
 from slipway.contracts.workload import MAIN
 
 from tests.e2e.api import Api
-from tests.e2e.instance import INSTANCE, ROOT, service
+from tests.e2e.instance import INSTANCE, service
 
 
 def docker(*argv: str, input_: str | None = None, check: bool = True, seconds: float = 120) -> str:
@@ -41,18 +40,6 @@ def eventually(what: str, check: Any, seconds: float = 60, every: float = 0.2) -
             return result
         assert time.monotonic() < deadline, f"not in {seconds} s: {what} (last: {result!r})"
         time.sleep(every)
-
-
-def into_library(image: str) -> None:
-    """An image of the engine's becomes one that builds and services may name."""
-    done = subprocess.run(
-        ["sh", str(ROOT / "infra/library.sh"), image],
-        env={**os.environ, "SLIPWAY_INSTANCE": INSTANCE},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 # -- what there is ----------------------------------------------------------------------------

@@ -7,9 +7,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from tests.containers import into_library
 from tests.e2e.api import Api
-from tests.e2e.engine import docker, into_library
-from tests.e2e.instance import HERE, MARK
+from tests.e2e.engine import docker
+from tests.e2e.instance import HERE, INSTANCE, MARK
 from tests.e2e.repositories import Repository
 
 QUICK: dict[str, Any] = {"settle_seconds": 1, "drain_seconds": 1}
@@ -88,7 +89,7 @@ class Image:
             wanted = json.dumps({"version": version, **behaviour})
             (Path(folder) / "behaviour.json").write_text(wanted)
             docker("build", "--quiet", "--label", MARK, "--tag", self.name, folder)
-        into_library(self.name)
+        into_library(self.name, INSTANCE)
 
     @property
     def source(self) -> dict[str, str]:
