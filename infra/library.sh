@@ -53,7 +53,7 @@ if [ ! -f "$archive" ]; then
 	fill "$filler" $names
 	docker run --rm --volume "$filler:/store:ro" debian:trixie-slim \
 		tar -C /store/docker/registry/v2 -cf - blobs repositories >"$archive.part"
-	find "$CACHE/images" -name 'library-*.tar' -delete
+	find "$CACHE/images" -name 'library-*.tar' -mtime +30 -delete
 	mv "$archive.part" "$archive"
 fi
 echo "$archive"
