@@ -98,7 +98,7 @@ def test_the_builders_death_leaves_no_program_in_it(api: Api, app: Service):
         return [line for line in listed if "dial-stdio" in line]
 
     eventually("one client, of the second attempt", lambda: len(clients()) == 1, 30)
-    api.until(deployment, "live", 120)
+    api.until(deployment, "live", patient=True)
     eventually("none after it", lambda: clients() == [], 10)
 
 

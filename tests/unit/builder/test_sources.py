@@ -52,7 +52,7 @@ async def test_when_it_is_cancelled_nothing_is_left(played: Played, wanted: Sour
     job = played.job(wanted)
     played.programs.hangs = True
 
-    async def hang(name: str) -> None:
+    async def hang(reference: str) -> None:
         await played.programs([])
 
     played.engine.pull = hang

@@ -81,8 +81,9 @@ class Registry:
         """Both run, and the door is in the network."""
         door = await self._engine.found(self._door)
         inner = await self._engine.found(labels.registry_container(self._instance))
-        running = door is not None and door.runs and inner is not None and inner.runs
-        return running and network in door.networks
+        if door is None or inner is None:
+            return False
+        return door.runs and inner.runs and network in door.networks
 
     async def _running_door(self) -> Found:
         while True:
