@@ -175,6 +175,8 @@ async def test_it_is_copied_by_the_organizations_buildkit(played: Played):
     assert seen == ["FROM nginx:1\n"]
     assert played.kits.taken_by == ["org"]
     assert played.engine.pulled == [BUILT], "the engine takes nothing from elsewhere"
+    (argv,) = [argv for argv in played.programs.ran if "buildctl" in argv]
+    assert "label:slipway.service=a1" in argv, "it goes with its service"
 
 
 async def test_what_lies_on_the_engine_by_that_name_is_not_taken(played: Played):

@@ -36,7 +36,7 @@ async def image(
         file=file,
         context=context,
         tag=job.deployment,
-        labels=_labels(job),
+        labels=owner(job),
         args=args or {},
         secrets=sorted(names.items()),
         contexts=contexts or {},
@@ -112,7 +112,8 @@ def _signed_in(job: Job, buildkit: BuildKit) -> str:
     return str(folder)
 
 
-def _labels(job: Job) -> dict[str, str]:
+def owner(job: Job) -> dict[str, str]:
+    """Labels by which the images of a service are found on the engine when it goes."""
     return {
         labels.INSTANCE: job.settings.instance,
         labels.ORGANIZATION: job.organization,

@@ -35,7 +35,9 @@ class Image:
         folder.mkdir(parents=True)
         file = folder / render.DOCKERFILE
         file.write_text(f"FROM {name}\n")
-        wanted = render.Wanted(file=file, context=folder, tag=f"{job.deployment}-{place}")
+        wanted = render.Wanted(
+            file, folder, f"{job.deployment}-{place}", labels=buildkit.owner(job)
+        )
         progress = Progress(job.log.redacted)
         digest = await buildkit.made(job, wanted, {}, progress)
         if isinstance(digest, Failure):
