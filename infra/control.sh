@@ -14,7 +14,7 @@ inputs() {
 
 hash=$({
 	inputs | while read -r file; do sha256sum "$file"; done
-	docker image inspect --format '{{.Id}}' python:3.13-slim docker:28-cli
+	docker image inspect --format '{{.Id}}' python:3.13-slim docker:28-cli moby/buildkit:v0.34.2
 } | sha256sum | cut -c1-16)
 image=slipway/control:$hash
 

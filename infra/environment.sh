@@ -1,5 +1,5 @@
 # Sourced by the other scripts: the instance, its ports, and where things are kept.
-# Settings: SLIPWAY_INSTANCE, HTTP_PORT, HTTPS_PORT, API_PORT, PUBLIC_URL, SLIPWAY_CACHE.
+# Settings: SLIPWAY_INSTANCE, HTTP_PORT, HTTPS_PORT, API_PORT, REGISTRY_PORT, PUBLIC_URL, SLIPWAY_CACHE.
 ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 INSTANCE=${SLIPWAY_INSTANCE:-slipway}
 CACHE=${SLIPWAY_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/slipway}
@@ -31,6 +31,7 @@ set_ports() {
 }
 # shellcheck disable=SC2086
 set_ports $PORTS
+REGISTRY_PORT=${REGISTRY_PORT:-$((API_PORT + 1000))}
 PUBLIC_URL=${PUBLIC_URL:-}
 PUBLIC_URL=${PUBLIC_URL%/}
 case $PUBLIC_URL in
@@ -44,7 +45,7 @@ public_url() { # public_url host: where that host's HTTP port is reached
 		printf 'http://%s:%s' "$1" "$HTTP_PORT"
 	fi
 }
-export SLIPWAY_CACHE="$CACHE" SLIPWAY_INSTANCE="$INSTANCE" HTTP_PORT HTTPS_PORT API_PORT
+export SLIPWAY_CACHE="$CACHE" SLIPWAY_INSTANCE="$INSTANCE" HTTP_PORT HTTPS_PORT API_PORT REGISTRY_PORT
 
 engine_environment() { # the engine that infra/engine/ensure.sh found or started
 	if [ -f "$CACHE/engine.env" ]; then

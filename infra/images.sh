@@ -1,5 +1,6 @@
 #!/bin/sh
-# Take care that every image of images.list is on the engine: one that is there is left alone;
+# Take care that every image of images.list (name, recipe, whether builds may begin with it) is on
+# the engine: one that is there is left alone;
 # else it is pulled; where the registry can't be reached, an image of the same name is built from
 # the package registries (infra/airgap), labelled with what it really is, and kept in the cache.
 # SLIPWAY_AIRGAP=1 never pulls, SLIPWAY_AIRGAP=0 never builds.
@@ -57,7 +58,7 @@ build() { # build NAME RECIPE: from the cache, else anew
 }
 
 missing=
-while read -r name recipe; do
+while read -r name recipe _; do
 	present "$name" || missing="$missing $name=$recipe"
 done <infra/images.list
 [ -n "$missing" ] || exit 0

@@ -58,3 +58,4 @@ check() { # check VARIABLE port all|loopback
 check HTTP_PORT "$HTTP_PORT" all
 check HTTPS_PORT "$HTTPS_PORT" all
 check API_PORT "$API_PORT" loopback
+check REGISTRY_PORT "$REGISTRY_PORT" loopback

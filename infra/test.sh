@@ -25,7 +25,7 @@ elif [ $? -eq 3 ]; then
 	run() {
 		docker run --rm --network host --pid host --volume "$ROOT:$ROOT" --workdir "$ROOT" \
 			--volume /var/run/docker.sock:/var/run/docker.sock --volume /tmp:/tmp \
-			--env SLIPWAY_INSTANCE --env HTTP_PORT --env HTTPS_PORT --env API_PORT \
+			--env SLIPWAY_INSTANCE --env HTTP_PORT --env HTTPS_PORT --env API_PORT --env REGISTRY_PORT \
 			--env "PYTHONPATH=$(echo shared services/*/ infra/guard infra/install | tr ' ' ':')" \
 			slipway/tests:latest python -m "$@"
 	}

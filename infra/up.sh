@@ -16,6 +16,13 @@ build_control() {
 step "control image" build_control
 SLIPWAY_CONTROL_IMAGE=$(tail -n 1 "$control_image.$INSTANCE")
 
+library=$CACHE/library
+find_library() {
+	sh "$ROOT/infra/library.sh" >"$library.$INSTANCE"
+}
+step "images for builds" find_library
+library=$(tail -n 1 "$library.$INSTANCE")
+
 image_for() { # the image of the list whose repository is $1
 	grep -E "^$1:" "$ROOT/infra/images.list" | head -n 1 | cut -d ' ' -f 1
 }
@@ -44,14 +51,20 @@ SLIPWAY_RESOLVERS=$(cat /etc/resolv.conf /run/systemd/resolve/resolv.conf 2>/dev
 	sed -n 's/^nameserver[[:space:]]*\([0-9A-Fa-f.:]*\)$/\1/p' | sort -u | tr '\n' ' ')
 SLIPWAY_REGISTRIES=$(sh "$ROOT/infra/registries.sh" | tr '\n' ' ')
 export SLIPWAY_RESOLVERS SLIPWAY_REGISTRIES
+docker volume create --label "slipway.instance=$INSTANCE" "${INSTANCE}_registry" >/dev/null
 docker run --rm --network host "$sample" --label "slipway.instance=$INSTANCE" \
+	--volume "${INSTANCE}_registry:/registry" ${library:+--volume "$library:/library/${library##*/}:ro"} \
 	--volume "$socket:/var/run/docker.sock" \
 	--volume "$STATE:/state" \
-	--env SLIPWAY_INSTANCE --env HTTP_PORT --env HTTPS_PORT --env API_PORT --env PUBLIC_URL \
+	--env SLIPWAY_INSTANCE --env HTTP_PORT --env HTTPS_PORT --env API_PORT --env REGISTRY_PORT --env PUBLIC_URL \
 	--env "SLIPWAY_CONTROL_IMAGE=$SLIPWAY_CONTROL_IMAGE" \
 	--env "SLIPWAY_NATS_IMAGE=$(image_for nats)" \
 	--env "SLIPWAY_MONGO_IMAGE=$(image_for mongo)" \
 	--env "SLIPWAY_TRAEFIK_IMAGE=$(image_for traefik)" \
+	--env "SLIPWAY_REGISTRY_IMAGE=$(image_for registry)" \
+	--env "SLIPWAY_DOOR_IMAGE=$(image_for nginx)" \
+	--env "SLIPWAY_BUILDKIT_IMAGE=$(image_for moby/buildkit)" \
+	--env SLIPWAY_BUILDKIT_IDLE_SECONDS \
 	--env "SLIPWAY_ENGINE_SOCKET=$socket" \
 	--env SLIPWAY_STATE=/state \
 	--env SLIPWAY_LOG_LEVEL --env SLIPWAY_FAILPOINTS --env SLIPWAY_FAILPOINTS_FILE --env SLIPWAY_TEST_KINDS --env SLIPWAY_VOLUME_KEEP_SECONDS \

@@ -1,6 +1,7 @@
 """Servers that tests and the bench start for themselves: containers of the images that `make up`
 provides, on loopback ports, under a label of theirs. Whoever starts one removes it."""
 
+import os
 import secrets
 import socket
 import subprocess
@@ -25,6 +26,18 @@ def image(repository: str) -> str:
         if line.startswith(f"{repository}:"):
             return line.split()[0]
     raise LookupError(repository)
+
+
+def into_library(name: str, instance: str) -> None:
+    """An image of the engine's becomes one that builds and services of the instance may name.
+    Raises RuntimeError."""
+    done = subprocess.run(
+        ["sh", str(ROOT / "infra/library.sh"), name],
+        env={**os.environ, "SLIPWAY_INSTANCE": instance}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"{done.stdout}\n{done.stderr}")
 
 
 def free_port() -> int:

@@ -53,6 +53,7 @@ EXCEPTIONS = {
     "builder.build.progress": "BuildKit's output as values",
     "builder.build.redact": "secrets out of text",
     "builder.build.slots": "whose turn it is",
+    "builder.build.stages": "which steps of a Dockerfile are given secrets, and with what they ran",
     "builder.build.variables": "a deployment's variables, opened",
     "builder.build.work": "one build from source to what is to run",
     "deployer.rollout.bringing": "the part of a plan that brings a release up",

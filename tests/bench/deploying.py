@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import httpx2
 
 from tests.bench.figures import Report, percentile
-from tests.bench.platform import Api, Platform, until
+from tests.bench.platform import INSTANCE, Api, Platform, until
 from tests.bench.servers import LABEL
-from tests.containers import docker, free_port, image
+from tests.containers import docker, free_port, image, into_library
 
 TIMES, AGAIN = 10, 3
 EVERY = 0.01
@@ -19,11 +19,12 @@ EVERY = 0.01
 @contextmanager
 def prebuilt() -> Iterator[str]:
     """A tag of this run for a web server that is there already, so that nothing is pulled."""
-    tag = f"slipway-bench/web:{uuid.uuid4().hex[:8]}"
+    tag = f"slipway-bench-web:{uuid.uuid4().hex[:8]}"
     docker(
         "build", "--quiet", "--label", LABEL, "--tag", tag, "-", given=f"FROM {image('nginx')}\n"
     )
     try:
+        into_library(tag, INSTANCE)
         yield tag
     finally:
         docker("rmi", "--force", tag)

@@ -105,11 +105,9 @@ def release_label(service_id: str, deployment: str, instance: str = INSTANCE) ->
 def made_by(service_id: str, deployment: str, instance: str = INSTANCE) -> dict[str, list[str]]:
     """What the engine has of a deployment: kind → what is there."""
     label = release_label(service_id, deployment, instance)
-    image = f"{labels.image_repository(instance, service_id)}:{deployment}"
     found = {
         "services": services(label),
         "containers": containers(f"label={label}"),
-        "images": docker("image", "ls", "-q", "--no-trunc", image).split(),
     }
     return {kind: names for kind, names in found.items() if names}
 

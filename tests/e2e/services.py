@@ -7,9 +7,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from tests.containers import into_library
 from tests.e2e.api import Api
 from tests.e2e.engine import docker
-from tests.e2e.instance import HERE, MARK
+from tests.e2e.instance import HERE, INSTANCE, MARK
 from tests.e2e.repositories import Repository
 
 QUICK: dict[str, Any] = {"settle_seconds": 1, "drain_seconds": 1}
@@ -78,16 +79,17 @@ class Service:
 
 
 class Image:
-    """The service under test as an image that is on the engine already."""
+    """The service under test as an image of the library's."""
 
     def __init__(self, version: str, **behaviour: Any) -> None:
-        self.name = f"slipway-e2e/app-{uuid.uuid4().hex[:8]}:{version}"
+        self.name = f"slipway-e2e-app-{uuid.uuid4().hex[:8]}:{version}"
         with tempfile.TemporaryDirectory() as folder:
             for file in ("app.py", "Dockerfile"):
                 shutil.copy(HERE / "app" / file, folder)
             wanted = json.dumps({"version": version, **behaviour})
             (Path(folder) / "behaviour.json").write_text(wanted)
             docker("build", "--quiet", "--label", MARK, "--tag", self.name, folder)
+        into_library(self.name, INSTANCE)
 
     @property
     def source(self) -> dict[str, str]:

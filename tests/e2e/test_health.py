@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.containers import into_library
 from tests.e2e.api import Api
 from tests.e2e.engine import docker
-from tests.e2e.instance import MARK
+from tests.e2e.instance import INSTANCE, MARK
 from tests.e2e.services import QUICK, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
@@ -117,11 +118,12 @@ def image_with_a_check(tmp_path: Any) -> Any:
     made: list[str] = []
 
     def build(check: str) -> dict[str, str]:
-        name = f"slipway-e2e/health-{time.monotonic_ns()}"
+        name = f"slipway-e2e-health-{time.monotonic_ns()}"
         (tmp_path / "Dockerfile").write_text(
             f"FROM python:3.13-slim\nEXPOSE 8000\nHEALTHCHECK {check}\n"
         )
         docker("build", "--quiet", "--label", MARK, "--tag", name, str(tmp_path))
+        into_library(name, INSTANCE)
         made.append(name)
         return {"kind": "image", "image": name}
 

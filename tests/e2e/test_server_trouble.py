@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.containers import into_library
 from tests.e2e.api import Api
 from tests.e2e.engine import container_of, docker, made_by
 from tests.e2e.gate import Gate
@@ -123,6 +124,7 @@ def test_a_rollout_waits_for_the_engine_and_goes_on(
     platform: Platform, environment: str, image: Image
 ):
     """Shut when nothing was created yet, and again when the new release is starting."""
+    into_library(image.name, NAME)
     app = Service(platform.api, environment, source=image.source, **QUICK)
     app.live()
     with load_from_outside(platform.http_address, app.host) as load:

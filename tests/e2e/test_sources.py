@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 import uuid
 from typing import Any
 
 import pytest
 
+from tests.e2e import registry
 from tests.e2e.api import Api
 from tests.e2e.engine import docker, inspect, releases, settled
 from tests.e2e.repositories import GitServer
@@ -38,11 +40,16 @@ def test_a_static_site(api: Api, environment: str, git_server: GitServer, http_g
     assert (status, body) == (200, "start") if spa else status == 404
 
 
-def test_an_image_that_is_on_the_engine(api: Api, environment: str, image: Image, version_of: Any):
+def test_an_image_that_is_copied_into_the_registry(
+    api: Api, environment: str, image: Image, version_of: Any
+):
     app = Service(api, environment, source=image.source, **QUICK)
     live = app.live()
     assert version_of(app.host) == "image"
-    assert live["image"] == inspect("image", image.name)["Id"], "what runs is named by its id"
+    assert re.fullmatch(rf"[0-9a-f-]{{36}}/{app.id}@sha256:[0-9a-f]{{64}}", live["image"])
+    assert "127.0.0.1" not in json.dumps(api.history(live["id"])), "no event names its place"
+    template = inspect("service", releases(app.id)[0])["Spec"]["TaskTemplate"]
+    assert template["ContainerSpec"]["Image"] == f"{registry.place()}/{live['image']}"
     assert live["commit"] is None
     names = [step["name"] for step in live["steps"]]
     assert "build: pull" in names, names
@@ -79,7 +86,6 @@ def test_a_secret_mount_reaches_the_step_and_nothing_else(
 ):
     secret = f"s3cr3t-{uuid.uuid4().hex}"
     lines = (
-        f"RUN : {uuid.uuid4()}",  # a step is not run again because a secret of it has changed
         "RUN --mount=type=secret,id=API_KEY cat /run/secrets/API_KEY && echo",
         "RUN --mount=type=secret,id=API_KEY sha256sum /run/secrets/API_KEY > /www/sum",
     )
@@ -94,9 +100,36 @@ def test_a_secret_mount_reaches_the_step_and_nothing_else(
     log = api.logs(live["id"])
     assert "***" in log, log
     assert secret not in log
-    history = docker("history", "--no-trunc", live["image"])
-    assert secret not in history + json.dumps(inspect("image", live["image"]))
+    here = f"{registry.place()}/{live['image']}"
+    history = docker("history", "--no-trunc", here)
+    assert secret not in history + json.dumps(inspect("image", here))
     assert secret not in json.dumps(api.history(live["id"]))
+
+
+@pytest.mark.parametrize("stage", ["", " AS fetched"])
+def test_a_changed_secret_reaches_the_step(
+    api: Api, environment: str, git_server: GitServer, http_get: Any, stage: str
+):
+    step = "RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /www/fetched"
+    lines = ("RUN date +%N > /www/beside", step)
+    repository = git_server.repository()
+    repository.push({"Dockerfile": dockerfile(*lines, base=f"{SERVED}{stage}")})
+    app = Service(api, environment, repository, **QUICK)
+
+    def fetched(token: str) -> str:
+        items = [{"name": "TOKEN", "value": token, "secret": True}]
+        api.ok("PUT", f"{app.path}/variables", {"items": items})
+        app.live()
+        return http_get(app.host, "/fetched")[1]
+
+    first, second = uuid.uuid4().hex, uuid.uuid4().hex
+    assert fetched(first) == first
+    beside = http_get(app.host, "/beside")
+    repository.push({"README": "nothing of the Dockerfile"})
+    assert fetched(first) == first
+    assert http_get(app.host, "/beside") == beside, "with the same secret it is from the cache"
+    assert fetched(second) == second
+    assert fetched(first) == first
 
 
 def test_build_arguments_a_target_and_a_folder(

@@ -40,7 +40,7 @@ async def test_the_builder_says_that_it_is_away():
 
 
 async def test_the_deployer_says_that_it_is_away(api: EngineApi):
-    engine = DeployersEngine(api, "slipway")
+    engine = DeployersEngine(api, "slipway", 5000)
     for asked in (
         engine.releases(),
         engine.tasks({"slipway-web-1"}),

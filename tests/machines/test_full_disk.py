@@ -16,7 +16,7 @@ ENVIRONMENT = {
     "SLIPWAY_INSTANCE": "slipway-full", "HTTP_PORT": "18080", "HTTPS_PORT": "18443",
     "API_PORT": "14000", "PUBLIC_URL": "", "SLIPWAY_KEEP_ENGINE": "1",
 }  # fmt: skip
-UNUSED = ("node:20-slim", "nginx:stable")
+UNUSED = ("node:20-slim",)
 """Of the images that bringing up takes care of, those that this test builds nothing with."""
 
 
@@ -26,7 +26,7 @@ def machine() -> Iterator[Machine]:
     lines = (ROOT / "infra/images.list").read_text().splitlines()
     images = [name for name in (line.split()[0] for line in lines) if name not in UNUSED]
     control = run("sh", str(ROOT / "infra/control.sh")).splitlines()[-1]
-    with Machine(1, disk="3g") as machine:
+    with Machine(1, disk="5g") as machine:
         saved = subprocess.Popen(["docker", "save", *images, control], stdout=subprocess.PIPE)
         loads = ["docker", "--host", machine.socket, "load", "--quiet"]
         subprocess.run(loads, stdin=saved.stdout, stdout=subprocess.DEVNULL, check=True)

@@ -2,14 +2,19 @@
 that are played at the edge."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Literal
 
+from builder.build.job import BuildKit
 from builder.build.react import Builds, key
+from builder.build.render import DOCKERFILE as COPIED
 from builder.settings import BuilderSettings
+from slipway.contracts.registry import Account
 from slipway.contracts.values import BuiltImage
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryLogs, MemoryObjects
 from slipway.runtime.engine import EngineRefused
@@ -34,40 +39,40 @@ PULLS: tuple[How, ...] = (*WELL * 40, "slow", "slow", "badly", "hangs")
 
 @dataclass
 class Images:
-    """The engine's, and the registry that they are pulled from."""
+    """Of the engine, of the registry, and of those that are copied from."""
 
     chance: Random
     swarm: Swarm
-    registry: dict[str, BuiltImage] = field(default_factory=dict)
     how: dict[str, How] = field(default_factory=dict)
-    here: dict[str, BuiltImage] = field(default_factory=dict)
-    """By name and by reference."""
+    """How it goes to copy what has that name."""
+    here: set[str] = field(default_factory=set)
+    """References."""
 
     def published(self, name: str, behaviour: Behaviour) -> BuiltImage:
         """There is one of that name now, whose tasks behave so."""
         image = BuiltImage(reference=f"sha256:{name}", source=name, ports=(8080,))
-        self.registry[name], self.how[name] = image, self.chance.choice(PULLS)
+        self.how[name] = self.chance.choice(PULLS)
         self.swarm.behaviours[image.reference] = behaviour
         return image
 
     def made(self, name: str) -> str:
-        """Its reference; of one that was built here."""
-        image = BuiltImage(reference=f"sha256:{name}", node="node1", ports=(8080,))
+        """The digest of one that was built and pushed."""
+        digest = f"sha256:{name}"
         behaviour = replace(self.chance.choice(BEHAVIOURS), stop=self.chance.uniform(0.2, 8.0))
-        self.swarm.behaviours[image.reference] = behaviour
-        self.here[image.reference] = image
-        return image.reference
+        self.swarm.behaviours[digest] = behaviour
+        return digest
 
     async def image(self, reference: str, *, source: str | None) -> BuiltImage | None:
         await asyncio.sleep(0.002)
-        return self.here.get(reference)
+        if reference not in self.here:
+            return None
+        return BuiltImage(reference=reference, node="node1", source=source, ports=(8080,))
 
-    async def pull(self, name: str) -> None:
-        await _takes(self.chance, self.how[name])
-        if self.how[name] == "badly":
-            raise EngineRefused(f"manifest for {name} not found")
-        image = self.registry[name]
-        self.here |= {name: image, image.reference: image}
+    async def pull(self, reference: str) -> None:
+        await _takes(self.chance, "well")
+        if reference.rpartition("@")[2] not in self.swarm.behaviours:
+            raise EngineRefused(f"manifest for {reference} not found")
+        self.here.add(reference)
 
     async def subnets(self, network: str) -> list[str]:
         return []
@@ -102,16 +107,26 @@ class Programs:
     ) -> tuple[int, str]:
         if "log" in argv:
             return 0, f"{self.head}\0Ada\0One"
-        how = self.chance.choice(BUILDS)
-        await _takes(self.chance, "badly" if "clone" in argv else how)
         if "clone" in argv:
+            await _takes(self.chance, "badly")
             _clone(Path(argv[-1]))
             return 0, ""
+        name = _copied(argv)
+        how = self.images.how[name] if name else self.chance.choice(BUILDS)
+        await _takes(self.chance, how)
         if how == "badly":
             return 1, "it broke"
-        self.builds += 1
-        _write(argv[argv.index("--iidfile") + 1], self.images.made(f"built-{self.builds}"))
+        self.builds += name is None
+        digest = f"sha256:{name}" if name else self.images.made(f"built-{self.builds}")
+        _write(argv[argv.index("--metadata-file") + 1], digest)
         return 0, ""
+
+
+def _copied(argv: list[str]) -> str | None:
+    """The image that is copied; None where one is built."""
+    folder = next(word for word in argv if word.startswith("dockerfile="))
+    file = Path(folder.removeprefix("dockerfile=")) / COPIED
+    return file.read_text().removeprefix("FROM ").strip() if file.exists() else None
 
 
 def _clone(source: Path) -> None:
@@ -119,8 +134,20 @@ def _clone(source: Path) -> None:
     (source / "Dockerfile").write_text("FROM scratch\n")
 
 
-def _write(path: str, text: str) -> None:
-    Path(path).write_text(text)
+def _write(metadata: str, digest: str) -> None:
+    Path(metadata).write_text(json.dumps({"containerimage.digest": digest}))
+
+
+class Kits:
+    """BuildKits that are always there."""
+
+    @asynccontextmanager
+    async def taken(self, organization: str) -> AsyncIterator[BuildKit]:
+        await asyncio.sleep(0.05)
+        yield BuildKit(organization, "registry:5000", Account(organization, "secret"), 1 << 30, 100)
+
+    async def ended(self, buildkit: BuildKit) -> None:
+        return None
 
 
 @dataclass
@@ -144,8 +171,8 @@ class Workshop:
         store = Seen(self.world, life)
         settings = BuilderSettings(instance=INSTANCE, work=self.folder, allow_private_sources=True)
         builds = Builds(
-            store, self.logs, self.archive, self.world.workloads, self.images, self.programs,
-            Opener(MASTER.private, wrapped_key), self.world.clock, settings,
+            store, self.logs, self.archive, self.world.workloads, self.images, Kits(),
+            self.programs, Opener(MASTER.private, wrapped_key), self.world.clock, settings,
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
             for durable, of, handle, dead in (

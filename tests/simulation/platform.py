@@ -63,7 +63,17 @@ from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.reactor import Reactor
 from slipway.sealing import Opener, OrganizationKey, generate, wrap
 
-from tests.simulation.world import INSTANCE, Away, Behaviour, Life, Refuses, Seen, Swarm, World
+from tests.simulation.world import (
+    INSTANCE,
+    REGISTRY_PORT,
+    Away,
+    Behaviour,
+    Life,
+    Refuses,
+    Seen,
+    Swarm,
+    World,
+)
 
 ORGANIZATION, PROJECT, ENVIRONMENT = "org", derived("project"), derived("environment")
 ENDS = {"rollout.succeeded", "rollout.failed", "rollout.cancelled", "rollout.superseded"}
@@ -115,7 +125,7 @@ class SwarmTransport:
 async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.private) -> None:
     """One life of the service, wired as its `app.py` does."""
     store: EventStore = Seen(world, life)
-    engine, lease = Engine(SwarmTransport(swarm, life), INSTANCE), MemoryLease()
+    engine, lease = Engine(SwarmTransport(swarm, life), INSTANCE, REGISTRY_PORT), MemoryLease()
     sealed = SealedWorkloads(world.workloads, Opener(master, wrapped_key))
     networks = Networks(store, engine, world.clock, lease, INSTANCE)
     volumes = Volumes(store, engine, world.clock, lease, INSTANCE, KEEP)

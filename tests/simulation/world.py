@@ -38,6 +38,8 @@ structlog.configure(
 )
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 INSTANCE, NODE = "sim", "node1"
+REGISTRY_PORT = 5000
+REGISTRY = f"127.0.0.1:{REGISTRY_PORT}"
 _BUSY = 200_000
 
 
@@ -634,7 +636,7 @@ class Swarm:
             case ["GET", "services"]:
                 return [s for s in self.services.values() if _fits(s["Spec"]["Labels"], params)]
             case ["POST", "services", "create"]:
-                return self._create(dict(data or {}))
+                return self._create(_fetched(dict(data or {})))
             case ["GET", "services", id_]:
                 return json.loads(json.dumps(self.services[id_]))
             case ["POST", "services", id_, "update"]:
@@ -684,8 +686,10 @@ class Swarm:
                 return self.secrets.pop(id_)
             case ["GET", "images", "json"]:
                 return [i for i in self.images.values() if _fits(i["Config"]["Labels"], params)]
-            case ["GET", "images", *reference, "json"]:
-                return self.images.get("/".join(reference), {"Config": {"Cmd": ["serve"]}})
+            case ["GET", "images", at, *reference, "json"]:
+                assert at == REGISTRY
+                digest = "/".join(reference).rpartition("@")[2]
+                return self.images.get(digest, {"Config": {"Cmd": ["serve"]}})
             case ["DELETE", "images", *reference]:
                 name = "/".join(reference)
                 if any(spec["Image"] == name for spec in self.containers.values()):
@@ -803,6 +807,15 @@ class Swarm:
         finally:
             del self._watching[queue]
         raise Away("the event stream ended")
+
+
+def _fetched(spec: dict[str, Any]) -> dict[str, Any]:
+    """What is to run comes from the registry, and is known here by its digest."""
+    template = spec["TaskTemplate"]
+    at, _, image = template["ContainerSpec"]["Image"].partition("/")
+    assert at == REGISTRY
+    container = template["ContainerSpec"] | {"Image": image.rpartition("@")[2]}
+    return spec | {"TaskTemplate": template | {"ContainerSpec": container}}
 
 
 def made_for(template: Mapping[str, Any]) -> str:

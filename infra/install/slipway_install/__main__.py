@@ -4,7 +4,7 @@ so a run that was cut off is simply run again."""
 import os
 import sys
 
-from slipway_install import egress, nats, owner, sample, secrets, stack, state
+from slipway_install import egress, library, nats, owner, sample, secrets, stack, state
 from slipway_install.api import wait_for
 from slipway_install.errors import InstallError
 from slipway_install.progress import step
@@ -23,6 +23,8 @@ def up(settings: Settings) -> None:
         egress.ensure_networks(settings)
         stack.ensure_volumes(settings)
         configuration = nats.ensure_config(settings)
+    with step("images for builds") as now:
+        now.note = library.ensure()
     with step("NATS and MongoDB"):
         stack.deploy(settings, configuration, services=stack.serving(settings))
         stack.wait(settings, stack.STORAGE)

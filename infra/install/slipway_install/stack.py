@@ -14,7 +14,7 @@ from slipway_install.settings import Settings
 
 FILE = Path("/opt/slipway/install/stack.yml")
 SAMPLE_FILE = Path("/opt/slipway/install/stack-sample.yml")
-VOLUMES = ("nats", "mongo", "traefik", "builder", "lifeline", "anchors")
+VOLUMES = ("nats", "mongo", "traefik", "builder", "registry", "lifeline", "anchors")
 STORAGE = ("nats", "mongo")
 _EXITS = 4
 """So many failed tasks of one service within a wait are a crash loop, not a late dependency."""

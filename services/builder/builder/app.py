@@ -2,16 +2,21 @@
 
 import asyncio
 
+from slipway.contracts.registry import PLATFORM, account
 from slipway.eventstore.jetstream import connect
 from slipway.eventstore.store import Commit
 from slipway.runtime.clock import SystemClock
+from slipway.runtime.engine import EngineApi
 from slipway.runtime.process import until
 from slipway.runtime.reactor import Reactor, dead_letter
 from slipway.sealing import Opener
 
 from builder.adapters import shell
+from builder.adapters.containers import Containers
 from builder.adapters.engine import Engine
 from builder.build.react import Builds, key
+from builder.buildkit.react import BuildKits
+from builder.registry.react import Registry
 from builder.settings import BuilderSettings
 
 
@@ -20,16 +25,22 @@ async def main(stopping: asyncio.Event) -> None:
     connection = await connect(
         settings.nats_url, settings.nats_user, settings.nats_password.get_secret_value()
     )
-    engine = Engine()
+    clock = SystemClock()
+    master = settings.master_private.get_secret_value()
+    api = EngineApi(account=account(master, PLATFORM))
+    containers = Containers(api, settings.instance)
+    registry = Registry(containers, clock, settings)
+    buildkits = BuildKits(containers, registry, clock, settings)
     builds = Builds(
         connection.store,
         connection.logs,
         connection.build_logs,
         connection.workloads,
-        engine,
+        Engine(api, settings.registry_port),
+        buildkits,
         shell.run,
-        Opener(settings.master_private.get_secret_value(), connection.keys.get),
-        SystemClock(),
+        Opener(master, connection.keys.get),
+        clock,
         settings,
     )
 
@@ -39,6 +50,8 @@ async def main(stopping: asyncio.Event) -> None:
     try:
         await until(
             stopping,
+            registry.run(),
+            buildkits.run(),
             # What waits for a slot must not keep the rest from being looked at.
             Reactor(
                 connection.store,
@@ -59,5 +72,5 @@ async def main(stopping: asyncio.Event) -> None:
             ).run(),
         )
     finally:
-        await engine.close()
+        await api.close()
         await connection.close()

@@ -14,5 +14,15 @@ class BuilderSettings(Settings):
     """Whether repositories may be at private addresses, also behind a name."""
     work: Path = Path("/var/lib/slipway/builder")
     """Where repositories are cloned to; nothing in it outlives its build."""
-    builds_at_once: int = 2
-    """Of all organizations together; later ones wait."""
+    builds_at_once: int = 3
+    """Of all organizations together; later ones wait. One organization has all but one of them."""
+    registry_port: int = 5000
+    """Where the engine finds the registry, on loopback."""
+    registry_image: str = "registry:3.1"
+    """Of the registry itself."""
+    door_image: str = "nginx:stable"
+    """What stands before the registry."""
+    buildkit_image: str = "moby/buildkit:v0.34.2"
+    """Its `buildctl` is the builder's own too."""
+    buildkit_idle_seconds: float = 600
+    """After so long without a build an organization's BuildKit is stopped."""

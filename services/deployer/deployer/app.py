@@ -9,6 +9,7 @@ from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequ
 from slipway.contracts.event import NewerRelease, Unknown
 from slipway.contracts.organization import EgressSet
 from slipway.contracts.project import EnvironmentCreated, EnvironmentDeletionRequested
+from slipway.contracts.registry import PLATFORM, account
 from slipway.contracts.route import NetworkLeft, RouteEvent
 from slipway.contracts.service import (
     ServiceCreated,
@@ -104,8 +105,9 @@ async def main(stopping: asyncio.Event) -> None:
     settings = DeployerSettings()
     put_lifeline(settings)
     clock = SystemClock()
-    api = EngineApi()
-    engine = Engine(api, settings.instance)
+    reads = account(settings.master_private.get_secret_value(), PLATFORM)
+    api = EngineApi(account=reads)
+    engine = Engine(api, settings.instance, settings.registry_port)
     recovery = Recovery(engine, LogServer(settings.nats_url), clock, settings.instance)
     try:
         # Beside it, not in it: to connect and to get the lease takes a log that can be written to.

@@ -16,3 +16,5 @@ class DeployerSettings(Settings):
     """Where the volume `<instance>_lifeline` is mounted here."""
     volume_keep_seconds: float = 7 * 86400
     """How long a volume outlives its service. Then it is removed, and its data with it."""
+    registry_port: int = 5000
+    """Where the engine finds the registry, on loopback."""

@@ -116,6 +116,25 @@ def traefik_container(instance: str) -> str:
     return f"{instance}-traefik"
 
 
-def image_repository(instance: str, service: str) -> str:
-    """Images built here: tagged `<repository>:<deployment>`, run by their id."""
-    return f"{instance}/{service}"
+def build_network(instance: str, organization: str) -> str:
+    """The network of an organization's BuildKit. Its container and its volume are named so too."""
+    return f"{instance}-build-{organization}"
+
+
+def registry_network(instance: str) -> str:
+    """Of the registry and its door. The engine publishes a container's ports by the first of its
+    networks in the order of their names: before `build`."""
+    return f"{instance}-blobs"
+
+
+def registry_container(instance: str) -> str:
+    return f"{instance}-registry"
+
+
+def registry_door(instance: str) -> str:
+    """What stands before the registry and says who may."""
+    return f"{instance}-registry-door"
+
+
+def registry_volume(instance: str) -> str:
+    return f"{instance}_registry"

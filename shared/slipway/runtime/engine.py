@@ -5,18 +5,22 @@ EngineRefused with the engine's words, EngineAway when it does not answer.
 """
 
 import asyncio
+import io
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
+import tarfile
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiodocker
 from aiodocker.exceptions import DockerError
+from aiodocker.utils import compose_auth_header
 from aiohttp import ClientError, ClientResponse, StreamReader, UnixConnector
 from aiohttp.http_exceptions import HttpProcessingError
 
+from slipway.contracts.registry import Account
 from slipway.runtime.logging import logger
 
 _SOCKET = "unix:///var/run/docker.sock"
@@ -86,6 +90,16 @@ def _problem(error: Exception, path: str) -> Exception:
     return EngineRefused(words, error.status)
 
 
+def _archive(files: Mapping[str, str]) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for path, text in files.items():
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = len(data := text.encode()), 0o644
+            tar.addfile(entry, io.BytesIO(data))
+    return made.getvalue()
+
+
 class EngineTransport(Protocol):
     """How services' adapters reach the engine; `EngineApi` does it for real."""
 
@@ -103,9 +117,12 @@ class EngineTransport(Protocol):
 
 class EngineApi:
     """`patience`: seconds until an engine that says nothing counts as away; None leaves that to
-    whoever asks."""
+    whoever asks. `account`: with which it fetches from the instance's registry."""
 
-    def __init__(self, patience: float | None = None) -> None:
+    def __init__(self, patience: float | None = None, account: Account | None = None) -> None:
+        self._sign_in = (
+            {"username": account.user, "password": account.password} if account else None
+        )
         path = os.environ.get("DOCKER_HOST", _SOCKET).removeprefix("unix://")
         # Each stream holds a connection, and there may be more of them than aiohttp's 100.
         self._connector = UnixConnector(path, limit=0)
@@ -123,9 +140,12 @@ class EngineApi:
         """The decoded answer; None where there is none. `path` is not quoted, `data` is sent as
         JSON."""
         quoted = _quoted(path)
-        sent: dict[str, Any] = {"params": params}
+        headers: dict[str, str] = {}
+        sent: dict[str, Any] = {"params": params, "headers": headers}
         if data is not None:
-            sent |= {"data": json.dumps(data), "headers": {"Content-Type": "application/json"}}
+            sent["data"], headers["Content-Type"] = json.dumps(data), "application/json"
+            if self._sign_in:  # a Swarm service keeps it, for the nodes that fetch its image
+                headers["X-Registry-Auth"] = compose_auth_header(self._sign_in)
         try:
             async with (
                 asyncio.timeout(self._patience),
@@ -137,10 +157,33 @@ class EngineApi:
         except _FAILURES as error:
             raise _problem(error, path) from error
 
+    async def put_files(self, container: str, files: Mapping[str, str]) -> None:
+        """Texts by their paths, whose folders are made, into a container that may run."""
+        params, archive = {"path": "/"}, await asyncio.to_thread(_archive, files)
+        try:
+            async with (
+                asyncio.timeout(self._patience),
+                self._docker._query(  # noqa: SLF001
+                    _quoted(f"containers/{container}/archive"), "PUT", params=params, data=archive,
+                    headers={"Content-Type": "application/x-tar"},
+                ),
+            ):  # fmt: skip
+                pass
+        except _FAILURES as error:
+            raise _problem(error, container) from error
+
+    async def has_file(self, container: str, path: str) -> bool:
+        """Whether there is such a thing in the container, which runs."""
+        try:
+            async with self.stream(f"containers/{container}/archive", path=path):
+                return True
+        except EngineMissing:
+            return False
+
     async def pull(self, name: str) -> None:
         """Raises EngineAway, and EngineRefused with the registry's words why not."""
         try:
-            async for message in self._docker.images.pull(name, stream=True):
+            async for message in self._docker.images.pull(name, auth=self._sign_in, stream=True):
                 if "error" in message:
                     raise EngineRefused(message["error"])
         except DockerError as error:
@@ -153,7 +196,7 @@ class EngineApi:
             raise EngineAway(str(error) or type(error).__name__) from error
 
     @asynccontextmanager
-    async def stream(self, path: str, **params: str) -> AsyncIterator[ClientResponse]:
+    async def stream(self, path: str, /, **params: str) -> AsyncIterator[ClientResponse]:
         """An answer that may have no end. aiodocker leaves it open, so it is closed here.
         `path` is not quoted."""
         quoted = _quoted(path)

@@ -1,6 +1,7 @@
 """A build whose engine and programs are played."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 from builder.adapters.shell import ProgramSilent
 from builder.build.failures import BuildError
-from builder.build.job import Job
+from builder.build.job import BuildKit, End, Job
 from builder.build.log import BuildLog
 from builder.build.work import work
 from builder.settings import BuilderSettings
 from slipway.contracts.deployment import DeploymentRequested, Trigger
+from slipway.contracts.registry import Account
 from slipway.contracts.values import (
     ApplicationSettings,
     Build,
@@ -26,34 +28,41 @@ from slipway.contracts.values import (
 )
 from slipway.contracts.workload import Workloads
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
+from slipway.runtime.engine import EngineRefused
 
 from tests.simulation.world import VirtualClock
 
 HASH = "1" * 40
-BUILT = "sha256:built"
+DIGEST = "sha256:" + "b" * 64
+"""Of what is built or copied."""
+BUILT = f"org/a1@{DIGEST}"
+MADE = BuiltImage(reference=BUILT, node="node1")
 
 
 @dataclass
 class Engine:
-    """`here`: reference → what it is. A pull brings what a registry has; `trouble` is raised by
+    """`here`: reference → what it is. A pull brings what the registry has; `trouble` is raised by
     whatever is asked."""
 
     here: dict[str, BuiltImage] = field(default_factory=dict)
-    registry: dict[str, BuiltImage] = field(default_factory=dict)
+    registry: dict[str, BuiltImage] = field(default_factory=lambda: {BUILT: MADE})
     refuses: Exception | None = None
     trouble: Exception | None = None
     pulled: list[str] = field(default_factory=list)
 
     async def image(self, reference: str, *, source: str | None) -> BuiltImage | None:
         self._answer()
-        return self.here.get(reference)
+        found = self.here.get(reference)
+        return found and found.model_copy(update={"source": source})
 
-    async def pull(self, name: str) -> None:
+    async def pull(self, reference: str) -> None:
         self._answer()
         if self.refuses:
             raise self.refuses
-        self.pulled.append(name)
-        self.here |= {key: image for key, image in self.registry.items() if key == name}
+        if reference not in self.registry:
+            raise EngineRefused("manifest unknown")
+        self.pulled.append(reference)
+        self.here[reference] = self.registry[reference]
 
     async def subnets(self, network: str) -> list[str]:
         self._answer()
@@ -62,6 +71,26 @@ class Engine:
     def _answer(self) -> None:
         if self.trouble:
             raise self.trouble
+
+
+@dataclass
+class Kits:
+    """BuildKits that are always there. `ends`: what is said of each that a build failed with."""
+
+    ends: list[End] = field(default_factory=list)
+    trouble: Exception | None = None
+    taken_by: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def taken(self, organization: str) -> AsyncIterator[BuildKit]:
+        if self.trouble:
+            raise self.trouble
+        self.taken_by.append(organization)
+        signed_in = Account(organization, "hunter3")
+        yield BuildKit(f"slipway-build-{organization}", "registry:5000", signed_in, 3 << 30, 2048)
+
+    async def ended(self, buildkit: BuildKit) -> End | None:
+        return self.ends.pop(0) if self.ends else None
 
 
 @dataclass
@@ -94,12 +123,12 @@ class Programs:
             await asyncio.sleep(1e6)
         if "log" in argv:
             return 0, f"{HASH}\0Ada\0One"
-        if "--iidfile" in argv:
-            self._made(Path(argv[argv.index("--iidfile") + 1]))
+        if "--metadata-file" in argv:
+            self._made(Path(argv[argv.index("--metadata-file") + 1]))
         return 0, ""
 
-    def _made(self, iidfile: Path) -> None:
-        iidfile.write_text(BUILT)
+    def _made(self, metadata: Path) -> None:
+        metadata.write_text(json.dumps({"containerimage.digest": DIGEST}))
 
     def _clone(self, folder: Path) -> None:
         (folder / ".git").mkdir(parents=True)
@@ -114,6 +143,7 @@ class Played:
 
     root: Path
     engine: Engine = field(default_factory=Engine)
+    kits: Kits = field(default_factory=Kits)
     programs: Programs = field(default_factory=Programs)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
 
@@ -130,6 +160,7 @@ class Played:
         given: dict[str, Any] = {
             "settings": BuilderSettings(work=self.root, instance="slipway"),
             "engine": self.engine,
+            "buildkits": self.kits,
             "run": self.programs,
             "clock": clock,
             "log": BuildLog(self.logs, MemoryObjects(), clock, "org", "d1"),
@@ -138,6 +169,7 @@ class Played:
             "requested": requested,
             "variables": {},
             "secret_names": frozenset[str](),
+            "mark_key": b"key",
         }
         return Job(**{**given, **more})
 

@@ -8,11 +8,12 @@ from typing import Any, get_args
 
 import orjson
 import pytest
-from builder.build.job import Job
+from builder.adapters.containers import NotReady
+from builder.build.job import End, Job
 from builder.build.work import work
 from builder.builders import builder_of
 from slipway.contracts import values
-from slipway.contracts.values import Build, BuiltImage, DockerfileBuild, GitSource, StaticBuild
+from slipway.contracts.values import Build, DockerfileBuild, GitSource, StaticBuild
 from slipway.runtime.engine import EngineAway
 
 from tests.unit.builder.parts import BUILT, Played, cancelled, image_of, why
@@ -42,7 +43,6 @@ def wanted(kind: tuple[Build, dict[str, str]]) -> Build:
 def played(tmp_path: Path, kind: tuple[Build, dict[str, str]]) -> Played:
     played = Played(tmp_path)
     played.programs.files = kind[1]
-    played.engine.here[BUILT] = BuiltImage(reference=BUILT, node="node1")
     return played
 
 
@@ -50,7 +50,7 @@ def buildkit(*statuses: dict[str, Any] | str, code: int = 0) -> Callable[..., An
     """It tells these, and ends so."""
 
     def play(argv: list[str], on_line: Callable[[str], None]) -> tuple[int, str] | None:
-        if "buildx" not in argv:
+        if "buildctl" not in argv:
             return None
         for status in statuses:
             on_line(status if isinstance(status, str) else json.dumps(status))
@@ -61,11 +61,13 @@ def buildkit(*statuses: dict[str, Any] | str, code: int = 0) -> Callable[..., An
 
 def arguments(played: Played) -> list[str]:
     """BuildKit's."""
-    return next(argv for argv in played.programs.ran if "buildx" in argv)
+    return next(argv for argv in played.programs.ran if "buildctl" in argv)
 
 
-def options(argv: list[str], name: str) -> list[str]:
-    return [argv[at + 1] for at, word in enumerate(argv) if word == name]
+def options(argv: list[str], name: str, kind: str = "") -> list[str]:
+    """`kind`: of `--opt`, those that begin so."""
+    said = [argv[at + 1] for at, word in enumerate(argv) if word == name]
+    return [value.removeprefix(kind) for value in said if value.startswith(kind)]
 
 
 def test_every_kind_is_held_to_it():
@@ -79,8 +81,10 @@ async def test_it_makes_an_image_that_its_service_owns(played: Played, wanted: B
     assert (await image_of(job)).reference == BUILT
     assert job.built
     argv = arguments(played)
-    assert options(argv, "--tag") == ["slipway/a1:d1"]
-    told = options(argv, "--label")
+    (output,) = options(argv, "--output")
+    assert output == "type=image,name=registry:5000/org/a1:d1,push=true"
+    assert played.engine.pulled == [BUILT], "it is on the node before anything is stopped for it"
+    told = options(argv, "--opt", "label:")
     assert set(told) == {"slipway.instance=slipway", "slipway.org=org", "slipway.service=a1"}, (
         "nothing of the deployment: what is built of the same is the same"
     )
@@ -103,7 +107,7 @@ async def test_no_secret_stands_in_an_argument(played: Played, wanted: Build):
 @each
 async def test_when_it_is_cancelled_nothing_is_left(played: Played, wanted: Build):
     def play(argv: list[str], _: Any) -> None:
-        played.programs.hangs = "buildx" in argv
+        played.programs.hangs = "buildctl" in argv
 
     played.programs.play = play
     async with cancelled(played.job(SOURCE, wanted)):
@@ -179,7 +183,7 @@ async def test_secrets_are_taken_out_of_the_names_of_steps(played: Played, wante
 @each
 async def test_more_variables_than_a_program_takes(played: Played, wanted: Build):
     def play(argv: list[str], _: Any) -> None:
-        if "buildx" in argv:
+        if "buildctl" in argv:
             raise OSError(7, "Argument list too long")
 
     played.programs.play = play
@@ -189,17 +193,112 @@ async def test_more_variables_than_a_program_takes(played: Played, wanted: Build
 @each
 async def test_a_full_disk_and_an_engine_that_is_away(played: Played, wanted: Build):
     def full(argv: list[str], _: Any) -> None:
-        if "buildx" in argv:
+        if "buildctl" in argv:
             raise OSError(28, "No space left on device")
 
     def away(argv: list[str], _: Any) -> None:
-        if "buildx" in argv:
+        if "buildctl" in argv:
             played.engine.trouble = EngineAway("no answer")
 
     played.programs.play = full
     assert (await why(played.job(SOURCE, wanted))).reason == "disk-full"
     played.programs.play = away
     assert (await why(played.job(SOURCE, wanted))).reason == "engine-away"
+    assert played.left() == []
+
+
+# -- the organization's BuildKit ------------------------------------------------------------------
+
+
+@each
+async def test_it_is_the_organizations_own(played: Played, wanted: Build):
+    seen: dict[str, Any] = {}
+
+    def play(argv: list[str], _: Any) -> None:
+        if "buildctl" in argv:
+            seen.update(json.loads((played.root / "d1/client/config.json").read_text()))
+
+    played.programs.play = play
+    await work(played.job(SOURCE, wanted))
+    assert played.kits.taken_by == ["org"]
+    assert options(arguments(played), "--addr") == ["docker-container://slipway-build-org"]
+    auth = {"auth": base64.b64encode(b"org:hunter3").decode()}
+    assert seen == {"auths": {"registry:5000": auth}}
+    assert not any("hunter3" in word for word in arguments(played))
+
+
+@each
+@pytest.mark.parametrize("end", ["gone", "registry"])
+async def test_one_that_ends_in_the_middle_is_asked_once_more(
+    played: Played, wanted: Build, end: End
+):
+    error = "error reading from server: EOF"
+    left = [1]
+
+    def play(argv: list[str], on_line: Callable[[str], None]) -> tuple[int, str] | None:
+        if "buildctl" not in argv or not left:
+            return None
+        left.pop()
+        on_line(json.dumps({"vertexes": [{**STEP, "error": error}]}))
+        return 1, ""
+
+    played.programs.play = play
+    played.kits.ends = [end]
+    job = played.job(SOURCE, wanted)
+    assert (await image_of(job)).reference == BUILT
+    assert [step.name for step in job.steps] == ["clone"]
+    assert played.kits.taken_by == ["org", "org"]
+
+
+@each
+async def test_one_that_ends_each_time(played: Played, wanted: Build):
+    played.programs.play = buildkit({"vertexes": [STEP]}, code=1)
+    played.kits.ends = ["gone", "gone", "gone"]
+    assert (await why(played.job(SOURCE, wanted))).reason == "build-place-ended"
+    assert len(played.kits.taken_by) == 2
+
+
+@each
+async def test_the_limit_of_memory_is_named(played: Played, wanted: Build):
+    error = "process make did not complete successfully: exit code: 137"
+    played.programs.play = buildkit({"vertexes": [{**STEP, "error": error}]}, code=1)
+    played.kits.ends = ["memory"]
+    failure = await why(played.job(SOURCE, wanted))
+    assert failure.reason == "build-memory-limit"
+    assert "3072 MiB" in failure.detail
+    assert "RUN make ended with exit code 137" in failure.detail
+
+
+@each
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("bash: fork: retry: Resource temporarily unavailable", "build-process-limit"),
+        ("RuntimeError: can't start new thread", "build-process-limit"),
+        ("make: *** No rule to make target", "build-step-failed"),
+    ],
+)
+async def test_the_limit_of_processes_is_named(
+    played: Played, wanted: Build, line: str, reason: str
+):
+    data = base64.b64encode(f"{line}\n".encode()).decode()
+    played.programs.play = buildkit(
+        {"vertexes": [STEP]},
+        {"logs": [{"vertex": "v", "data": data, "timestamp": AT}]},
+        {"vertexes": [{**STEP, "error": "exit code: 1"}]},
+        code=1,
+    )
+    failure = await why(played.job(SOURCE, wanted))
+    assert failure.reason == reason
+    assert ("2048" in failure.detail) == (reason == "build-process-limit")
+
+
+@each
+async def test_what_builds_need_does_not_come_up(played: Played, wanted: Build):
+    played.kits.trouble = NotReady("the registry is not up: port 5000 is taken")
+    failure = await why(played.job(SOURCE, wanted))
+    assert failure.reason == "build-place-away"
+    assert "port 5000 is taken" in failure.detail
     assert played.left() == []
 
 
@@ -232,8 +331,8 @@ async def test_what_the_dockerfile_declares_is_passed_and_the_owners_word_wins(p
     )  # fmt: skip
     await work(job)
     argv = arguments(played)
-    assert options(argv, "--build-arg") == ["A=1", "B=own", "E=own"]
-    assert options(argv, "--target") == ["web"]
+    assert options(argv, "--opt", "build-arg:") == ["A=1", "B=own", "E=own"]
+    assert options(argv, "--opt", "target=") == ["web"]
 
 
 # -- static ---------------------------------------------------------------------------------------
@@ -249,12 +348,14 @@ async def test_the_servers_files_stand_beside_the_site(played: Played):
     seen: dict[str, str] = {}
 
     def play(argv: list[str], _: Any) -> None:
-        if "buildx" in argv:
-            (context,) = options(argv, "--build-context")
-            folder = Path(context.removeprefix("conf="))
+        if "buildctl" in argv:
+            (context,) = options(argv, "--local", "conf=")
+            folder = Path(context)
             seen.update({entry.name: entry.read_text() for entry in folder.iterdir()})
 
     played.programs.play = play
     await work(played.job(SOURCE, StaticBuild(spa=True)))
     assert "/index.html" in seen["nginx.slipway.conf"]
-    assert arguments(played)[-1] == str(played.root / "d1/source")
+    argv = arguments(played)
+    assert options(argv, "--local", "context=") == [str(played.root / "d1/source")]
+    assert options(argv, "--opt", "context:") == ["conf=local:conf"]

@@ -2,26 +2,53 @@
 
 from typing import Any
 
+import pytest
 from builder.adapters.engine import Engine
+from slipway.runtime.engine import EngineMissing
 
 
-class Answering(Engine):
+class Answering:
     """It has one image, which exposes these."""
 
     def __init__(self, *exposed: str) -> None:
         self.exposed = exposed
+        self.pulled: list[str] = []
 
-    async def query(self, path: str, *_: Any, **__: Any) -> Any:
-        return {"Id": "sha256:0", "Config": {"ExposedPorts": {port: {} for port in self.exposed}}}
+    async def query(self, path: str) -> Any:
+        match path:
+            case "images/127.0.0.1:5001/org/a1@sha256:0/json":
+                ports: dict[str, dict[str, str]] = {port: {} for port in self.exposed}
+                return {"Id": "sha256:9", "Config": {"ExposedPorts": ports}}
+            case "info":
+                return {"Swarm": {"NodeID": "n"}}
+            case _:
+                raise EngineMissing(path)
 
-    async def node(self) -> str:
-        return "n"
+    async def pull(self, name: str) -> None:
+        self.pulled.append(name)
+
+
+def engine(answering: Answering) -> Engine:
+    return Engine(answering, 5001)  # pyright: ignore[reportArgumentType]
 
 
 async def test_what_is_no_tcp_port_is_not_exposed():
     odd = ("0/tcp", "65536/tcp", f"{10**30}/tcp", "53/udp", "80", "\u0663/tcp", "80-90/tcp", "/tcp")
-    image = await Answering("8080/tcp", "65535/tcp", "080/tcp", "80/tcp", *odd).image(
-        "a", source=None
-    )
+    answering = Answering("8080/tcp", "65535/tcp", "080/tcp", "80/tcp", *odd)
+    image = await engine(answering).image("org/a1@sha256:0", source=None)
     assert image is not None
     assert image.ports == (80, 8080, 65535)
+
+
+async def test_an_image_is_the_registrys_and_is_named_without_its_place():
+    answering = Answering()
+    image = await engine(answering).image("org/a1@sha256:0", source="web:1")
+    assert image is not None
+    assert (image.reference, image.node, image.source) == ("org/a1@sha256:0", "n", "web:1")
+    await engine(answering).pull("org/a1@sha256:0")
+    assert answering.pulled == ["127.0.0.1:5001/org/a1@sha256:0"]
+
+
+@pytest.mark.parametrize("reference", ["sha256:9", "nginx:1", "org/a2@sha256:0"])
+async def test_nothing_else_of_the_engines_store_is_taken(reference: str):
+    assert await engine(Answering()).image(reference, source=None) is None

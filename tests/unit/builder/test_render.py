@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from builder.build import render
+from builder.buildkit import render as buildkit
+from builder.registry import render as registry
 from slipway.contracts.values import StaticBuild
 
 from tests.golden.cases import cases, check
@@ -12,13 +14,16 @@ from tests.golden.cases import cases, check
 
 def rendered(given: dict[str, Any]) -> Any:
     match given.pop("what"):
-        case "buildx":
+        case "buildctl":
             given["secrets"] = [tuple(pair) for pair in given.get("secrets", [])]
-            usual = {
-                "file": "/build/source/Dockerfile", "context": "/build/source",
-                "tag": "slipway/app:d1", "iidfile": "/build/image-id", "labels": {}, "args": {},
-            }  # fmt: skip
-            return render.buildx(**{**usual, **given})
+            source = Path("/build/source")
+            usual = {"file": source / "Dockerfile", "context": source, "tag": "d1"}
+            paths = {name: Path(given[name]) for name in ("file", "context") if name in given}
+            wanted = render.Wanted(**{**usual, **given, **paths})
+            address = "docker-container://slipway-build-org"
+            return render.buildctl(
+                wanted, address, "registry:5000/org/app", Path("/build/metadata.json")
+            )
         case "clone":
             return render.clone(given["url"], given["branch"], "/build/source", given["pinned"])
         case "branches":
@@ -27,6 +32,12 @@ def rendered(given: dict[str, Any]) -> Any:
             return render.nginx_conf(StaticBuild.model_validate(given["build"]))
         case "static Dockerfile":
             return render.static_dockerfile()
+        case "start of BuildKit":
+            return buildkit.start_script()
+        case "configuration of BuildKit":
+            return buildkit.configuration("registry:5000", buildkit.Limits(cache=10**10))
+        case "door":
+            return registry.nginx_conf("slipway-registry")
         case what:
             raise AssertionError(what)
 
@@ -51,8 +62,6 @@ def test_what_a_dockerfile_declares(dockerfile: str, names: set[str]):
 
 
 def test_no_value_of_a_secret_stands_in_an_argument_list():
-    argv = render.buildx(
-        file="f", context="c", tag="t", iidfile="i", labels={}, args={},
-        secrets=[("KEY", "SLIPWAY_BUILD_0")],
-    )  # fmt: skip
+    wanted = render.Wanted(Path("f"), Path("c"), "t", secrets=[("KEY", "SLIPWAY_BUILD_0")])
+    argv = render.buildctl(wanted, "a", "r", Path("m"))
     assert "id=KEY,env=SLIPWAY_BUILD_0" in argv

@@ -21,8 +21,8 @@ from tests.unit.builder.parts import Played, why
 from tests.unit.builder.yard import FAILURE, Yard, made, running
 
 SOURCE = GitSource(url="http://140.82.121.4/shop/app.git")
-IMAGE = BuiltImage(reference="nginx@sha256:1", source="nginx:1")
-LOCAL = BuiltImage(reference="sha256:2", node="node1", source="nginx:1")
+COPIED = BuiltImage(reference="org/a1@sha256:1", node="node1", source="nginx:1")
+MADE = BuiltImage(reference="org/a1@sha256:2", node="node1")
 COMMIT = GitCommit(hash="2" * 40, message="Two", author="Ada")
 OF: dict[str, Any] = {"kind": "application", "service": "a1", "environment": "e"}
 modes = pytest.mark.parametrize("whole", [True, False], ids=["whole", "images"])
@@ -48,7 +48,7 @@ def played(tmp_path: Path) -> Played:
 
 
 @modes
-@pytest.mark.parametrize("image", [IMAGE, LOCAL])
+@pytest.mark.parametrize("image", [COPIED, MADE])
 async def test_nothing_is_built(played: Played, whole: bool, image: BuiltImage):
     played.engine.here[image.reference] = image
     job = played.job(SOURCE, former=(outcome(image), whole))
@@ -60,49 +60,48 @@ async def test_nothing_is_built(played: Played, whole: bool, image: BuiltImage):
 
 @modes
 async def test_what_ran_before_is_pulled_again_by_its_digest(played: Played, whole: bool):
-    played.engine.registry[IMAGE.reference] = IMAGE
-    await work(played.job(SOURCE, former=(outcome(IMAGE), whole)))
-    assert played.engine.pulled == [IMAGE.reference]
+    played.engine.registry[COPIED.reference] = COPIED
+    await work(played.job(SOURCE, former=(outcome(COPIED), whole)))
+    assert played.engine.pulled == [COPIED.reference]
     assert played.programs.ran == []
 
 
 @modes
-@pytest.mark.parametrize("image", [IMAGE, LOCAL])
+@pytest.mark.parametrize("image", [COPIED, MADE])
 async def test_what_ran_before_and_is_gone(played: Played, whole: bool, image: BuiltImage):
     def job() -> Job:
         return played.job(SOURCE, former=(outcome(image), whole))
 
     assert (await why(job())).reason == "image-missing"
     played.engine.refuses = EngineRefused("denied")
-    reason = (await why(job())).reason
-    assert reason == ("image-missing" if image is LOCAL else "image-pull-failed")
+    assert (await why(job())).reason == "image-missing"
     played.engine.trouble = EngineAway("no answer")
     assert (await why(job())).reason == "engine-away"
 
 
 async def test_repeated_whole_it_is_the_former_outcome(played: Played):
-    played.engine.here |= {image.reference: image for image in (IMAGE, LOCAL)}
-    former = outcome(IMAGE, LOCAL)
+    played.engine.here |= {image.reference: image for image in (COPIED, MADE)}
+    former = outcome(COPIED, MADE)
     assert await work(played.job(SOURCE, former=(former, True))) == former
 
 
 async def test_repeated_whole_it_needs_the_image_of_each_workload(played: Played):
-    played.engine.here[IMAGE.reference] = IMAGE
-    failure = await why(played.job(SOURCE, former=(outcome(IMAGE, LOCAL), True)))
+    played.engine.here[COPIED.reference] = COPIED
+    failure = await why(played.job(SOURCE, former=(outcome(COPIED, MADE), True)))
     assert failure.reason == "image-missing"
-    assert LOCAL.reference in failure.detail
+    assert MADE.reference in failure.detail
 
 
 async def test_of_its_images_alone_new_workloads_are_made(played: Played):
-    played.engine.here[LOCAL.reference] = LOCAL
+    played.engine.here[MADE.reference] = MADE
     runtime = Runtime(port=3000, command=("serve",))
     job = played.job(
-        SOURCE, runtime=runtime, former=(outcome(LOCAL), False), variables={"MODE": "new"}
+        SOURCE, runtime=runtime, former=(outcome(MADE), False), variables={"MODE": "new"}
     )
     found = await work(job)
     assert isinstance(found, Workloads)
     (program,) = found.items
-    assert (program.image, program.port, program.command) == (LOCAL, 3000, ("serve",))
+    assert (program.image, program.port, program.command) == (MADE, 3000, ("serve",))
     assert program.environment == {"MODE": "new", "PORT": "3000"}
 
 
@@ -133,7 +132,7 @@ async def test_the_outcome_says_what_the_former_said(yard: Yard):
 @modes
 @virtual
 async def test_the_work_is_given_the_former_outcome(yard: Yard, whole: bool):
-    former = outcome(IMAGE)
+    former = outcome(COPIED)
     await fact(yard.world, "build", "d0", former)
     async with running(yard):
         await yard.request("d1", repeats=Repeats(deployment="d0", whole=whole))
@@ -166,7 +165,7 @@ async def test_where_the_former_has_no_outcome_it_says_so(
 
 @virtual
 async def test_a_repeat_waits_for_no_build(yard: Yard):
-    await fact(yard.world, "build", "d0", outcome(IMAGE))
+    await fact(yard.world, "build", "d0", outcome(COPIED))
     yard.seconds = 600
     async with running(yard):
         for number in (1, 2, 3):

@@ -71,6 +71,20 @@ async def test_a_turn_given_to_one_that_goes_away_is_passed_on(builds: Builds):
 
 async def test_slots_that_are_free_are_taken_at_once(builds: Builds):
     builds.slots = FairSlots(2)
-    for name in ("a1", "a2", "a3"):
+    for name in ("a1", "b1", "b2"):
+        await builds.start(name)
+    assert builds.began == ["a1", "b1"]
+
+
+async def test_one_organization_never_has_the_last_slot(builds: Builds):
+    builds.slots = FairSlots(3)
+    for name in ("a1", "a2", "a3", "a4"):
         await builds.start(name)
     assert builds.began == ["a1", "a2"]
+    await builds.start("b1")
+    assert builds.began == ["a1", "a2", "b1"]
+    await builds.end("b1")
+    assert builds.began == ["a1", "a2", "b1"], "the last one is for others"
+    await builds.end("a3")  # while it waits
+    await builds.end("a1")
+    assert builds.began == ["a1", "a2", "b1", "a4"]

@@ -1,5 +1,7 @@
 """What every kind of source promises, and what is each one's own."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,18 +16,14 @@ from slipway.runtime.engine import EngineAway, EngineRefused
 from tests.unit.builder.parts import BUILT, HASH, Played, cancelled, image_of, why
 
 URL = "http://140.82.121.4/shop/app.git"
-IMAGE = BuiltImage(reference="nginx@sha256:1", source="nginx:1")
-LOCAL = BuiltImage(reference="sha256:2", node="node1", source="nginx:1")
+IMAGE = BuiltImage(reference=BUILT, node="node1", source="nginx:1")
 KINDS: list[Source] = [GitSource(url=URL), ImageSource(image="nginx:1")]
 each = pytest.mark.parametrize("wanted", KINDS, ids=lambda wanted: wanted.kind)
 
 
 @pytest.fixture
 def played(tmp_path: Path) -> Played:
-    played = Played(tmp_path)
-    played.engine.registry["nginx:1"] = IMAGE
-    played.engine.here[BUILT] = BuiltImage(reference=BUILT, node="node1")
-    return played
+    return Played(tmp_path)
 
 
 def test_every_kind_is_held_to_it():
@@ -54,7 +52,7 @@ async def test_when_it_is_cancelled_nothing_is_left(played: Played, wanted: Sour
     job = played.job(wanted)
     played.programs.hangs = True
 
-    async def hang(name: str) -> None:
+    async def hang(reference: str) -> None:
         await played.programs([])
 
     played.engine.pull = hang
@@ -150,35 +148,69 @@ async def test_branches_that_are_there_are_offered(played: Played):
 # -- image ----------------------------------------------------------------------------------------
 
 
-async def test_the_newest_of_the_name_runs(played: Played):
-    played.engine.here["nginx:1"] = IMAGE.model_copy(update={"reference": "nginx@sha256:0"})
+def copying(played: Played, *statuses: dict[str, Any], code: int = 0) -> list[str]:
+    """The Dockerfiles that the organization's BuildKit is given."""
+    seen: list[str] = []
+
+    def play(argv: list[str], on_line: Callable[[str], None]) -> tuple[int, str] | None:
+        if "buildctl" not in argv:
+            return None
+        folder = next(word for word in argv if word.startswith("dockerfile="))
+        file = next(word for word in argv if word.startswith("filename="))
+        path = Path(folder.partition("=")[2]) / file.partition("=")[2]
+        seen.append(path.read_text())
+        for status in statuses:
+            on_line(json.dumps(status))
+        return (code, "") if code else None
+
+    played.programs.play = play
+    return seen
+
+
+async def test_it_is_copied_by_the_organizations_buildkit(played: Played):
+    seen = copying(played)
     job = played.job(ImageSource(image="nginx:1"))
     assert await image_of(job) == IMAGE
     assert not job.built
+    assert seen == ["FROM nginx:1\n"]
+    assert played.kits.taken_by == ["org"]
+    assert played.engine.pulled == [BUILT], "the engine takes nothing from elsewhere"
+    (argv,) = [argv for argv in played.programs.ran if "buildctl" in argv]
+    assert "label:slipway.service=a1" in argv, "it goes with its service"
+
+
+async def test_what_lies_on_the_engine_by_that_name_is_not_taken(played: Played):
+    error = "failed to resolve source metadata for docker.io/library/nginx:1: not found"
+    step = {"digest": "v", "name": "[internal] load metadata for docker.io/library/nginx:1"}
+    copying(played, {"vertexes": [{**step, "error": error}]}, code=1)
+    for name in ("nginx:1", "sha256:96", "slipway/a2:d2"):
+        played.engine.here[name] = IMAGE
+        failure = await why(played.job(ImageSource(image=name)))
+        assert failure.reason == "image-pull-failed"
+        assert name in failure.detail
+        assert "not found" in failure.detail
+    assert played.engine.pulled == []
 
 
 @pytest.mark.parametrize(
     ("name", "pulled"), [("nginx", "nginx:latest"), ("r:5000/a", "r:5000/a:latest"), ("a@b", "a@b")]
 )
 async def test_without_a_tag_it_is_the_latest(played: Played, name: str, pulled: str):
-    await why(played.job(ImageSource(image=name)))
-    assert played.engine.pulled == [pulled]
+    seen = copying(played)
+    await image_of(played.job(ImageSource(image=name)))
+    assert seen == [f"FROM {pulled}\n"]
 
 
-async def test_one_that_is_only_here_is_not_pulled(played: Played):
-    played.engine.here["nginx:1"] = LOCAL
-    assert await image_of(played.job(ImageSource(image="nginx:1"))) == LOCAL
-    assert played.engine.pulled == []
-
-
-async def test_without_the_registry_the_one_that_is_here_runs(played: Played):
-    played.engine.here["nginx:1"] = IMAGE
-    played.engine.refuses = EngineRefused("no route to host")
-    assert await image_of(played.job(ImageSource(image="nginx:1"))) == IMAGE
-
-
-async def test_without_the_registry_and_without_an_image(played: Played):
-    played.engine.refuses = EngineRefused("manifest unknown")
-    failure = await why(played.job(ImageSource(image="nginx:1")))
+@pytest.mark.parametrize("name", ["$A", "a AS b", "a\nRUN b", "--platform=x", "#a", "", "a\\b"])
+async def test_a_name_is_nothing_else_to_a_dockerfile(played: Played, name: str):
+    seen = copying(played)
+    failure = await why(played.job(ImageSource(image=name)))
     assert failure.reason == "image-pull-failed"
-    assert "manifest unknown" in failure.detail
+    assert seen == []
+
+
+async def test_the_registry_of_its_own_is_away(played: Played):
+    played.engine.refuses = EngineRefused("connection refused")
+    failure = await why(played.job(ImageSource(image="nginx:1")))
+    assert failure.reason == "engine-refused"
+    assert "connection refused" in failure.detail

@@ -41,7 +41,7 @@ from slipway.sealing import Opener
 from tests.simulation.platform import KEY, MASTER, ORGANIZATION, end, fact, wrapped_key
 from tests.simulation.world import INSTANCE, Life, Seen, World
 
-IMAGE = BuiltImage(reference="sha256:1", node="node1")
+IMAGE = BuiltImage(reference="org/a1@sha256:1", node="node1")
 COMMIT = GitCommit(hash="abc", message="One", author="Ada")
 STEPS = (Step(name="clone", started="a", ended="b"),)
 FAILURE = Failure(reason="build-failed", detail="it broke", hint="mend it")
@@ -132,12 +132,12 @@ class Yard:
         return [line.text async for _, lines in self.logs.read(subject) for line in lines]
 
     def builds(self, life: Life, store: EventStore | None = None) -> Builds:
-        settings = BuilderSettings(instance=INSTANCE, builds_at_once=2)
+        settings = BuilderSettings(instance=INSTANCE, builds_at_once=3)
         opener = Opener(MASTER.private, wrapped_key)
         unused: Any = None  # the work is played
         return Builds(
             store or Seen(self.world, life), self.logs, self.archive, self.world.workloads, unused,
-            unused, opener, self.world.clock, settings, self.work,
+            unused, unused, opener, self.world.clock, settings, self.work,
         )  # fmt: skip
 
 

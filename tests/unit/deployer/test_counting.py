@@ -15,7 +15,7 @@ from slipway.eventstore.memory import MemoryLease
 from slipway.eventstore.stream import Silent
 
 from tests.simulation.platform import Site, SwarmTransport, end, platform, swarm_service
-from tests.simulation.world import EPOCH, INSTANCE, Behaviour, Life, Swarm, virtual
+from tests.simulation.world import EPOCH, INSTANCE, REGISTRY_PORT, Behaviour, Life, Swarm, virtual
 
 MAIN = swarm_service("d1")
 UP = {MAIN: Count(running=1, healthy=1)}
@@ -46,7 +46,7 @@ async def counted(
 ) -> AsyncIterator[tuple[Site, Told]]:
     """d1 serves, and its tasks are counted by another process than rolls it out."""
     async with platform(swarm=swarm) as site:
-        told, engine = Told(), Engine(SwarmTransport(site.swarm, Life()), INSTANCE)
+        told, engine = Told(), Engine(SwarmTransport(site.swarm, Life()), INSTANCE, REGISTRY_PORT)
         releases = Releases(engine, site.world.clock, lambda _: None)
         counting = Counting(engine, releases, told, site.world.clock, lease or MemoryLease())
         await releases.begin()

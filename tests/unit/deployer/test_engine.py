@@ -145,7 +145,7 @@ async def test_what_is_held_on_any_node_until_it_has_ended():
         ],
         containers=[{"Labels": marks("here", "volume:more")}],
     )
-    engine = Engine(told, "slipway")  # pyright: ignore[reportArgumentType]
+    engine = Engine(told, "slipway", 5000)  # pyright: ignore[reportArgumentType]
     assert await engine.holding("app") == {
         "far": {"volume:data", "port:80/tcp"}, "waits": {"volume:data"}, "here": {"volume:more"},
     }  # fmt: skip
@@ -190,7 +190,7 @@ class Listing:
 async def test_what_is_being_ended_is_over_with_its_container_whatever_swarm_says_yet(
     found: dict[str, Any], containers: list[tuple[str, str]], over: bool
 ):
-    engine = Engine(Listing(found, *containers), "slipway")  # pyright: ignore[reportArgumentType]
+    engine = Engine(Listing(found, *containers), "slipway", 5000)  # pyright: ignore[reportArgumentType]
     ((view,),) = (await engine.tasks(["s1"])).values()
     assert view.over is over
     assert bool(await engine.holding("app")) is not over
@@ -234,14 +234,14 @@ async def test_who_is_told_to_end_before_swarm_does(
     signal: str, of: dict[str, str], told: list[str]
 ):
     container = Container(signal, of)
-    await Engine(container, "slipway").stop("c1")  # pyright: ignore[reportArgumentType]
+    await Engine(container, "slipway", 5000).stop("c1")  # pyright: ignore[reportArgumentType]
     assert container.told == told
 
 
 @pytest.mark.parametrize("error", [EngineMissing("c1"), EngineRefused("it is not running", 409)])
 async def test_one_that_is_not_here_or_has_ended_is_told_nothing(error: Exception):
     container = Container("", OURS, error)
-    await Engine(container, "slipway").stop("c1")  # pyright: ignore[reportArgumentType]
+    await Engine(container, "slipway", 5000).stop("c1")  # pyright: ignore[reportArgumentType]
     assert container.told == []
 
 

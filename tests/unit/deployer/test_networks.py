@@ -16,7 +16,7 @@ from slipway.eventstore.memory import MemoryLease
 
 from tests.simulation.platform import ENVIRONMENT, Site, SwarmTransport, deployer, end
 from tests.simulation.proxy import Traefik, add_domain, proxy_sync
-from tests.simulation.world import INSTANCE, Behaviour, Life, Swarm, World, virtual
+from tests.simulation.world import INSTANCE, REGISTRY_PORT, Behaviour, Life, Swarm, World, virtual
 
 HOST = "shop.example.org"
 ENV = labels.network(INSTANCE, ENVIRONMENT)
@@ -202,7 +202,7 @@ def test_whatever_point_it_dies_at_none_is_missing_and_none_left():
 @virtual
 async def test_what_a_release_makes_while_it_is_being_removed_is_there_afterwards():
     world, swarm = World(), Swarm(latency=0.5)
-    engine = Engine(SwarmTransport(swarm, Life()), INSTANCE)
+    engine = Engine(SwarmTransport(swarm, Life()), INSTANCE, REGISTRY_PORT)
     networks = Networks(world, engine, world.clock, MemoryLease(), INSTANCE)
     await networks.made_own("org", "service-1", ["back"])
     sweeping = asyncio.create_task(networks.run())

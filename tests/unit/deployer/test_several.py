@@ -26,7 +26,7 @@ from tests.simulation.platform import (
     platform,
     swarm_service,
 )
-from tests.simulation.world import Behaviour, Life, Swarm, World, virtual
+from tests.simulation.world import REGISTRY_PORT, Behaviour, Life, Swarm, World, virtual
 
 DATA = (VolumeMount(name="data", path="/data"),)
 SLOW = Behaviour(stop=6.0)
@@ -444,7 +444,7 @@ async def test_files_of_a_release_that_was_never_made_go_with_the_service():
 
 @virtual
 async def test_a_file_that_is_there_is_taken_as_it_is():
-    engine = Engine(SwarmTransport(Swarm(), Life()), "slipway")
+    engine = Engine(SwarmTransport(Swarm(), Life()), "slipway", REGISTRY_PORT)
     body: dict[str, Any] = {"Name": "slipway-file-1", "Labels": {}, "Data": "eA=="}
     assert await engine.keep_file(body) == await engine.keep_file(body)
 

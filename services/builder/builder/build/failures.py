@@ -24,6 +24,11 @@ _EOF = re.compile(r"unexpected eof|: eof$", re.MULTILINE)
 _HTTP = re.compile(r"returned error: (\d+)")
 _PROGRESS = re.compile(r"(remote: )?[A-Z][\w ]+: +\d+(% \(|,|$)|Cloning into ")
 """What git prints while it works."""
+_NO_PROCESS = re.compile(
+    "resource temporarily unavailable|can't start new thread|cannot fork|fork failed"
+    "|pthread_create failed|unable to create (new )?native thread",
+    re.IGNORECASE,
+)
 _PULL = (
     "failed to resolve source metadata", "pull access denied", "manifest unknown",
     "not found: manifest", "failed to do request",
@@ -51,6 +56,48 @@ def engine_refused(words: str) -> Failure:
         reason="engine-refused",
         detail=f"the container engine could not do what was asked for: {words.strip()[-300:]}",
         hint="deploy again; if it fails again, look at the engine's own log on the server",
+    )
+
+
+def not_ready(words: str) -> Failure:
+    return Failure(
+        reason="build-place-away",
+        detail=f"what builds need could not be started: {words.strip()[-300:]}",
+        hint="deploy again; if it fails again, look at the log of the builder service and at "
+        "docker ps --all on the server",
+    )
+
+
+def ended(what: str, times: int) -> Failure:
+    return Failure(
+        reason="build-place-ended",
+        detail=f"the {what} ended in the middle of the build, {times} times",
+        hint="deploy again; if it fails again, look at its container's log on the server",
+    )
+
+
+def out_of_memory(failure: Failure, limit: int) -> Failure:
+    """`failure`: as it would be without knowing; `limit`: bytes."""
+    return Failure(
+        reason="build-memory-limit",
+        detail=f"the builds of this organization took more than the {limit >> 20} MiB of memory "
+        f"that they may have together: {failure.detail}",
+        hint="let the build use less memory, for example fewer processes at once",
+        lines=failure.lines,
+    )
+
+
+def with_process_limit(failure: Failure, processes: int) -> Failure:
+    """The same, or the limit of processes by its name: the kernel tells whoever wants one more, and
+    nobody else."""
+    if failure.reason != "build-step-failed" or not _NO_PROCESS.search("\n".join(failure.lines)):
+        return failure
+    return Failure(
+        reason="build-process-limit",
+        detail="a step could not begin another process or thread; the builds of this organization "
+        f"may have {processes} together: {failure.detail}",
+        hint="let the build begin fewer at once, for example make --jobs 4",
+        lines=failure.lines,
     )
 
 

@@ -1,12 +1,14 @@
 """One build: what is asked for, what it works with, and what it has reached so far."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested
+from slipway.contracts.registry import Account
 from slipway.contracts.values import BuiltImage, GitCommit, Step
 from slipway.kernel.clock import Clock
 from slipway.runtime.clock import iso
@@ -19,17 +21,49 @@ from builder.settings import BuilderSettings
 
 
 class Images(Protocol):
-    """Of the container engine. All raise EngineAway and EngineRefused."""
+    """Of the container engine, by their names in the registry, without its place. All raise
+    EngineAway and EngineRefused."""
 
     async def image(self, reference: str, *, source: str | None) -> BuiltImage | None:
-        """What `reference` is here; `source` is the name it came by from a registry."""
+        """What `reference` is on this node, where it has been fetched; `source` is the name that it
+        came by."""
         ...
 
-    async def pull(self, name: str) -> None:
+    async def pull(self, reference: str) -> None:
         """EngineRefused has the registry's words why not."""
         ...
 
     async def subnets(self, network: str) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BuildKit:
+    """An organization's that runs. `registry`: the registry's address, as it is seen from there."""
+
+    container: str
+    registry: str
+    account: Account
+    memory: int
+    """Bytes that all its builds may take together."""
+    processes: int
+    """That all of them may have."""
+
+
+type End = Literal["gone", "memory", "registry"]
+"""It ended itself; or the limit of memory of all the organization's builds
+was met; or the registry was away."""
+
+
+class BuildKits(Protocol):
+    """All raise NotReady, EngineAway and EngineRefused."""
+
+    def taken(self, organization: str) -> AbstractAsyncContextManager[BuildKit]:
+        """It is kept until the context is left."""
+        ...
+
+    async def ended(self, buildkit: BuildKit) -> End | None:
+        """Why a build that failed did so, where it is not the build's own fault."""
+        ...
 
 
 class Programs(Protocol):
@@ -51,6 +85,7 @@ class Job:
 
     settings: BuilderSettings
     engine: Images
+    buildkits: BuildKits
     run: Programs
     clock: Clock
     log: BuildLog
@@ -59,6 +94,8 @@ class Job:
     requested: DeploymentRequested
     variables: Mapping[str, str]
     secret_names: frozenset[str]
+    mark_key: bytes
+    """The organization's, for marks of secrets."""
     former: tuple[BuildSucceeded, bool] | None = None
     """The outcome that is repeated, and whether whole or its images alone."""
     commit: GitCommit | None = None

@@ -52,6 +52,11 @@ class Progress:
     text: list[str] = field(default_factory=list)
     """What was no status: the program's own words, such as the final error."""
 
+    def clear(self) -> None:
+        """It begins anew: what failed before has no say."""
+        self.vertices.clear()
+        self.text.clear()
+
     def feed(self, line: str, now: str) -> list[LogLine]:
         try:
             status = json.loads(line)

@@ -34,7 +34,7 @@ from slipway.sealing import CannotOpen, Opener
 
 from builder.build import failures
 from builder.build.failures import BuildError
-from builder.build.job import Images, Job, Programs
+from builder.build.job import BuildKits, Images, Job, Programs
 from builder.build.log import BuildLog
 from builder.build.slots import FairSlots
 from builder.build.variables import opened, with_files
@@ -103,6 +103,7 @@ class Builds:
         archive: Objects,
         sealed: Objects,
         engine: Images,
+        buildkits: BuildKits,
         run: Programs,
         opener: Opener,
         clock: Clock,
@@ -110,7 +111,8 @@ class Builds:
         work: Work = work,
     ) -> None:
         self._store, self._logs, self._archive, self._sealed = store, logs, archive, sealed
-        self._engine, self._run, self._opener = engine, run, opener
+        self._engine, self._buildkits = engine, buildkits
+        self._run, self._opener = run, opener
         self._clock, self._settings, self._work = clock, settings, work
         self._appender = Appender(store, clock, "builder")
         self._slots = FairSlots(settings.builds_at_once)
@@ -201,6 +203,7 @@ class Builds:
         return Job(
             settings=self._settings,
             engine=self._engine,
+            buildkits=self._buildkits,
             run=self._run,
             clock=self._clock,
             log=log,
@@ -209,6 +212,7 @@ class Builds:
             requested=order.requested.model_copy(update={"specification": specification}),
             variables=variables.values,
             secret_names=variables.secret_names,
+            mark_key=key.secret_for("secrets of builds"),
             former=former,
         )
 

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from slipway.contracts.values import StaticBuild
 
@@ -69,30 +71,40 @@ def describe_commit(folder: str) -> list[str]:
     return ["git", "-C", folder, "log", "-1", "--format=%H%x00%an%x00%s"]
 
 
-def buildx(
-    *,
-    file: str,
-    context: str,
-    tag: str,
-    iidfile: str,
-    labels: Mapping[str, str],
-    args: Mapping[str, str],
-    secrets: Sequence[tuple[str, str]],
-    contexts: Mapping[str, str] | None = None,
-    target: str | None = None,
-) -> list[str]:
-    """`secrets` are (id, variable of the program's environment that holds it): no secret value
-    ever stands in an argument list."""
-    argv = ["docker", "buildx", "build", "--builder", "default", "--progress", "rawjson"]
-    argv += ["--provenance=false", "--file", file, "--tag", tag, "--iidfile", iidfile]
-    for name, value in sorted(labels.items()):
-        argv += ["--label", f"{name}={value}"]
-    for name, value in sorted(args.items()):
-        argv += ["--build-arg", f"{name}={value}"]
-    for id_, variable in secrets:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An image. `secrets` are (id, variable of the program's environment that holds it): no secret
+    value ever stands in an argument list. `contexts`: folders by the Dockerfile's names of them."""
+
+    file: Path
+    context: Path
+    tag: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, str] = field(default_factory=dict)
+    secrets: Sequence[tuple[str, str]] = ()
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
+    anew: str | None = None
+    """Stages that are not taken from the cache, with commas between; empty for all."""
+
+
+def buildctl(wanted: Wanted, address: str, repository: str, metadata: Path) -> list[str]:
+    """`address`: of the BuildKit; `repository`: where it pushes to; `metadata`: a file that says
+    the digest afterwards."""
+    argv = ["buildctl", "--addr", address, "build", "--progress", "rawjson"]
+    argv += ["--frontend", "dockerfile.v0", "--local", f"context={wanted.context}"]
+    argv += ["--local", f"dockerfile={wanted.file.parent}", "--opt", f"filename={wanted.file.name}"]
+    for name, value in sorted(wanted.labels.items()):
+        argv += ["--opt", f"label:{name}={value}"]
+    for name, value in sorted(wanted.args.items()):
+        argv += ["--opt", f"build-arg:{name}={value}"]
+    for id_, variable in wanted.secrets:
         argv += ["--secret", f"id={id_},env={variable}"]
-    for name, path in sorted((contexts or {}).items()):
-        argv += ["--build-context", f"{name}={path}"]
-    if target:
-        argv += ["--target", target]
-    return [*argv, context]
+    for name, path in sorted(wanted.contexts.items()):
+        argv += ["--local", f"{name}={path}", "--opt", f"context:{name}=local:{name}"]
+    if wanted.target:
+        argv += ["--opt", f"target={wanted.target}"]
+    if wanted.anew is not None:
+        argv += ["--opt", f"no-cache={wanted.anew}"]
+    argv += ["--output", f"type=image,name={repository}:{wanted.tag},push=true"]
+    return [*argv, "--metadata-file", str(metadata)]

@@ -9,6 +9,7 @@ from slipway.contracts.values import BuiltImage
 from slipway.contracts.workload import Workloads
 from slipway.runtime.engine import EngineAway, EngineRefused
 
+from builder.adapters.containers import NotReady
 from builder.build import failures
 from builder.build.failures import BuildError
 from builder.build.job import Job
@@ -30,6 +31,8 @@ async def work(job: Job) -> Workloads | BuildSucceeded:
         else:
             images = await kind_of(specification).images(job)
         return workloads_of(specification, images, job.variables)
+    except NotReady as error:
+        raise BuildError(failures.not_ready(str(error))) from error
     except EngineAway as error:
         raise BuildError(failures.engine_away(str(error))) from error
     except EngineRefused as error:

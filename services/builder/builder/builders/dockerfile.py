@@ -5,10 +5,11 @@ from pathlib import Path
 
 from slipway.contracts.values import BuiltImage, DockerfileBuild
 
-from builder.build import failures, render
+from builder.build import failures, render, stages
 from builder.build.failures import BuildError
 from builder.build.job import Job
 from builder.builders import buildkit
+from builder.builders.remembered import Remembered
 
 _LONGEST = 1024**2
 """Characters of a Dockerfile in which declared arguments are looked for."""
@@ -24,16 +25,24 @@ class Dockerfile:
         if file is None or not file.is_file():
             raise BuildError(failures.dockerfile_missing(self.wanted.file, _names(root)))
         with file.open(errors="replace") as opened:
-            declared = render.declared_args(opened.read(_LONGEST))
+            text = opened.read(_LONGEST)
+        declared = render.declared_args(text)
         given = {
             name: value
             for name, value in job.variables.items()
             if name in declared and name not in job.secret_names
         }
-        return await buildkit.image(
+        steps = stages.secret_steps(text)
+        marks = stages.marks(steps, job.variables, job.organization, job.mark_key)
+        remembered = Remembered(job.settings.work, job.organization, job.deployment)
+        changed = remembered.differ(marks)
+        remembered.begin(marks)
+        image = await buildkit.image(
             job, file=file, context=context, args={**given, **self.wanted.args},
-            target=self.wanted.target,
+            target=self.wanted.target, anew=stages.anew(steps, changed),
         )  # fmt: skip
+        remembered.end(marks)
+        return image
 
 
 def _names(folder: Path) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from slipway.contracts import labels
+from slipway.contracts.registry import fetched
 from slipway.runtime.engine import EngineMissing, EngineRefused, EngineTransport
 from slipway.runtime.logging import logger
 
@@ -129,9 +130,10 @@ def health_of(found: Mapping[str, Any]) -> Health | None:
 
 
 class Engine:
-    def __init__(self, api: EngineTransport, instance: str) -> None:
+    def __init__(self, api: EngineTransport, instance: str, registry_port: int) -> None:
         self._engine = api
         self._instance = instance
+        self._registry_port = registry_port
         self._api: tuple[int, int] = (0, 0)
         self._odd: set[str] = set()
         """Ids of Swarm services that are no releases, though they are marked so: said once."""
@@ -233,9 +235,14 @@ class Engine:
                 await self.query(f"containers/{container}/kill", "POST", params=params)
 
     async def create(self, body: Mapping[str, Any]) -> None:
-        """One that is there under the same name is the same release: names are derived."""
+        """One that is there under the same name is the same release: names are derived. Its image
+        is the registry's."""
+        template = body["TaskTemplate"]
+        container = template["ContainerSpec"]
+        named = container | {"Image": fetched(self._registry_port, container["Image"])}
+        data = {**body, "TaskTemplate": {**template, "ContainerSpec": named}}
         try:
-            await self.query("services/create", "POST", data=body)
+            await self.query("services/create", "POST", data=data)
         except EngineRefused as error:
             if "name conflicts with an existing object" not in str(error):
                 raise
@@ -294,8 +301,9 @@ class Engine:
             return
 
     async def image_config(self, reference: str) -> Mapping[str, Any] | None:
+        name = fetched(self._registry_port, reference)
         try:
-            return (await self.query(f"images/{reference}/json")).get("Config") or {}
+            return (await self.query(f"images/{name}/json")).get("Config") or {}
         except EngineMissing:
             return None
 

@@ -1,0 +1,111 @@
+"""Plain containers that the builder keeps beside itself, their networks and volumes."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.contracts import labels
+from slipway.runtime.engine import EngineApi, EngineMissing, EngineRefused
+
+MADE = "slipway.made"
+"""The label with the hash of all that a container was made from."""
+
+
+class NotReady(Exception):
+    """What builds need can't be brought up now. Its text says which and why."""
+
+
+def mark(*documents: Any) -> str:
+    """Of what a container is made from."""
+    data = json.dumps(documents, sort_keys=True).encode()
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    id: str
+    runs: bool
+    made: str
+    networks: frozenset[str]
+    out_of_memory: bool
+    """It has met the limit of its memory since it was started."""
+
+
+class Containers:
+    def __init__(self, engine: EngineApi, instance: str) -> None:
+        self._engine, self._instance = engine, instance
+
+    async def found(self, name: str) -> Found | None:
+        try:
+            there = await self._engine.query(f"containers/{name}/json")
+        except EngineMissing:
+            return None
+        return Found(
+            id=there["Id"],
+            runs=there["State"]["Running"],
+            made=(there["Config"]["Labels"] or {}).get(MADE, ""),
+            networks=frozenset(there["NetworkSettings"]["Networks"]),
+            out_of_memory=bool(there["State"].get("OOMKilled")),
+        )
+
+    async def make(self, name: str, body: Mapping[str, Any], files: Mapping[str, str]) -> None:
+        """It runs when this returns. Raises EngineRefused, also where one of that name is there."""
+        await self._engine.query("containers/create", "POST", params={"name": name}, data=body)
+        await self._engine.put_files(name, files)
+        await self._engine.query(f"containers/{name}/start", "POST")
+
+    async def remove(self, name: str, grace: int = 0) -> None:
+        """`grace`: seconds to end by itself."""
+        with contextlib.suppress(EngineMissing):
+            if grace:
+                await self._engine.query(
+                    f"containers/{name}/stop", "POST", params={"t": f"{grace}"}
+                )
+            await self._engine.query(f"containers/{name}", "DELETE", params={"force": "1"})
+
+    async def put_files(self, name: str, files: Mapping[str, str]) -> None:
+        await self._engine.put_files(name, files)
+
+    async def has_file(self, name: str, path: str) -> bool:
+        return await self._engine.has_file(name, path)
+
+    async def of_organizations(self) -> dict[str, str]:
+        """The instance's containers that belong to no service but to an organization: name →
+        organization."""
+        marks = {"label": [f"{labels.INSTANCE}={self._instance}", labels.ORGANIZATION]}
+        params = {"all": "1", "filters": json.dumps(marks)}
+        return {
+            each["Names"][0].removeprefix("/"): each["Labels"][labels.ORGANIZATION]
+            for each in await self._engine.query("containers/json", params=params)
+            if labels.SERVICE not in each["Labels"]
+        }
+
+    async def ensure_network(self, body: Mapping[str, Any]) -> None:
+        try:
+            await self._engine.query(f"networks/{body['Name']}")
+        except EngineMissing:
+            await self._engine.query("networks/create", "POST", data=body)
+
+    async def ensure_volume(self, body: Mapping[str, Any]) -> None:
+        """One that is there stays as it is."""
+        await self._engine.query("volumes/create", "POST", data=body)
+
+    async def join(self, container: str, network: str, alias: str) -> None:
+        body = {"Container": container, "EndpointConfig": {"Aliases": [alias]}}
+        try:
+            await self._engine.query(f"networks/{network}/connect", "POST", data=body)
+        except EngineRefused as error:
+            if "already exists" not in str(error):
+                raise
+
+    async def remove_network(self, name: str, *guests: str) -> None:
+        """`guests`: containers that leave it before."""
+        for guest in guests:
+            body = {"Container": guest, "Force": True}
+            with contextlib.suppress(EngineMissing, EngineRefused):  # it isn't in there
+                await self._engine.query(f"networks/{name}/disconnect", "POST", data=body)
+        with contextlib.suppress(EngineMissing):
+            await self._engine.query(f"networks/{name}", "DELETE")

@@ -1,0 +1,152 @@
+"""The BuildKits of organizations: each is started when it is needed, and stopped when it is idle.
+What is worth keeping is in its volume."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from slipway.contracts import labels
+from slipway.contracts.registry import account
+from slipway.kernel.clock import Clock
+from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
+from slipway.runtime.logging import logger
+
+from builder.adapters.containers import MADE, Found, NotReady, mark
+from builder.build.job import BuildKit, End
+from builder.buildkit import render
+from builder.registry.render import ALIAS, PORT
+from builder.settings import BuilderSettings
+
+_LOOK = 15.0
+"""Seconds between looks for idle ones."""
+_START = 20.0
+"""Seconds that one is given to begin."""
+_GRACE = 5
+"""Seconds in which it closes its files."""
+
+
+class Engine(Protocol):
+    """See `adapters.containers`."""
+
+    async def found(self, name: str) -> Found | None: ...
+    async def make(self, name: str, body: Mapping[str, Any], files: Mapping[str, str]) -> None: ...
+    async def remove(self, name: str, grace: int = 0) -> None: ...
+    async def has_file(self, name: str, path: str) -> bool: ...
+    async def of_organizations(self) -> dict[str, str]: ...
+    async def ensure_network(self, body: Mapping[str, Any]) -> None: ...
+    async def ensure_volume(self, body: Mapping[str, Any]) -> None: ...
+    async def remove_network(self, name: str, *guests: str) -> None: ...
+
+
+class Door(Protocol):
+    async def let_in(self, organization: str, network: str) -> None:
+        """Raises NotReady."""
+        ...
+
+    async def whole(self, network: str) -> bool: ...
+
+
+@dataclass(slots=True)
+class _Of:
+    """An organization's."""
+
+    free_since: float
+    users: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of starting and stopping it."""
+
+
+class BuildKits:
+    def __init__(self, engine: Engine, door: Door, clock: Clock, settings: BuilderSettings) -> None:
+        self._engine, self._door = engine, door
+        self._clock, self._settings = clock, settings
+        self._instance = settings.instance
+        self._limits = render.Limits()
+        self._of: dict[str, _Of] = {}
+
+    @asynccontextmanager
+    async def taken(self, organization: str) -> AsyncIterator[BuildKit]:
+        """It runs, and is not stopped before the context is left. Raises NotReady, EngineAway,
+        EngineRefused."""
+        of = self._of.setdefault(organization, _Of(self._now()))
+        of.users += 1
+        try:
+            async with of.lock:
+                await self._ensure(organization, alone=of.users == 1)
+            name = labels.build_network(self._instance, organization)
+            master = self._settings.master_private.get_secret_value()
+            signed_in = account(master, organization)
+            limits = self._limits
+            yield BuildKit(name, f"{ALIAS}:{PORT}", signed_in, limits.memory, limits.processes)
+        finally:
+            of.users -= 1
+            of.free_since = self._now()
+
+    async def ended(self, buildkit: BuildKit) -> End | None:
+        there = await self._engine.found(buildkit.container)
+        if there is not None and there.out_of_memory:
+            return "memory"
+        if there is None or not there.runs:
+            return "gone"
+        return None if await self._door.whole(buildkit.container) else "registry"
+
+    async def run(self) -> None:
+        """For ever. One that a former builder left idles from now on."""
+        while True:
+            with suppress(EngineAway, EngineRefused):
+                for organization in (await self._engine.of_organizations()).values():
+                    self._of.setdefault(organization, _Of(self._now()))
+            for organization, of in list(self._of.items()):
+                try:
+                    await self._stop_idle(organization, of)
+                except (EngineAway, EngineRefused) as error:
+                    logger().warning("a BuildKit is not stopped yet", error=repr(error)[:300])
+            await self._clock.sleep(_LOOK)
+
+    async def _stop_idle(self, organization: str, of: _Of) -> None:
+        async with of.lock:
+            idle = self._now() - of.free_since
+            if of.users or idle < self._settings.buildkit_idle_seconds:
+                return
+            name = labels.build_network(self._instance, organization)
+            await self._engine.remove(name, _GRACE)
+            await self._engine.remove_network(name, labels.registry_door(self._instance))
+            if not of.users:  # else a build waits for the end of this
+                del self._of[organization]
+
+    async def _ensure(self, organization: str, *, alone: bool) -> None:
+        """One that has met its limit of memory is made anew when nobody else works with it, so that
+        it's known whose build did."""
+        instance, name = self._instance, labels.build_network(self._instance, organization)
+        body = render.container(instance, organization, self._settings.buildkit_image, self._limits)
+        files = render.files(f"{ALIAS}:{PORT}", self._limits)
+        made = mark(body, files)
+        there = await self._engine.found(name)
+        fresh = there is not None and there.made == made and not there.out_of_memory
+        if there is None or not there.runs or (alone and not fresh):
+            await self._engine.remove(name, _GRACE if there is not None and there.runs else 0)
+            await self._engine.ensure_network(render.network(instance, organization))
+            await self._engine.ensure_volume(render.volume(instance, organization))
+            labelled = body | {"Labels": {**body["Labels"], MADE: made}}
+            await self._engine.make(name, labelled, files)
+            await self._begun(name)
+        await self._door.let_in(organization, name)
+
+    async def _begun(self, name: str) -> None:
+        """Raises NotReady when it does not."""
+        end = self._now() + _START
+        while self._now() < end:
+            with suppress(EngineMissing):
+                if await self._engine.has_file(name, render.SOCKET):
+                    return
+            there = await self._engine.found(name)
+            if there is None or not there.runs:
+                break
+            await self._clock.sleep(0.05)
+        await self._engine.remove(name)
+        raise NotReady(f"{name} did not begin within {_START:.0f} s")
+
+    def _now(self) -> float:
+        return self._clock.monotonic()

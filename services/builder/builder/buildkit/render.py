@@ -1,0 +1,116 @@
+"""The BuildKit of an organization: its container, its network, its settings. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.contracts import labels
+
+START = "/etc/slipway/start.sh"
+CONF = "/etc/slipway/buildkitd.toml"
+SOCKET = "/run/buildkit/buildkitd.sock"
+_STATE = "/var/lib/buildkit"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of an organization's builds together. Bytes, processes, cores; `cache`: bytes of what is kept
+    from build to build."""
+
+    memory: int = 3 << 30
+    processes: int = 2048
+    cpus: float = 2.0
+    cache: int = 10 << 30
+
+
+def start_script() -> str:
+    """The engine gives containers their control groups read-only; BuildKit makes one for each step,
+    below the container's own. Version 2 has groups of processes at the leaves alone."""
+    return f"""\
+set -e
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    mount -o remount,rw /sys/fs/cgroup || mount -o remount,bind,rw /sys/fs/cgroup
+    mkdir -p /sys/fs/cgroup/init
+    xargs -rn1 </sys/fs/cgroup/cgroup.procs >/sys/fs/cgroup/init/cgroup.procs 2>/dev/null || :
+    sed -e 's/ / +/g' -e 's/^/+/' </sys/fs/cgroup/cgroup.controllers \\
+        >/sys/fs/cgroup/cgroup.subtree_control
+else
+    for group in /sys/fs/cgroup/*; do
+        if mountpoint -q "$group"; then mount -o remount,bind,rw "$group"; fi
+    done
+    mount -o remount,bind,rw /sys/fs/cgroup
+fi
+exec buildkitd --config {CONF}
+"""
+
+
+def configuration(registry: str, limits: Limits) -> str:
+    """`registry`: its address in the network of builds. Steps run in the container's network, so
+    the engine's resolver is theirs too. What the registry's library lacks comes from Docker Hub."""
+    return f"""\
+root = "{_STATE}"
+[grpc]
+  address = ["unix://{SOCKET}"]
+[dns]
+  nameservers = ["127.0.0.11"]
+[history]
+  maxEntries = 0
+[worker.containerd]
+  enabled = false
+[worker.oci]
+  enabled = true
+  networkMode = "host"
+  gc = true
+  maxUsedSpace = {limits.cache}
+  reservedSpace = {limits.cache // 10}
+[registry."docker.io"]
+  mirrors = ["{registry}"]
+[registry."{registry}"]
+  http = true
+"""
+
+
+def files(registry: str, limits: Limits) -> dict[str, str]:
+    return {START: start_script(), CONF: configuration(registry, limits)}
+
+
+def container(instance: str, organization: str, image: str, limits: Limits) -> dict[str, Any]:
+    """The body for the engine's `POST /containers/create`. Mounts and control groups are made by
+    it, hence its capabilities; a step gets the engine's usual ones, in namespaces of its own."""
+    name = labels.build_network(instance, organization)
+    return {
+        "Image": image,
+        "Entrypoint": ["sh", START],
+        "Labels": _labels(instance, organization),
+        "HostConfig": {
+            "NetworkMode": name,
+            "CapAdd": ["SYS_ADMIN", "NET_ADMIN"],
+            "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
+            "Memory": limits.memory,
+            "MemorySwap": limits.memory,
+            "PidsLimit": limits.processes,
+            "NanoCpus": int(limits.cpus * 10**9),
+            "Mounts": [{"Type": "volume", "Source": name, "Target": _STATE}],
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
+        },
+    }
+
+
+def network(instance: str, organization: str) -> dict[str, Any]:
+    """The body for the engine's `POST /networks/create`: here alone it's said what a build
+    reaches."""
+    return {
+        "Name": labels.build_network(instance, organization),
+        "Driver": "bridge",
+        "Labels": _labels(instance, organization),
+    }
+
+
+def volume(instance: str, organization: str) -> dict[str, Any]:
+    return {
+        "Name": labels.build_network(instance, organization),
+        "Labels": _labels(instance, organization),
+    }
+
+
+def _labels(instance: str, organization: str) -> dict[str, str]:
+    return {labels.INSTANCE: instance, labels.ORGANIZATION: organization}

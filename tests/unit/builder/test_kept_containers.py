@@ -1,0 +1,267 @@
+"""The registry and the BuildKits of organizations, kept on an engine that is played."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from builder.adapters.containers import MADE, Found, NotReady
+from builder.buildkit.react import BuildKits
+from builder.registry.react import Registry
+from builder.settings import BuilderSettings
+from pydantic import SecretStr
+from slipway.contracts.registry import account
+from slipway.runtime.engine import EngineAway, EngineRefused
+
+from tests.simulation.world import VirtualClock, virtual
+
+DOOR, REGISTRY, KIT = "slipway-registry-door", "slipway-registry", "slipway-build-org"
+SETTINGS = BuilderSettings(
+    instance="slipway", master_private=SecretStr("master"), registry_port=5001,
+    buildkit_idle_seconds=60,
+)  # fmt: skip
+
+
+@dataclass
+class Engine:
+    there: dict[str, Found] = field(default_factory=dict)
+    bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
+    networks: set[str] = field(default_factory=set)
+    volumes: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+    refuses: Exception | None = None
+    begins: bool = True
+    left_over: dict[str, str] = field(default_factory=dict)
+
+    async def found(self, name: str) -> Found | None:
+        await asyncio.sleep(0.01)
+        return self.there.get(name)
+
+    async def make(self, name: str, body: Mapping[str, Any], files: Mapping[str, str]) -> None:
+        if self.refuses:
+            raise self.refuses
+        if name in self.there:
+            raise EngineRefused("Conflict. The container name is already in use")
+        network = body["HostConfig"]["NetworkMode"]
+        assert network in self.networks
+        self.said.append(f"made {name}")
+        self.bodies[name], self.files[name] = body, dict(files)
+        id_ = f"{name}.{len(self.said)}"
+        made = body["Labels"][MADE]
+        self.there[name] = Found(id_, True, made, frozenset({network}), False)
+
+    async def remove(self, name: str, grace: int = 0) -> None:
+        if self.there.pop(name, None):
+            self.said.append(f"removed {name}")
+
+    async def put_files(self, name: str, files: Mapping[str, str]) -> None:
+        self.files[name] |= files
+
+    async def has_file(self, name: str, path: str) -> bool:
+        return self.begins
+
+    async def of_organizations(self) -> dict[str, str]:
+        return self.left_over
+
+    async def ensure_network(self, body: Mapping[str, Any]) -> None:
+        self.networks.add(body["Name"])
+
+    async def ensure_volume(self, body: Mapping[str, Any]) -> None:
+        self.volumes.add(body["Name"])
+
+    async def join(self, container: str, network: str, alias: str) -> None:
+        assert alias == "registry"
+        there = self.there[container]
+        self.there[container] = replace(there, networks=there.networks | {network})
+
+    async def remove_network(self, name: str, *guests: str) -> None:
+        await asyncio.sleep(1)
+        for guest in guests:
+            if there := self.there.get(guest):
+                self.there[guest] = replace(there, networks=there.networks - {name})
+        self.networks.discard(name)
+
+    def change(self, name: str, **what: Any) -> None:
+        self.there[name] = replace(self.there[name], **what)
+
+
+@dataclass
+class Site:
+    engine: Engine = field(default_factory=Engine)
+
+    def __post_init__(self) -> None:
+        clock = VirtualClock()
+        self.registry = Registry(self.engine, clock, SETTINGS)
+        self.buildkits = BuildKits(self.engine, self.registry, clock, SETTINGS)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(each.run()) for each in (self.registry, self.buildkits)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@virtual
+async def test_the_registry_is_behind_its_door_on_loopback_alone(site: Site):
+    async with site.running():
+        await asyncio.sleep(1)
+    bound = site.engine.bodies[DOOR]["HostConfig"]["PortBindings"]
+    assert bound == {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5001"}]}
+    assert "PortBindings" not in site.engine.bodies[REGISTRY]["HostConfig"]
+    assert site.engine.there[REGISTRY].networks == {"slipway-blobs"}
+
+
+@virtual
+@pytest.mark.parametrize("name", [DOOR, REGISTRY])
+@pytest.mark.parametrize("change", [{"runs": False}, {"made": "otherwise"}, {}])
+async def test_what_is_not_as_it_should_be_is_made_anew(
+    site: Site, name: str, change: dict[str, Any]
+):
+    async with site.running():
+        await asyncio.sleep(1)
+        if change:
+            site.engine.change(name, **change)
+        else:
+            del site.engine.there[name]
+        await asyncio.sleep(11)
+        assert site.engine.said.count(f"made {name}") == 2
+        await asyncio.sleep(60)
+    assert len([word for word in site.engine.said if word.startswith("made")]) == 3
+
+
+@virtual
+async def test_one_is_started_when_it_is_needed_and_again_as_it_is(site: Site):
+    async with site.running():
+        async with site.buildkits.taken("org") as first:
+            assert first.container == KIT
+            assert first.account == account("master", "org")
+        async with site.buildkits.taken("org"), site.buildkits.taken("other"):
+            pass
+    engine = site.engine
+    assert engine.said.count(f"made {KIT}") == 1
+    assert engine.there[KIT].networks == {KIT}
+    assert engine.there["slipway-build-other"].networks == {"slipway-build-other"}
+    assert engine.there[DOOR].networks == {"slipway-blobs", KIT, "slipway-build-other"}
+    assert {KIT, "slipway-build-other"} <= engine.volumes
+    assert "/etc/slipway/users/org" in engine.files[DOOR]
+    assert first.account.password not in str(engine.files)
+
+
+@virtual
+async def test_an_idle_one_goes_with_its_network_and_leaves_what_it_knows(site: Site):
+    async with site.running():
+        async with site.buildkits.taken("org"):
+            await asyncio.sleep(300)
+            assert KIT in site.engine.there, "it works"
+        await asyncio.sleep(50)
+        assert KIT in site.engine.there
+        await asyncio.sleep(50)
+        assert KIT not in site.engine.there
+        assert KIT not in site.engine.networks
+        assert KIT in site.engine.volumes
+        assert KIT not in site.engine.there[DOOR].networks
+        async with site.buildkits.taken("org"):
+            assert KIT in site.engine.there
+            assert KIT in site.engine.there[DOOR].networks
+
+
+@virtual
+async def test_a_build_that_comes_while_one_is_stopped_has_its_own(site: Site):
+    async with site.running():
+        async with site.buildkits.taken("org"):
+            pass
+        while KIT in site.engine.there:
+            await asyncio.sleep(0.1)
+        assert KIT in site.engine.networks, "it is being stopped"
+        async with site.buildkits.taken("org"):
+            await asyncio.sleep(1)
+            async with site.buildkits.taken("org"):
+                pass
+            await asyncio.sleep(300)
+            assert KIT in site.engine.there
+        assert site.engine.said.count(f"made {KIT}") == 2
+
+
+@virtual
+async def test_what_a_former_builder_left_idles_from_its_end(site: Site):
+    engine = site.engine
+    engine.networks.add(KIT)
+    engine.there[KIT] = Found("old", True, "otherwise", frozenset({KIT}), False)
+    engine.left_over = {KIT: "org"}
+    async with site.running():
+        await asyncio.sleep(100)
+        assert KIT not in engine.there
+        assert KIT not in engine.networks
+
+
+@virtual
+@pytest.mark.parametrize(
+    "change", [{"runs": False}, {"made": "otherwise"}, {"out_of_memory": True}]
+)
+async def test_one_that_is_not_as_it_should_be_is_made_anew(site: Site, change: dict[str, Any]):
+    async with site.running():
+        async with site.buildkits.taken("org"):
+            pass
+        site.engine.change(KIT, **change)
+        async with site.buildkits.taken("org") as buildkit:
+            assert site.engine.said.count(f"made {KIT}") == 2
+            assert await site.buildkits.ended(buildkit) is None
+
+
+@virtual
+async def test_while_another_build_works_with_it_nothing_is_taken_away(site: Site):
+    async with site.running(), site.buildkits.taken("org"):
+        site.engine.change(KIT, out_of_memory=True)
+        async with site.buildkits.taken("org") as buildkit:
+            assert site.engine.said.count(f"made {KIT}") == 1
+            assert await site.buildkits.ended(buildkit) == "memory"
+        site.engine.change(KIT, out_of_memory=False, runs=False)
+        assert await site.buildkits.ended(buildkit) == "gone"
+        async with site.buildkits.taken("org"):
+            assert site.engine.there[KIT].runs
+
+
+@virtual
+async def test_a_new_door_knows_the_organization_and_its_network(site: Site):
+    async with site.running():
+        async with site.buildkits.taken("org"):
+            pass
+        async with site.buildkits.taken("org") as buildkit:
+            assert await site.buildkits.ended(buildkit) is None
+            del site.engine.there[DOOR]
+            assert await site.buildkits.ended(buildkit) == "registry"
+        async with site.buildkits.taken("org"):
+            assert "/etc/slipway/users/org" in site.engine.files[DOOR]
+            assert KIT in site.engine.there[DOOR].networks
+
+
+@virtual
+async def test_who_waits_for_a_registry_that_does_not_come_is_told_why(site: Site):
+    site.engine.refuses = EngineAway("port 5001 is taken")
+    async with site.running():
+        with pytest.raises((NotReady, EngineAway), match="port 5001 is taken"):
+            async with site.buildkits.taken("org"):
+                pass
+
+
+@virtual
+async def test_one_that_does_not_begin_is_not_left(site: Site):
+    async with site.running():
+        await asyncio.sleep(1)
+        site.engine.begins = False
+        with pytest.raises(NotReady, match="did not begin"):
+            async with site.buildkits.taken("org"):
+                pass
+        assert KIT not in site.engine.there
