@@ -124,6 +124,13 @@ async def test_the_registry_is_behind_its_door_on_loopback_alone(site: Site):
 
 
 @virtual
+async def test_the_door_leads_no_packet_from_one_network_into_another(site: Site):
+    async with site.running():
+        await asyncio.sleep(1)
+    assert site.engine.bodies[DOOR]["HostConfig"]["Sysctls"] == {"net.ipv4.ip_forward": "0"}
+
+
+@virtual
 @pytest.mark.parametrize("name", [DOOR, REGISTRY])
 @pytest.mark.parametrize("change", [{"runs": False}, {"made": "otherwise"}, {}])
 async def test_what_is_not_as_it_should_be_is_made_anew(

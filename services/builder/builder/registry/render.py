@@ -155,6 +155,8 @@ def door(instance: str, image: str, port: int) -> dict[str, Any]:
         "ExposedPorts": {exposed: {}},
         "HostConfig": {
             **_host(instance, 128),
+            # It is in the networks of all BuildKits: a kernel forwards between them, unless told.
+            "Sysctls": {"net.ipv4.ip_forward": "0"},
             "PortBindings": {exposed: [{"HostIp": "127.0.0.1", "HostPort": str(port)}]},
         },
     }
