@@ -16,6 +16,8 @@ class BuilderSettings(Settings):
     """Where repositories are cloned to; nothing in it outlives its build."""
     builds_at_once: int = 3
     """Of all organizations together; later ones wait. One organization has all but one of them."""
+    copies_at_once: int = 4
+    """Deployments that only copy images, beside the builds; shared in the same way."""
     registry_port: int = 5000
     """Where the engine finds the registry, on loopback."""
     registry_image: str = "registry:3.1"

@@ -186,6 +186,16 @@ async def test_so_many_builds_at_once_and_images_beside_them(yard: Yard):
 
 
 @virtual
+async def test_so_many_copies_at_once_and_the_others_wait(yard: Yard):
+    async with running(yard):
+        for number in range(9):
+            await yard.request(f"d{number}", service=f"a{number}", source=PULLED)
+        await asyncio.sleep(1)
+        assert len(yard.works) == 3
+        await yard.outcome("d8")
+
+
+@virtual
 async def test_builds_of_one_service_are_one_after_another(yard: Yard):
     async with running(yard):
         await yard.request("d1")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -116,6 +117,7 @@ class Builds:
         self._clock, self._settings, self._work = clock, settings, work
         self._appender = Appender(store, clock, "builder")
         self._slots = FairSlots(settings.builds_at_once)
+        self._copying = FairSlots(settings.copies_at_once)
         self._running: dict[str, asyncio.Task[BuildSucceeded]] = {}
         self._stopped: set[str] = set()
 
@@ -138,10 +140,17 @@ class Builds:
             await self._sealed.remove(commit.subject.id)
         if not isinstance(requested, DeploymentRequested):
             return
-        waits = requested.repeats is None and kind_of(requested.specification).is_built
-        organization = commit.subject.organization
-        async with self._slots.taken(organization) if waits else contextlib.nullcontext():
+        async with self._slot(requested, commit.subject.organization):
             await self._one(_Order(commit, requested))
+
+    def _slot(
+        self, requested: DeploymentRequested, organization: str
+    ) -> AbstractAsyncContextManager[None]:
+        """A copy starts programs too, but need not wait for builds."""
+        if requested.repeats is not None:
+            return contextlib.nullcontext()
+        built = kind_of(requested.specification).is_built
+        return (self._slots if built else self._copying).taken(organization)
 
     async def dead(self, commit: Commit, error: Exception) -> None:
         """The request could not be handled, however often it was tried."""
