@@ -178,3 +178,15 @@ def test_of_steps_that_are_over_no_lines_are_kept():
         for row in rows:
             progress.feed(row.replace('"v"', f'"{number}"'), NOW)
     assert not any(vertex.lines for vertex in progress.vertices.values())
+
+
+def test_what_is_kept_of_steps_has_an_end():
+    progress = Progress()
+    at = "2026-01-01T10:00:00Z"
+    for number in range(3000):
+        made = {"digest": f"v{number}", "name": f"step {number}", "started": at, "completed": at}
+        progress.feed(json.dumps({"vertexes": [made]}), NOW)
+        said = {"vertex": f"v{number}", "stream": 1, "data": "eA==", "timestamp": at}
+        progress.feed(json.dumps({"logs": [said]}), NOW)
+    assert len(progress.vertices) == 1000
+    assert len(progress.steps()) == 1000

@@ -18,6 +18,8 @@ _WORDS = 100
 """Lines that are kept of the program's own words."""
 _LINES = 40
 """Lines that are kept of a step which runs, in case it fails."""
+_STEPS = 1000
+"""That are kept of a build. A Dockerfile's parser may be anybody's, and name steps without end."""
 
 
 def _utc(text: str) -> str:
@@ -73,10 +75,16 @@ class Progress:
             out += self._log(given)
         return out
 
+    def _of(self, digest: str, name: str) -> _Vertex | None:
+        """None for one of too many."""
+        if digest not in self.vertices and len(self.vertices) < _STEPS:
+            self.vertices[digest] = _Vertex(self.redacted(name[:_LONGEST]))
+        return self.vertices.get(digest)
+
     def _vertex(self, given: dict[str, object], now: str) -> list[LogLine]:
-        digest = str(given["digest"])
-        name = self.redacted(str(given.get("name", ""))[:_LONGEST])
-        vertex = self.vertices.setdefault(digest, _Vertex(name))
+        vertex = self._of(str(given["digest"]), str(given.get("name", "")))
+        if vertex is None:
+            return []
         if given.get("started") and vertex.started is None:  # BuildKit may begin it anew
             vertex.started = _utc(str(given["started"]))
         vertex.cached = bool(given.get("cached")) or vertex.cached
@@ -104,7 +112,9 @@ class Progress:
         return out
 
     def _log(self, given: dict[str, object]) -> list[LogLine]:
-        vertex = self.vertices.setdefault(str(given["vertex"]), _Vertex(""))
+        vertex = self._of(str(given["vertex"]), "")
+        if vertex is None:
+            return []
         data = vertex.letters.decode(base64.b64decode(str(given.get("data") or "")))
         *whole, rest = (vertex.rest + data).split("\n")
         vertex.rest = rest[:_LONGEST]
