@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from builder.adapters.containers import MADE, Found, NotReady
+from builder.adapters.containers import MADE, Containers, Found, NotReady
 from builder.buildkit.react import BuildKits
 from builder.registry.react import Registry
 from builder.settings import BuilderSettings
@@ -34,7 +34,7 @@ class Engine:
     said: list[str] = field(default_factory=list)
     refuses: Exception | None = None
     begins: bool = True
-    left_over: dict[str, str] = field(default_factory=dict)
+    left_over: set[str] = field(default_factory=set)
 
     async def found(self, name: str) -> Found | None:
         await asyncio.sleep(0.01)
@@ -63,7 +63,7 @@ class Engine:
     async def has_file(self, name: str, path: str) -> bool:
         return self.begins
 
-    async def of_organizations(self) -> dict[str, str]:
+    async def organizations(self) -> set[str]:
         return self.left_over
 
     async def ensure_network(self, body: Mapping[str, Any]) -> None:
@@ -206,11 +206,33 @@ async def test_what_a_former_builder_left_idles_from_its_end(site: Site):
     engine = site.engine
     engine.networks.add(KIT)
     engine.there[KIT] = Found("old", True, "otherwise", frozenset({KIT}), False)
-    engine.left_over = {KIT: "org"}
+    engine.left_over = {"org"}
     async with site.running():
         await asyncio.sleep(100)
         assert KIT not in engine.there
         assert KIT not in engine.networks
+
+
+async def test_a_network_whose_container_is_gone_is_left_over_too():
+    def its(organization: str, **more: str) -> dict[str, str]:
+        return {"slipway.instance": "slipway", "slipway.org": organization, **more}
+
+    class Listing:
+        async def query(self, path: str, *, params: dict[str, str]) -> Any:
+            assert "slipway.instance=slipway" in params["filters"]
+            if path == "networks":
+                return [
+                    {"Name": "slipway-build-b", "Labels": its("b")},
+                    {"Name": "slipway_env_e1", "Labels": its("b")},
+                    {"Name": "slipway_env_e2", "Labels": its("c")},
+                ]
+            return [
+                {"Names": ["/slipway-build-a"], "Labels": its("a")},
+                {"Names": ["/web.1"], "Labels": its("d", **{"slipway.service": "s"})},
+            ]
+
+    engine: Any = Listing()
+    assert await Containers(engine, "slipway").organizations() == {"a", "b"}
 
 
 @virtual

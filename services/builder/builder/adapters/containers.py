@@ -72,16 +72,17 @@ class Containers:
     async def has_file(self, name: str, path: str) -> bool:
         return await self._engine.has_file(name, path)
 
-    async def of_organizations(self) -> dict[str, str]:
-        """The instance's containers that belong to no service but to an organization: name →
-        organization."""
+    async def organizations(self) -> set[str]:
+        """Those that have a BuildKit's container or, where somebody died or removed it, still its
+        network."""
         marks = {"label": [f"{labels.INSTANCE}={self._instance}", labels.ORGANIZATION]}
-        params = {"all": "1", "filters": json.dumps(marks)}
-        return {
-            each["Names"][0].removeprefix("/"): each["Labels"][labels.ORGANIZATION]
-            for each in await self._engine.query("containers/json", params=params)
-            if labels.SERVICE not in each["Labels"]
-        }
+        params = {"filters": json.dumps(marks)}
+        containers = await self._engine.query("containers/json", params={"all": "1", **params})
+        networks = await self._engine.query("networks", params=params)
+        named = [(each["Names"][0].removeprefix("/"), each["Labels"]) for each in containers]
+        named += [(each["Name"], each["Labels"]) for each in networks]
+        found = {(name, its[labels.ORGANIZATION]) for name, its in named}
+        return {of for name, of in found if name == labels.build_network(self._instance, of)}
 
     async def ensure_network(self, body: Mapping[str, Any]) -> None:
         try:
