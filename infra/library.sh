@@ -8,23 +8,33 @@ set -eu
 engine_environment
 cd "$ROOT"
 filler=$INSTANCE-library-$$
+label=slipway.instance=$INSTANCE # what is left of a run that was killed goes with the instance
 
 fill() { # fill VOLUME IMAGE …: through a registry of its own, on the same files
 	volume=$1
 	shift
-	docker run --detach --rm --name "$filler" --publish 127.0.0.1::5000 \
+	docker run --detach --rm --name "$filler" --label "$label" --publish 127.0.0.1::5000 \
 		--volume "$volume:/var/lib/registry" "$(grep '^registry:' infra/images.list | cut -d ' ' -f 1)" >/dev/null
 	at=$(docker port "$filler" 5000/tcp | head -n 1)
 	for name in "$@"; do
 		docker tag "$name" "$at/library/$name"
-		docker push --quiet "$at/library/$name" >/dev/null
+		push "$at/library/$name"
 		docker image rm "$at/library/$name" >/dev/null
 	done
 	docker stop --time 5 "$filler" >/dev/null
 }
+push() { # push IMAGE: a registry that has just begun may not listen yet
+	tries=0
+	until said=$(docker push --quiet "$1" 2>&1); do
+		tries=$((tries + 1))
+		[ "$tries" -lt 20 ] || fail "$1 could not be pushed: $said" "docker ps --filter label=$label"
+		sleep 0.5
+	done
+}
 gone() {
 	docker rm --force "$filler" >/dev/null 2>&1 || true
 	[ "${volume:-}" != "$filler" ] || docker volume rm "$filler" >/dev/null 2>&1 || true
+	[ -z "${part:-}" ] || rm -f "$part"
 }
 trap gone EXIT INT TERM
 
@@ -48,12 +58,13 @@ if [ -z "$names" ]; then
 fi
 archive=$CACHE/images/library-$(echo "$ids" | sha256sum | cut -c1-12).tar
 if [ ! -f "$archive" ]; then
-	docker volume create "$filler" >/dev/null
+	part=$archive.$$ # another instance may be making the same
+	docker volume create --label "$label" "$filler" >/dev/null
 	# shellcheck disable=SC2086
 	fill "$filler" $names
 	docker run --rm --volume "$filler:/store:ro" debian:trixie-slim \
-		tar -C /store/docker/registry/v2 -cf - blobs repositories >"$archive.part"
+		tar -C /store/docker/registry/v2 -cf - blobs repositories >"$part"
 	find "$CACHE/images" -name 'library-*.tar' -mtime +30 -delete
-	mv "$archive.part" "$archive"
+	mv "$part" "$archive"
 fi
 echo "$archive"

@@ -1,0 +1,54 @@
+"""`infra/library.sh` makes the archive of images for builds, on an engine that is played."""
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+DOCKER = """#!/bin/sh
+echo "$*" >>"$SAID"
+case $1 in
+image) [ "$2" = rm ] || echo "sha256:1 built here" ;;
+port) echo 127.0.0.1:40000 ;;
+push)
+	[ -e "$SAID.listens" ] || { touch "$SAID.listens"; echo "connection refused" >&2; exit 1; }
+	;;
+run) case $* in *tar*) echo archive ;; esac ;;
+esac
+"""
+
+
+def library(tmp_path: Path) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (tmp_path / "images").mkdir()
+    for name, text in (("docker", DOCKER), ("sleep", "#!/bin/sh\n")):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    said = tmp_path / "said"
+    done = subprocess.run(
+        ["/bin/sh", ROOT / "infra/library.sh"],
+        env={
+            "PATH": f"{programs}:{os.environ['PATH']}", "SAID": str(said),
+            "SLIPWAY_INSTANCE": "of-a-test", "SLIPWAY_CACHE": str(tmp_path),
+        },
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return done, said.read_text().splitlines()
+
+
+def test_it_waits_for_its_registry_and_leaves_nothing(tmp_path: Path):
+    done, asked = library(tmp_path)
+    assert done.returncode == 0, done.stderr
+    archive = Path(done.stdout.splitlines()[-1])
+    assert archive.read_text() == "archive\n"
+    assert list(archive.parent.iterdir()) == [archive]
+    pushed = [line for line in asked if line.startswith("push")]
+    assert pushed[0] == pushed[1] != pushed[2]
+
+
+def test_what_a_killed_run_leaves_is_the_instances(tmp_path: Path):
+    _, asked = library(tmp_path)
+    made = [line for line in asked if line.startswith(("volume create", "run --detach"))]
+    assert len(made) == 2
+    assert all("--label slipway.instance=of-a-test" in line for line in made)
