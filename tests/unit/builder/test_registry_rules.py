@@ -105,3 +105,16 @@ def test_each_has_a_password_of_his_own():
     assert len(first.password) == 64
     assert first.password not in render.user_file(first)
     assert render.user_file(first).startswith(f"{A}:{{SHA}}")
+
+
+def test_no_network_takes_all_connections_of_the_door():
+    conf = render.nginx_conf("slipway-registry")
+    each, all_ = (
+        re.search(r"limit_conn networks (\d+);", conf),
+        re.search(r"connections (\d+)", conf),
+    )
+    assert each
+    assert all_
+    # One to whoever asks, one to the registry.
+    assert int(each[1]) * 2 <= int(all_[1]) / 10
+    assert "limit_conn_zone $server_addr zone=networks" in conf

@@ -17,6 +17,8 @@ PORT = 5000
 ALIAS = "registry"
 """The door's name in the networks of BuildKits."""
 USERS = "/etc/slipway/users"
+_CONNECTIONS = 128
+"""That one network may have at once; BuildKit needs about ten for each build."""
 _NGINX = "/etc/slipway/nginx.conf"
 _REGISTRY = "/etc/slipway/registry.json"
 _PART = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*"
@@ -57,13 +59,19 @@ def nginx_conf(registry: str) -> str:
 worker_processes 1;
 error_log /dev/stderr error;
 pid /tmp/nginx.pid;
-events {{ worker_connections 1024; }}
+worker_rlimit_nofile 8192;
+events {{ worker_connections 4096; }}
 http {{
   access_log off;
   server_tokens off;
   resolver 127.0.0.11 valid=2s;
   client_max_body_size 0;
+  client_header_timeout 10s;
   client_body_timeout 300s;
+  # In each network the door has an address of its own: nobody takes all connections.
+  limit_conn_zone $server_addr zone=networks:1m;
+  limit_conn networks {_CONNECTIONS};
+  limit_conn_status 429;
   map $remote_user $file {{
     "~^({_ORGANIZATION}|{PLATFORM})$" $1;
     default nobody;
