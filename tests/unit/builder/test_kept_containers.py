@@ -34,6 +34,8 @@ class Engine:
     said: list[str] = field(default_factory=list)
     refuses: Exception | None = None
     begins: bool = True
+    ends: bool = False
+    """What is made ends at once."""
     left_over: set[str] = field(default_factory=set)
 
     async def found(self, name: str) -> Found | None:
@@ -51,7 +53,7 @@ class Engine:
         self.bodies[name], self.files[name] = body, dict(files)
         id_ = f"{name}.{len(self.said)}"
         made = body["Labels"][MADE]
-        self.there[name] = Found(id_, True, made, frozenset({network}), False)
+        self.there[name] = Found(id_, not self.ends, made, frozenset({network}), False)
 
     async def remove(self, name: str, grace: int = 0) -> None:
         if self.there.pop(name, None):
@@ -83,6 +85,9 @@ class Engine:
             if there := self.there.get(guest):
                 self.there[guest] = replace(there, networks=there.networks - {name})
         self.networks.discard(name)
+
+    async def remove_volume(self, name: str) -> None:
+        self.volumes.discard(name)
 
     def change(self, name: str, **what: Any) -> None:
         self.there[name] = replace(self.there[name], **what)
@@ -294,3 +299,39 @@ async def test_one_that_does_not_begin_is_not_left(site: Site):
             async with site.buildkits.taken("org"):
                 pass
         assert KIT not in site.engine.there
+        assert KIT in site.engine.volumes, "it may only be slow"
+
+
+@virtual
+async def test_one_that_ends_as_it_begins_loses_its_state(site: Site):
+    async with site.running():
+        async with site.buildkits.taken("org"):
+            pass
+        engine = site.engine
+        engine.change(KIT, runs=False)
+        engine.begins, engine.ends = False, True
+        with pytest.raises(NotReady, match="empty cache"):
+            async with site.buildkits.taken("org"):
+                pass
+        assert KIT not in engine.there
+        assert KIT not in engine.volumes
+        engine.begins, engine.ends = True, False
+        async with site.buildkits.taken("org"):
+            assert KIT in engine.volumes
+
+
+@virtual
+async def test_one_that_was_left_as_it_began_is_waited_for(site: Site):
+    async with site.running():
+        await asyncio.sleep(1)
+        site.engine.begins = False
+        first = asyncio.create_task(site.buildkits.taken("org").__aenter__())
+        await asyncio.sleep(1)
+        first.cancel()
+        second = asyncio.create_task(site.buildkits.taken("org").__aenter__())
+        await asyncio.sleep(1)
+        assert site.engine.said.count(f"made {KIT}") == 1
+        assert not second.done(), "it does not listen yet"
+        site.engine.begins = True
+        await asyncio.sleep(1)
+        assert second.done()

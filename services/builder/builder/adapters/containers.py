@@ -110,3 +110,7 @@ class Containers:
                 await self._engine.query(f"networks/{name}/disconnect", "POST", data=body)
         with contextlib.suppress(EngineMissing):
             await self._engine.query(f"networks/{name}", "DELETE")
+
+    async def remove_volume(self, name: str) -> None:
+        with contextlib.suppress(EngineMissing):
+            await self._engine.query(f"volumes/{name}", "DELETE")

@@ -38,6 +38,7 @@ class Engine(Protocol):
     async def ensure_network(self, body: Mapping[str, Any]) -> None: ...
     async def ensure_volume(self, body: Mapping[str, Any]) -> None: ...
     async def remove_network(self, name: str, *guests: str) -> None: ...
+    async def remove_volume(self, name: str) -> None: ...
 
 
 class Door(Protocol):
@@ -54,6 +55,8 @@ class _Of:
 
     free_since: float
     users: int = 0
+    begun: bool = False
+    """It has been seen to listen since it was made."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Of starting and stopping it."""
 
@@ -74,7 +77,7 @@ class BuildKits:
         of.users += 1
         try:
             async with of.lock:
-                await self._ensure(organization, alone=of.users == 1)
+                await self._ensure(organization, of)
             name = labels.build_network(self._instance, organization)
             master = self._settings.master_private.get_secret_value()
             signed_in = account(master, organization)
@@ -116,7 +119,7 @@ class BuildKits:
             if not of.users:  # else a build waits for the end of this
                 del self._of[organization]
 
-    async def _ensure(self, organization: str, *, alone: bool) -> None:
+    async def _ensure(self, organization: str, of: _Of) -> None:
         """One that has met its limit of memory is made anew when nobody else works with it, so that
         it's known whose build did."""
         instance, name = self._instance, labels.build_network(self._instance, organization)
@@ -125,17 +128,21 @@ class BuildKits:
         made = mark(body, files)
         there = await self._engine.found(name)
         fresh = there is not None and there.made == made and not there.out_of_memory
-        if there is None or not there.runs or (alone and not fresh):
+        if there is None or not there.runs or (of.users == 1 and not fresh):
+            of.begun = False
             await self._engine.remove(name, _GRACE if there is not None and there.runs else 0)
             await self._engine.ensure_network(render.network(instance, organization))
             await self._engine.ensure_volume(render.volume(instance, organization))
             labelled = body | {"Labels": {**body["Labels"], MADE: made}}
             await self._engine.make(name, labelled, files)
+        if not of.begun:  # whoever made it may have been stopped before
             await self._begun(name)
+            of.begun = True
         await self._door.let_in(organization, name)
 
     async def _begun(self, name: str) -> None:
-        """Raises NotReady when it does not."""
+        """Raises NotReady when it does not. One that ends by itself may have found its state
+        damaged: the next one begins without."""
         end = self._now() + _START
         while self._now() < end:
             with suppress(EngineMissing):
@@ -143,7 +150,9 @@ class BuildKits:
                     return
             there = await self._engine.found(name)
             if there is None or not there.runs:
-                break
+                await self._engine.remove(name)
+                await self._engine.remove_volume(name)
+                raise NotReady(f"{name} ended as it began; the next one has an empty cache")
             await self._clock.sleep(0.05)
         await self._engine.remove(name)
         raise NotReady(f"{name} did not begin within {_START:.0f} s")
