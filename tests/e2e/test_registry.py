@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from slipway.contracts import labels
 from slipway.contracts.registry import Account
 
 from tests.e2e import registry
@@ -129,6 +130,11 @@ def test_a_layer_is_mounted_from_ones_own_repositories_alone(first: Owner, secon
     assert mounted(second, f"?mount={layer}&fro%6D={first.repository}") == 404
     blob = f"/v2/{second.account.user}/mounted/blobs/{first.layer}"
     assert registry.ask("GET", blob, second.account).status_code == 404
+
+
+def test_the_door_leads_from_no_network_into_another(first: Owner, second: Owner):
+    door = labels.registry_door(INSTANCE)
+    assert docker("exec", door, "cat", "/proc/sys/net/ipv4/ip_forward").strip() == "0"
 
 
 ATTACKS = {

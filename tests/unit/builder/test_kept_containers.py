@@ -218,6 +218,21 @@ async def test_what_a_former_builder_left_idles_from_its_end(site: Site):
         assert KIT not in engine.networks
 
 
+@pytest.mark.parametrize("marks", [None, {}, {"slipway.instance": "another"}])
+async def test_a_container_of_somebody_else_is_not_removed(marks: dict[str, str] | None):
+    asked: list[str] = []
+
+    class Foreign:
+        async def query(self, path: str, method: str = "GET", **_: Any) -> Any:
+            asked.append(method)
+            return {"Config": {"Labels": marks}}
+
+    engine: Any = Foreign()
+    with pytest.raises(EngineRefused, match="slipway-registry is there that does not belong"):
+        await Containers(engine, "slipway").remove(REGISTRY, 5)
+    assert asked == ["GET"]
+
+
 async def test_a_network_whose_container_is_gone_is_left_over_too():
     def its(organization: str, **more: str) -> dict[str, str]:
         return {"slipway.instance": "slipway", "slipway.org": organization, **more}

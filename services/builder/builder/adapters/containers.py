@@ -58,8 +58,15 @@ class Containers:
         await self._engine.query(f"containers/{name}/start", "POST")
 
     async def remove(self, name: str, grace: int = 0) -> None:
-        """`grace`: seconds to end by itself."""
+        """`grace`: seconds to end by itself. EngineRefused is raised for what is not the
+        instance's."""
         with contextlib.suppress(EngineMissing):
+            there = await self._engine.query(f"containers/{name}/json")
+            if (there["Config"]["Labels"] or {}).get(labels.INSTANCE) != self._instance:
+                raise EngineRefused(
+                    f"a container {name} is there that does not belong to {self._instance}: rename"
+                    " or remove it"
+                )
             if grace:
                 await self._engine.query(
                     f"containers/{name}/stop", "POST", params={"t": f"{grace}"}
