@@ -8,9 +8,17 @@ from typing import Any, get_args
 import orjson
 import pytest
 from builder.build.work import work
+from builder.kinds.raw import Raw
 from builder.sources import source_of
 from slipway.contracts import values
-from slipway.contracts.values import BuiltImage, GitSource, ImageSource, Source
+from slipway.contracts.values import (
+    BuiltImage,
+    GitSource,
+    ImageSource,
+    RawProgram,
+    RawSettings,
+    Source,
+)
 from slipway.runtime.engine import EngineAway, EngineRefused
 
 from tests.unit.builder.parts import BUILT, HASH, Played, cancelled, image_of, why
@@ -214,3 +222,11 @@ async def test_the_registry_of_its_own_is_away(played: Played):
     failure = await why(played.job(ImageSource(image="nginx:1")))
     assert failure.reason == "engine-refused"
     assert "connection refused" in failure.detail
+
+
+async def test_an_image_that_several_workloads_have_is_copied_once(played: Played):
+    named = {"web": "nginx", "job": "nginx", "other": "nginx:latest"}
+    programs = tuple(RawProgram(name=name, image=image) for name, image in named.items())
+    found = await Raw(RawSettings(workloads=programs)).images(played.job(KINDS[1]))
+    assert {name: image.reference for name, image in found.items()} == dict.fromkeys(named, BUILT)
+    assert [argv[0] for argv in played.programs.ran] == ["buildctl", "buildctl"]

@@ -18,7 +18,8 @@ class Raw:
         return False
 
     async def images(self, job: Job) -> Mapping[str, BuiltImage]:
-        found: dict[str, BuiltImage] = {}
+        copied: dict[str, BuiltImage] = {}
         for workload in self.settings.workloads:
-            found[workload.name] = await Image(ImageSource(image=workload.image)).fetch(job)
-        return found
+            if workload.image not in copied:
+                copied[workload.image] = await Image(ImageSource(image=workload.image)).fetch(job)
+        return {workload.name: copied[workload.image] for workload in self.settings.workloads}

@@ -32,7 +32,7 @@ class Image:
         job.log.say(f"pulling {name}")
         place = hashlib.sha256(name.encode()).hexdigest()[:12]
         folder = job.folder / f"copied-{place}"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         file = folder / render.DOCKERFILE
         file.write_text(f"FROM {name}\n")
         wanted = render.Wanted(
