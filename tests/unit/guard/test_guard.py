@@ -49,7 +49,7 @@ def test_the_networks_of_bridges_but_for_the_one_that_leads_out(tmp_path: Path):
 
 
 def test_resolvers_are_those_of_the_node_and_those_that_are_told(tmp_path: Path):
-    text = "# nameserver 9.9.9.9\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch x\n"
+    text = "# nameserver 9.9.9.9\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nnameserver 10.0.0\n"
     told = (ipaddress.ip_address("10.0.0.1"), ipaddress.ip_address("10.0.0.2"))
     found = facts.of_node(told, node(tmp_path, f"{text}nameserver fe80::1%eth0\n")).resolvers
     assert [str(each) for each in found] == ["10.0.0.1", "10.0.0.2"]
