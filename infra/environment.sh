@@ -31,7 +31,8 @@ set_ports() {
 }
 # shellcheck disable=SC2086
 set_ports $PORTS
-REGISTRY_PORT=${REGISTRY_PORT:-$((API_PORT + 1000))}
+# What is no number is told by infra/ports.sh.
+REGISTRY_PORT=${REGISTRY_PORT:-$(expr "$API_PORT" + 1000 2>/dev/null || true)}
 PUBLIC_URL=${PUBLIC_URL:-}
 PUBLIC_URL=${PUBLIC_URL%/}
 case $PUBLIC_URL in

@@ -37,10 +37,17 @@ process_of() { # "name (pid N)" that has the socket with inode $1
 	printf 'a process of another user'
 }
 
+ours=
 check() { # check VARIABLE port all|loopback
 	case $2 in
-	'' | *[!0-9]*) fail "$1=$2 is not a port" "give a number from 1 to 65535" ;;
+	'' | 0* | *[!0-9]* | ??????* | 6553[6-9] | 655[4-9]? | 65[6-9]?? | 6[6-9]??? | [7-9]????)
+		fail "$1=$2 is not a port" "give a number from 1 to 65535"
+		;;
 	esac
+	case " $ours " in
+	*" $2 "*) fail "port $2 ($1) is another of ours too" "choose another: make up $1=…" ;;
+	esac
+	ours="$ours $2"
 	if ours_on "$2"; then
 		return
 	fi

@@ -41,6 +41,7 @@ programs() { # what tests run on this machine
 	ensure_program curl curl "the walk of docs/api.md needs"
 	ensure_program jq jq "the walk of docs/api.md needs"
 	ensure_program nft nftables "the guard's rules are tried with"
+	ensure_program gcc gcc "lifeline is tried by itself with"
 }
 ensure_program() { # ensure_program PROGRAM PACKAGE "who needs"
 	command -v "$1" >/dev/null && return

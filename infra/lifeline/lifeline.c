@@ -17,8 +17,10 @@
  *       The health check: connects to the port, or asks GET PATH with this Host and takes 2xx and
  *       3xx, at any of the container's own addresses; all within SECONDS.
  *
- *   lifeline guarded
- *       Whether these rules stand, as exit code.
+ *   lifeline guarded [-- PROGRAM ARG...]
+ *       Whether these rules stand, as exit code. With a PROGRAM: it takes lifeline's place, but not
+ *       before process 1 has started its own. So a health check, which the engine runs from the
+ *       first moment on, waits for the rules too.
  *
  * Static, so that it runs in any image, whatever is in it.
  */
@@ -28,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +44,7 @@
 #define AGAIN 30.0   /* s */
 #define LATEST 60.0  /* s */
 #define GLANCE 0.00025 /* s between two looks at the connections */
+#define STARTED "lifeline-starts" /* what process 1 is called then; at most 15 characters */
 
 static double now(void)
 {
@@ -90,6 +94,7 @@ static int run(double drain, int only_guarded, char **argv)
     int refused = only_guarded ? wait_until_guarded(&all) : 0;
     if (refused)
         return refused;
+    prctl(PR_SET_NAME, STARTED);
     pid_t child = fork();
     if (child < 0) {
         perror("lifeline: fork");
@@ -147,11 +152,29 @@ static int run(double drain, int only_guarded, char **argv)
     }
 }
 
+static int after_the_first(char **argv)
+{
+    char name[32] = "";
+    FILE *file = fopen("/proc/1/comm", "re");
+    if (file != NULL) {
+        if (fgets(name, sizeof name, file) == NULL)
+            name[0] = 0;
+        fclose(file);
+    }
+    if (strcmp(name, STARTED "\n") != 0) {
+        fprintf(stderr, "lifeline: the program has not been started yet\n");
+        return 1;
+    }
+    execvp(argv[0], argv);
+    fprintf(stderr, "lifeline: %s: %s\n", argv[0], strerror(errno));
+    return errno == ENOENT ? 127 : 126;
+}
+
 static int usage(void)
 {
     fprintf(stderr, "usage: lifeline run --drain SECONDS [--guarded] -- PROGRAM ARG...\n"
                     "       lifeline check [--timeout SECONDS] [--host HOST] PORT [PATH]\n"
-                    "       lifeline guarded\n");
+                    "       lifeline guarded [-- PROGRAM ARG...]\n");
     return 2;
 }
 
@@ -181,6 +204,8 @@ int main(int argc, char **argv)
         return checked(argv + 2);
     if (argc == 2 && strcmp(argv[1], "guarded") == 0)
         return guarded(1) != GUARDED;
+    if (argc >= 4 && strcmp(argv[1], "guarded") == 0 && strcmp(argv[2], "--") == 0)
+        return after_the_first(argv + 3);
     if (argc >= 6 && strcmp(argv[1], "run") == 0 && strcmp(argv[2], "--drain") == 0) {
         int only_guarded = strcmp(argv[4], "--guarded") == 0;
         char **word = argv + 4 + only_guarded;

@@ -21,7 +21,8 @@ BRIDGES = "sw-guard-"
 PORTS = (22, 53, 80, 443, 2377, 5432)
 OUTSIDE = (
     "9.9.9.9", "10.20.0.1", "10.20.0.2", "172.20.0.5", "192.168.7.7", "100.64.0.1",
-    "169.254.169.254", "203.0.113.5", "2600::9", "fd00:20::1", "2001:db8::5", "64:ff9b::a00:1",
+    "168.63.129.16", "100.100.100.200", "fd00:ec2::254", "169.254.169.254",
+    "203.0.113.5", "2600::9", "fd00:20::1", "2001:db8::5", "64:ff9b::a00:1",
 )  # fmt: skip
 """Behind the machine's way out; somebody answers at all of them."""
 MACHINE = ("10.66.0.1", "172.18.0.1", "8.8.0.1", "fd00:66::1", "2600:66::1")
@@ -167,6 +168,12 @@ def test_a_range_opens_private_addresses_and_no_more(world: World):
     asked = ("10.20.0.1", "10.66.0.1", "169.254.169.254", "192.168.7.7", "fd00:20::1")
     wanted = at(("10.20.0.1", "fd00:20::1")) + at(("10.66.0.1",), 80, 443) + ["192.168.7.7:443"]
     assert opened(world.workload.reach(at(asked))) == {*wanted}
+
+
+def test_a_range_does_not_open_where_clouds_tell_a_machine_its_secrets(world: World):
+    world.guard(Policy(entries("100.64.0.0/10 168.63.0.0/16 fd00::/8"), POLICY.ports))
+    asked = ("100.64.0.1", "168.63.129.16", "100.100.100.200", "fd00:20::1", "fd00:ec2::254")
+    assert opened(world.workload.reach(at(asked, 80))) == {*at(("100.64.0.1", "fd00:20::1"), 80)}
 
 
 def test_of_another_node_only_the_proxys_ports_are_open_though_it_is_public(world: World):

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from slipway.egress.policy import Address, Facts, Network
@@ -22,11 +23,13 @@ def of_node(resolvers: Iterable[Address], root: Path = Path("/")) -> Facts:
 
 
 def _resolvers(text: str) -> list[Address]:
+    """What is no address is nobody's resolver: the rules don't wait until somebody mends it."""
     found: list[Address] = []
     for line in text.splitlines():
         match line.split():
             case ["nameserver", address, *_] if "%" not in address:
-                found.append(ipaddress.ip_address(address))
+                with suppress(ValueError):
+                    found.append(ipaddress.ip_address(address))
             case _:
                 pass
     return found

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from slipway.egress.policy import Address, NotAnEntry, Policy, entries, unique
+from slipway.egress.policy import Address, NotAnEntry, Policy, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,10 @@ def read(environment: Mapping[str, str]) -> Settings:
         instance=environment["SLIPWAY_INSTANCE"],
         bridges=environment["SLIPWAY_EGRESS_BRIDGES"],
         policy=Policy(
-            allow=unique(
-                (
-                    *entries(environment.get("SLIPWAY_EGRESS_ALLOW", "")),
-                    *entries(environment.get("SLIPWAY_EGRESS_SET", "")),
-                )
+            # Their number is judged where they are given: what was taken there has to hold here.
+            allow=listed(
+                f"{environment.get('SLIPWAY_EGRESS_ALLOW', '')}"
+                f" {environment.get('SLIPWAY_EGRESS_SET', '')}"
             ),
             ports=tuple(
                 int(environment[name]) for name in ("SLIPWAY_HTTP_PORT", "SLIPWAY_HTTPS_PORT")

@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -83,14 +82,15 @@ def allowed(text: str) -> Allowed:
         ) from None
 
 
+def listed(text: str) -> tuple[Allowed, ...]:
+    """With commas or blanks between them; each once. Raises NotAnEntry."""
+    words = re.split(r"[\s,]+", text)
+    return tuple(dict.fromkeys(allowed(word) for word in words if word))
+
+
 def entries(text: str) -> tuple[Allowed, ...]:
-    """Of a setting, with commas or blanks between them; each once. Raises NotAnEntry."""
-    return unique(allowed(word) for word in re.split(r"[\s,]+", text) if word)
-
-
-def unique(all_: Iterable[Allowed]) -> tuple[Allowed, ...]:
-    """Each once, in the order given. Raises NotAnEntry where they are too many."""
-    found = tuple(dict.fromkeys(all_))
+    """Those of a setting. Raises NotAnEntry, also where they are too many."""
+    found = listed(text)
     if len(found) > MOST:
         raise NotAnEntry(f"at most {MOST} entries can be allowed, and these are {len(found)}")
     return found

@@ -15,7 +15,17 @@ ASKED = 9
 """The UDP port of the machine at which lifeline asks whether the rules stand. Only they answer with
 `net-prohibited`."""
 
-LINK_LOCAL = tuple(map(ipaddress.ip_network, ("169.254.0.0/16", "fe80::/10")))
+NEVER = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "169.254.0.0/16", "fe80::/10",
+            "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::/32", "fd20:ce::254",
+        ),
+    )
+)  # fmt: skip
+"""Link-local addresses, and those at which clouds tell a machine its secrets though they are
+others: one of them is public, and the rest may lie in a range that the operator allows."""
 NOT_PUBLIC = tuple(
     map(
         ipaddress.ip_network,
@@ -83,7 +93,7 @@ def _rules(policy: Policy, facts: Facts) -> Iterator[str]:
         yield f"fib daddr type local {ports} accept"
         yield from _to(nodes, f"{ports} accept")
     yield f"fib daddr type {_KINDS} goto refused"
-    yield from _to((*LINK_LOCAL, *facts.bridged, *nodes), "goto refused")
+    yield from _to((*NEVER, *facts.bridged, *nodes), "goto refused")
     yield from _allowed(each for each in policy.allow if not each.exact)
     yield from _to(NOT_PUBLIC, "goto refused")
 

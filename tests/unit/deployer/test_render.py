@@ -62,3 +62,32 @@ def test_every_workload_runs_under_the_lifeline_and_names_its_place():
         given = file.read_text()
         assert '"/.slipway/lifeline"' in given, file.name
         assert '"Mode": "dnsrr"' in given, file.name
+
+
+@pytest.mark.parametrize("start_interval", [True, False])
+@pytest.mark.parametrize(
+    ("check", "image", "runs"),
+    [
+        ({"command": ["ask", "it"]}, None, ("ask", "it")),
+        (None, ["CMD", "ask", "it"], ("ask", "it")),
+        (None, ["CMD-SHELL", "ask it"], ("ask it",)),
+    ],
+)
+def test_no_health_check_runs_before_the_rules_stand(
+    start_interval: bool, check: Any, image: list[str] | None, runs: tuple[str, ...]
+):
+    found = service(
+        {
+            "workload": {"health_check": check}, "start_interval": start_interval,
+            "image": {"Healthcheck": {"Test": image}} if image else {},
+        }
+    )  # fmt: skip
+    test = found["TaskTemplate"]["ContainerSpec"]["HealthCheck"]["Test"]
+    assert test[:4] == ["CMD", "/.slipway/lifeline", "guarded", "--"]
+    assert render.asked(test) == runs
+
+
+def test_a_shell_of_the_images_own_runs_its_health_check():
+    image = {"Healthcheck": {"Test": ["CMD-SHELL", "ask it"]}, "Shell": ["/bin/ash", "-ec"]}
+    found = service({"image": image})["TaskTemplate"]["ContainerSpec"]["HealthCheck"]
+    assert found["Test"][4:] == ["/bin/ash", "-ec", "ask it"]

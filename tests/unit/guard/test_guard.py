@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from slipway.egress.policy import Facts, NotAnEntry
+from slipway.egress.policy import MOST, Facts, NotAnEntry
 from slipway_guard import __main__ as guard
 from slipway_guard import facts, rules, settings
 
@@ -49,7 +49,7 @@ def test_the_networks_of_bridges_but_for_the_one_that_leads_out(tmp_path: Path):
 
 
 def test_resolvers_are_those_of_the_node_and_those_that_are_told(tmp_path: Path):
-    text = "# nameserver 9.9.9.9\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch x\n"
+    text = "# nameserver 9.9.9.9\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nnameserver 10.0.0\n"
     told = (ipaddress.ip_address("10.0.0.1"), ipaddress.ip_address("10.0.0.2"))
     found = facts.of_node(told, node(tmp_path, f"{text}nameserver fe80::1%eth0\n")).resolvers
     assert [str(each) for each in found] == ["10.0.0.1", "10.0.0.2"]
@@ -70,6 +70,14 @@ def test_what_make_up_allows_and_what_the_operator_sets_hold_both():
     assert found.policy.ports == (80, 443)
     assert [str(each) for each in found.policy.nodes] == ["10.0.0.7"]
     assert [str(each) for each in found.resolvers] == ["10.0.0.53", "fd00::53"]
+
+
+def test_as_many_as_may_be_given_in_two_places_are_read():
+    told = {
+        "SLIPWAY_EGRESS_ALLOW": " ".join(f"10.1.0.{n}:1" for n in range(MOST)),
+        "SLIPWAY_EGRESS_SET": " ".join(f"10.2.0.{n}:1" for n in range(MOST)),
+    }
+    assert len(settings.read(ENVIRONMENT | told).policy.allow) == 2 * MOST
 
 
 @pytest.mark.parametrize("name", ["SLIPWAY_EGRESS_ALLOW", "SLIPWAY_EGRESS_SET", "SLIPWAY_NODES"])

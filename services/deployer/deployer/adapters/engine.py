@@ -14,6 +14,7 @@ from slipway.runtime.logging import logger
 
 from deployer.rollout.domain import Health, Phase, SwarmServiceView, TaskView
 from deployer.rollout.releases import Found, Owner
+from deployer.rollout.render import asked
 
 _RETRIES = 3
 """The engine's, where a health check says none."""
@@ -119,7 +120,7 @@ def health_of(found: Mapping[str, Any]) -> Health | None:
     good = [number for number, entry in enumerate(log) if entry["ExitCode"] == 0]
     first = log[good[-1] + 1 if good else 0]
     return Health(
-        asked=tuple(check.get("Test") or ())[1:],
+        asked=asked(check.get("Test") or ()),
         answer=log[-1]["Output"].strip()[:500],
         exit_code=log[-1]["ExitCode"],
         started=datetime.fromisoformat(found["State"]["StartedAt"]),

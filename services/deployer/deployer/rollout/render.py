@@ -3,7 +3,7 @@
 import base64
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 from slipway.contracts import labels
@@ -17,6 +17,9 @@ from slipway.contracts.values import (
 from slipway.contracts.workload import Workload
 
 LIFELINE = "/.slipway/lifeline"
+_GUARDED = (LIFELINE, "guarded", "--")
+"""Before what a health check runs: the engine does so from a container's first moment on."""
+_SHELL = ("/bin/sh", "-c")
 _NANO = 1_000_000_000
 _GRACE = 30.0
 """Where nothing is said."""
@@ -251,14 +254,15 @@ def _health(
     image_config: Mapping[str, Any],
     start_interval: bool,
 ) -> dict[str, Any] | None:
-    """The service's own; else the image's (None: it is left as it is); else, with a port,
+    """The service's own; else the image's (what isn't said is as it says); else, with a port,
     one that asks the port, so that a name leads only to tasks that listen. An engine that knows no
     start interval asks often all the time, and is as patient by counting more."""
     own = (image_config.get("Healthcheck") or {}).get("Test")
     if wanted is None and own and own != ["NONE"]:
-        return _of_the_image(image_config["Healthcheck"]) if start_interval else None
+        said = _of_the_image(image_config["Healthcheck"]) if start_interval else {}
+        return {**said, "Test": _guarded(own, image_config.get("Shell") or _SHELL)}
     if wanted is not None and wanted.command:
-        test = ["CMD", *wanted.command]
+        test = ["CMD", *_GUARDED, *wanted.command]
     elif port is not None:
         test = ["CMD", *_question(wanted or HealthCheck(), port)]
     else:
@@ -284,6 +288,20 @@ def _of_the_image(check: Mapping[str, Any]) -> dict[str, Any]:
     period = check.get("StartPeriod") or check.get("Interval") or _INTERVAL
     often = min(check.get("StartInterval") or _OFTEN, _OFTEN)
     return {**check, "StartPeriod": period, "StartInterval": often}
+
+
+def _guarded(test: Sequence[str], shell: Sequence[str]) -> list[str]:
+    """The image's own."""
+    kind, *words = test
+    return ["CMD", *_GUARDED, *(shell if kind == "CMD-SHELL" else ()), *words]
+
+
+def asked(test: Sequence[str]) -> tuple[str, ...]:
+    """What a health check runs, without what was put before it here."""
+    words = tuple(test)[1:]
+    for before in (_GUARDED, _SHELL):
+        words = words[len(before) :] if words[: len(before)] == before else words
+    return words
 
 
 def _question(check: HealthCheck, port: int) -> list[str]:
