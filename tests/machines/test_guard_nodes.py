@@ -85,7 +85,11 @@ def _guard(machine: Machine, all_: tuple[Machine, Machine]) -> None:
     nodes = tuple(map(ipaddress.ip_address, (each.address for each in all_)))
     policy = Policy(ports=(80,), nodes=nodes)
     script = render.script(
-        INSTANCE, labels.egress_bridges(INSTANCE), policy, facts.of_node((), Path(root))
+        INSTANCE,
+        labels.egress_bridges(INSTANCE),
+        labels.egress_bridge(INSTANCE),
+        policy,
+        facts.of_node((), Path(root)),
     )
     argv = [*machine.inside, "nft", "-f", "-"]
     subprocess.run(argv, input=script, text=True, check=True)

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 from slipway.egress import render
-from slipway.egress.policy import Policy, entries
+from slipway.egress.policy import Facts, Policy, entries
 from slipway_guard import facts
 
 from tests.e2e.engine import eventually
 from tests.machines.wires import Namespace, wire
 
 BRIDGES = "sw-guard-"
+APART, BUILDS = f"{BRIDGES}w", f"{BRIDGES}b"
+"""Those of workloads, and of an organization's builds."""
 PORTS = (22, 53, 80, 443, 2377, 5432)
 OUTSIDE = (
     "9.9.9.9", "10.20.0.1", "10.20.0.2", "172.20.0.5", "192.168.7.7", "100.64.0.1",
@@ -48,7 +50,7 @@ class World:
         (self.folder / "sys/class/net/eng0/bridge").mkdir(parents=True, exist_ok=True)
         (self.folder / "etc/resolv.conf").write_text(f"nameserver {resolver}\n" if resolver else "")
         node = facts.of_node((), self.folder)
-        self.machine.nft(render.script("slipway-machines", BRIDGES, policy, node))
+        self.machine.nft(render.script("slipway-machines", BRIDGES, APART, policy, node))
 
     def unguarded(self) -> None:
         self.machine.nft(render.removal("slipway-machines"))
@@ -211,6 +213,34 @@ def test_what_began_before_the_rules_stood_ends(world: World):
     world.guard(POLICY)
     assert private.communicate("go\n", 20)[0] == "ConnectionResetError\n"
     assert public.communicate("go\n", 20)[0] == "b'x'\n"
+
+
+@pytest.mark.parametrize(("bridge", "wanted"), [(BUILDS, {80, 5432}), (APART, set[int]())])
+def test_members_of_one_bridge_reach_one_another_but_for_workloads(bridge: str, wanted: set[int]):
+    """Their frames meet the rules where br_netfilter is loaded, as the engine does for some."""
+    with ExitStack() as stack:
+        machine, one, other = (
+            stack.enter_context(Namespace(f"{name}-{bridge[-1]}"))
+            for name in ("on", "one", "other")
+        )
+        machine.ip("link", "add", bridge, "type", "bridge")
+        machine.address("172.30.0.1/16", bridge)
+        machine.ip("link", "set", bridge, "up")
+        for number, space in ((2, one), (3, other)):
+            wire((machine, f"port{number}", ()), (space, "eth0", (f"172.30.0.{number}/16",)))
+            machine.ip("link", "set", f"port{number}", "master", bridge)
+            space.ip("route", "add", "default", "via", "172.30.0.1")
+        for space in (machine, other):
+            space.serve((80, 5432))
+        filtering = "net.bridge.bridge-nf-call-iptables=1"
+        subprocess.run([*machine.inside, "sysctl", "-qw", filtering], check=True)
+        targets = at(("172.30.0.1", "172.30.0.3"), 80, 5432)
+        eventually("all answer", lambda: len(opened(one.reach(targets))) == 4, 20)
+        bridged = (ipaddress.ip_network("172.30.0.0/16"),)
+        facts_ = Facts(bridged=bridged)
+        machine.nft(render.script("slipway-machines", BRIDGES, APART, Policy(), facts_))
+        found = opened(one.reach(targets))
+    assert found == {target for port in wanted for target in at(("172.30.0.3",), port)}
 
 
 def test_containers_of_others_are_untouched(world: World):

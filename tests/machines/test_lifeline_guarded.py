@@ -61,7 +61,7 @@ def test_a_health_check_runs_once_the_program_was_started(
         while time.monotonic() < end:
             assert checked("echo", "ran") == (1, "")
         assert not began.exists()
-        machine.nft(render.script("slipway-machines", "sw-guard-", Policy(), Facts()))
+        machine.nft(render.script("slipway-machines", "sw-guard-", "sw-guard-l", Policy(), Facts()))
         eventually("the program was started", began.exists)
         assert checked("echo", "ran") == (0, "ran\n")
         assert checked("/none") == (127, "")

@@ -42,7 +42,7 @@ def leave(own: settings.Settings) -> None:
 
 def _script(own: settings.Settings) -> str:
     node = facts.of_node(own.resolvers)
-    return render.script(own.instance, own.bridges, own.policy, node)
+    return render.script(own.instance, own.bridges, own.apart, own.policy, node)
 
 
 def main() -> int:

@@ -9,11 +9,13 @@ from slipway.egress.policy import Address, NotAnEntry, Policy, listed
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`bridges`: what the names of the instance's egress bridges begin with. `resolvers`: those
-    that the installation found on its node; others may be in the node's own file."""
+    """`bridges`: what the names of the instance's egress bridges begin with; `apart`: the one of
+    workloads. `resolvers`: those that the installation found on its node; others may be in the
+    node's own file."""
 
     instance: str
     bridges: str
+    apart: str
     policy: Policy
     resolvers: tuple[Address, ...]
 
@@ -24,6 +26,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     return Settings(
         instance=environment["SLIPWAY_INSTANCE"],
         bridges=environment["SLIPWAY_EGRESS_BRIDGES"],
+        apart=environment["SLIPWAY_EGRESS_APART"],
         policy=Policy(
             # Their number is judged where they are given: what was taken there has to hold here.
             allow=listed(

@@ -48,11 +48,12 @@ def table(instance: str) -> str:
     return f"{instance}-guard"
 
 
-def script(instance: str, bridges: str, policy: Policy, facts: Facts) -> str:
+def script(instance: str, bridges: str, apart: str, policy: Policy, facts: Facts) -> str:
     """Replaces the table in one transaction: at no moment it is not there, or half of it.
-    `bridges`: what the names of the instance's egress bridges begin with."""
+    `bridges`: what the names of the instance's egress bridges begin with; `apart`: the one whose
+    members don't reach one another."""
     name = table(instance)
-    rules = "\n".join(f"\t\t{rule}" for rule in _rules(policy, facts))
+    rules = "\n".join(f"\t\t{rule}" for rule in _rules(apart, policy, facts))
     return f"""\
 table inet {name}
 delete table inet {name}
@@ -78,7 +79,7 @@ def removal(instance: str) -> str:
     return f"table inet {name}\ndelete table inet {name}\n"
 
 
-def _rules(policy: Policy, facts: Facts) -> Iterator[str]:
+def _rules(apart: str, policy: Policy, facts: Facts) -> Iterator[str]:
     nodes = tuple(map(ipaddress.ip_network, policy.nodes))
     yield f"fib daddr type local udp dport {ASKED} reject with icmp net-prohibited"
     yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept"
@@ -93,6 +94,8 @@ def _rules(policy: Policy, facts: Facts) -> Iterator[str]:
         yield f"fib daddr type local {ports} accept"
         yield from _to(nodes, f"{ports} accept")
     yield f"fib daddr type {_KINDS} goto refused"
+    # Frames from member to member come by here too, where the kernel filters those of bridges.
+    yield f'iifname != "{apart}" fib daddr . iif oif exists accept'
     yield from _to((*NEVER, *facts.bridged, *nodes), "goto refused")
     yield from _allowed(each for each in policy.allow if not each.exact)
     yield from _to(NOT_PUBLIC, "goto refused")

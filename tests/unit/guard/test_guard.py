@@ -12,6 +12,7 @@ from slipway_guard import facts, rules, settings
 ENVIRONMENT = {
     "SLIPWAY_INSTANCE": "slipway",
     "SLIPWAY_EGRESS_BRIDGES": "swabc-",
+    "SLIPWAY_EGRESS_APART": "swabc-w",
     "SLIPWAY_HTTP_PORT": "80",
     "SLIPWAY_HTTPS_PORT": "443",
 }

@@ -65,7 +65,7 @@ def test_their_number_is_bounded():
 
 
 def rules(policy: Policy, facts: Facts) -> list[str]:
-    text = render.script("slipway", "swabc-", policy, facts)
+    text = render.script("slipway", "swabc-", "swabc-w", policy, facts)
     chain = text.partition("chain egress {")[2].partition("}\n\tchain refused")[0]
     return [line.strip() for line in chain.splitlines() if line.strip()]
 
@@ -85,6 +85,7 @@ def test_the_order_of_the_rules():
         "fib daddr type local tcp dport { 80, 443 } accept",
         "ip daddr { 198.18.0.1/32 } tcp dport { 80, 443 } accept",
         "fib daddr type { local, broadcast, anycast, multicast } goto refused",
+        'iifname != "swabc-w" fib daddr . iif oif exists accept',
         (
             "ip daddr { 100.100.100.200/32, 168.63.129.16/32, 169.254.0.0/16, 172.17.0.0/16,"
             " 192.0.0.192/32, 198.18.0.1/32 } goto refused"

@@ -23,10 +23,12 @@ class Limits:
 
 
 def start_script() -> str:
-    """The engine gives containers their control groups read-only; BuildKit makes one for each step,
-    below the container's own. Version 2 has groups of processes at the leaves alone."""
+    """It begins once the guard's rules stand. The engine gives containers their control groups
+    read-only; BuildKit makes one for each step, below the container's own. Version 2 has groups of
+    processes at the leaves alone."""
     return f"""\
 set -e
+until /.slipway/lifeline guarded; do sleep 0.2; done
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     mount -o remount,rw /sys/fs/cgroup || mount -o remount,bind,rw /sys/fs/cgroup
     mkdir -p /sys/fs/cgroup/init
@@ -89,18 +91,28 @@ def container(instance: str, organization: str, image: str, limits: Limits) -> d
             "MemorySwap": limits.memory,
             "PidsLimit": limits.processes,
             "NanoCpus": int(limits.cpus * 10**9),
-            "Mounts": [{"Type": "volume", "Source": name, "Target": _STATE}],
+            "Mounts": [
+                {"Type": "volume", "Source": name, "Target": _STATE},
+                {
+                    "Type": "volume",
+                    "Source": f"{instance}_lifeline",
+                    "Target": "/.slipway",
+                    "ReadOnly": True,
+                },
+            ],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
         },
     }
 
 
 def network(instance: str, organization: str) -> dict[str, Any]:
-    """The body for the engine's `POST /networks/create`: here alone it's said what a build
-    reaches."""
+    """The body for the engine's `POST /networks/create`. By its bridge's name the guard's rules say
+    what a build reaches."""
+    bridge = labels.egress_bridge(instance, organization)
     return {
         "Name": labels.build_network(instance, organization),
         "Driver": "bridge",
+        "Options": {"com.docker.network.bridge.name": bridge},
         "Labels": _labels(instance, organization),
     }
 
