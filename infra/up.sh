@@ -64,7 +64,7 @@ docker run --rm --network host "$sample" --label "slipway.instance=$INSTANCE" \
 	--env "SLIPWAY_REGISTRY_IMAGE=$(image_for registry)" \
 	--env "SLIPWAY_DOOR_IMAGE=$(image_for nginx)" \
 	--env "SLIPWAY_BUILDKIT_IMAGE=$(image_for moby/buildkit)" \
-	--env SLIPWAY_BUILDKIT_IDLE_SECONDS \
+	--env SLIPWAY_BUILDKIT_IDLE_SECONDS --env SLIPWAY_IMAGES_KEPT --env SLIPWAY_IMAGES_SECONDS --env SLIPWAY_COLLECT_SECONDS \
 	--env "SLIPWAY_ENGINE_SOCKET=$socket" \
 	--env SLIPWAY_STATE=/state \
 	--env SLIPWAY_LOG_LEVEL --env SLIPWAY_FAILPOINTS --env SLIPWAY_FAILPOINTS_FILE --env SLIPWAY_TEST_KINDS --env SLIPWAY_VOLUME_KEEP_SECONDS \

@@ -56,6 +56,7 @@ EXCEPTIONS = {
     "builder.build.stages": "which steps of a Dockerfile are given secrets, and with what they ran",
     "builder.build.variables": "a deployment's variables, opened",
     "builder.build.work": "one build from source to what is to run",
+    "builder.registry.gate": "whether anybody may push now",
     "deployer.rollout.bringing": "the part of a plan that brings a release up",
     "deployer.rollout.counting": "the tasks of all services, counted and told",
     "deployer.rollout.creating": "what a release consists of, and each of its Swarm services made",

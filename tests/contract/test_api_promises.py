@@ -12,7 +12,7 @@ from api_gateway.deployments.logs import _of_deployment, position
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT, CreateEnvironment, Rename
 from api_gateway.request_context import service_context
 from slipway.contracts import build as builds
-from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded
+from slipway.contracts.build import BuildFailed, BuildStarted, BuildSucceeded, BuildSwept
 from slipway.contracts.deployment import DeploymentRequested, Repeats
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.contracts.rollout import RolloutState, RolloutStopped, RolloutSucceeded
@@ -212,6 +212,26 @@ async def test_what_runs_again_is_said_by_its_deployment(platform: Platform):
         assert (asked.repeats, asked.commit, _port(asked)) == (repeats, commit, port), address
     asked = await _asked(platform, f"{path}/deployments")
     assert (asked.repeats, asked.commit, _port(asked)) == (None, None, 81)
+
+
+async def test_what_was_swept_is_not_run_again(platform: Platform):
+    service = await platform.service(source=GIT)
+    path = f"/v1/services/{service['id']}"
+    old, kept = await _deployed(platform, service), await _deployed(platform, service)
+    swept = BuildSwept(
+        service=service["id"], kind="application", environment=service["environment"], kept=1
+    )
+    await platform.append(Subject(platform.organization, "build", old), swept)
+    refused = await platform.call("POST", f"/v1/deployments/{old}/rollback")
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (410, "images-swept")
+    assert old in refused.json()["detail"]
+    assert refused.json()["hint"]
+    asked = await _asked(platform, f"{path}/deployments", {"build": False})
+    assert asked.repeats == Repeats(deployment=kept, whole=False)
+    log = await platform.call("GET", f"/v1/deployments/{old}/logs")
+    assert log.status_code == 200
+    shown = await platform.ok("GET", f"/v1/deployments/{old}")
+    assert shown["status"] == "replaced"
 
 
 async def test_what_serves_was_built_also_where_no_view_says_so(platform: Platform):

@@ -34,10 +34,13 @@ def script(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def as_it_was_brought_up() -> dict[str, str]:
     """The variables that the present services were started with, and the ports."""
     env = dict[str, str]()
-    for name in ("deployer", "proxy-sync"):
+    for name in ("builder", "deployer", "proxy-sync"):
         template = inspect("service", service(name))["Spec"]["TaskTemplate"]
         env |= dict(item.split("=", 1) for item in template["ContainerSpec"]["Env"])
-    names = ("LOG_LEVEL", "FAILPOINTS", "FAILPOINTS_FILE", "TEST_KINDS", "VOLUME_KEEP_SECONDS")
+    names = (
+        "LOG_LEVEL", "FAILPOINTS", "FAILPOINTS_FILE", "TEST_KINDS", "VOLUME_KEEP_SECONDS",
+        "IMAGES_KEPT", "IMAGES_SECONDS", "COLLECT_SECONDS",
+    )  # fmt: skip
     found = {f"SLIPWAY_{name}": said for name in names if (said := env.get(f"SLIPWAY_{name}"))}
     for name in ("HTTP_PORT", "HTTPS_PORT", "API_PORT"):
         found[name] = env[f"SLIPWAY_{name}"]

@@ -14,8 +14,11 @@ from slipway.sealing import Opener
 from builder.adapters import shell
 from builder.adapters.containers import Containers
 from builder.adapters.engine import Engine
+from builder.adapters.repositories import Repositories
 from builder.build.react import Builds, key
 from builder.buildkit.react import BuildKits
+from builder.images.react import Sweep
+from builder.registry.gate import Gate
 from builder.registry.react import Registry
 from builder.settings import BuilderSettings
 
@@ -29,14 +32,19 @@ async def main(stopping: asyncio.Event) -> None:
     master = settings.master_private.get_secret_value()
     api = EngineApi(account=account(master, PLATFORM))
     containers = Containers(api, settings.instance)
-    registry = Registry(containers, clock, settings)
-    buildkits = BuildKits(containers, registry, clock, settings)
+    registry, gate = Registry(containers, clock, settings), Gate()
+    buildkits = BuildKits(containers, registry, gate, clock, settings)
+    engine = Engine(api, settings.registry_port)
+    repositories = Repositories(settings.registry_store)
+    sweep = Sweep(
+        connection.store, repositories, engine, registry, gate, shell.run, clock, settings
+    )
     builds = Builds(
         connection.store,
         connection.logs,
         connection.build_logs,
         connection.workloads,
-        Engine(api, settings.registry_port),
+        engine,
         buildkits,
         shell.run,
         Opener(master, connection.keys.get),
@@ -47,17 +55,26 @@ async def main(stopping: asyncio.Event) -> None:
     def each(commit: Commit) -> str:
         return commit.subject.id
 
+    async def react(commit: Commit) -> None:
+        await builds.react(commit)
+        sweep.wake(commit)
+
+    async def told(commit: Commit) -> None:
+        await builds.stop(commit)
+        sweep.wake(commit)
+
     try:
         await until(
             stopping,
             registry.run(),
             buildkits.run(),
+            sweep.run(),
             # What waits for a slot must not keep the rest from being looked at.
             Reactor(
                 connection.store,
                 "builder",
                 key,
-                builds.react,
+                react,
                 dead=builds.dead,
                 letters=connection.dead_letters,
                 parallel=5000,
@@ -66,7 +83,7 @@ async def main(stopping: asyncio.Event) -> None:
                 connection.store,
                 "builder-control",
                 each,
-                builds.stop,
+                told,
                 dead=dead_letter,
                 letters=connection.dead_letters,
             ).run(),

@@ -28,3 +28,13 @@ class BuilderSettings(Settings):
     """Its `buildctl` is the builder's own too."""
     buildkit_idle_seconds: float = 600
     """After so long without a build an organization's BuildKit is stopped."""
+    images_kept: int = 10
+    """Of a service, for rollbacks: the images of so many last deployments, and of so many that were
+    live. What runs is kept always."""
+    images_seconds: float = 120
+    """Between the moment from which an image can't be rolled back to, and its removal."""
+    collect_seconds: float = 3600
+    """At least, between two collections of what removed images leave in the registry. It waits for
+    a moment without builds; after a day builds wait for it, for ten minutes at most."""
+    registry_store: Path = Path("/var/lib/slipway/registry")
+    """Where the volume `<instance>_registry` is mounted here."""

@@ -65,3 +65,16 @@ class BuildCancelled(Event):
     kind: Kind
     environment: str
     steps: Steps = ()
+
+
+class BuildSwept(Event):
+    """Behind `build.succeeded`: its images are no longer kept for a rollback, as they are none of
+    the last `kept` deployments' of the service. From now on nothing repeats it; they are removed a
+    while later, where nothing else runs them."""
+
+    type = "build.swept"
+    public = frozenset({"service", "kind"})
+    service: str
+    kind: Kind
+    environment: str
+    kept: int

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from builder.adapters.engine import Engine
-from slipway.runtime.engine import EngineMissing
+from slipway.runtime.engine import EngineMissing, EngineRefused
 
 
 class Answering:
@@ -28,7 +28,7 @@ class Answering:
         self.pulled.append(name)
 
 
-def engine(answering: Answering) -> Engine:
+def engine(answering: "Answering | Store") -> Engine:
     return Engine(answering, 5001)  # pyright: ignore[reportArgumentType]
 
 
@@ -52,3 +52,36 @@ async def test_an_image_is_the_registrys_and_is_named_without_its_place():
 @pytest.mark.parametrize("reference", ["sha256:9", "nginx:1", "org/a2@sha256:0"])
 async def test_nothing_else_of_the_engines_store_is_taken(reference: str):
     assert await engine(Answering()).image(reference, source=None) is None
+
+
+class Store:
+    """Images with their labels' service and their names."""
+
+    def __init__(self, *names: str, used: bool = False) -> None:
+        self.names, self.used = list(names), used
+        self.removed: list[str] = []
+
+    async def query(
+        self, path: str, method: str = "GET", *, params: dict[str, str] | None = None
+    ) -> Any:
+        if method == "GET":
+            assert params == {"filters": '{"label": ["slipway.service=a1"]}'}
+            return [{"Id": "sha256:9", "RepoDigests": self.names}, {"Id": "1", "RepoDigests": None}]
+        if self.used:
+            raise EngineRefused("a container has it")
+        if path.removeprefix("images/") not in self.names:
+            raise EngineMissing(path)
+        self.removed.append(path)
+        return None
+
+
+async def test_what_is_forgotten_is_the_registrys_name_alone():
+    foreign = ("mine@sha256:1", "127.0.0.1:5002/org/a1@sha256:1", "127.0.0.1:5001/org/a12@sha256:1")
+    store = Store("127.0.0.1:5001/org/a1@sha256:1", *foreign)
+    names = await engine(store).fetched("org", "a1")
+    assert names == ["org/a1@sha256:1"]
+    await engine(store).forget(names[0])
+    await engine(store).forget("org/a1@sha256:gone")
+    assert store.removed == ["images/127.0.0.1:5001/org/a1@sha256:1"]
+    with pytest.raises(EngineRefused):
+        await engine(Store(used=True)).forget(names[0])

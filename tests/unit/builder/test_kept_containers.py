@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from builder.adapters.containers import MADE, Containers, Found, NotReady
 from builder.buildkit.react import BuildKits
+from builder.registry.gate import Gate
 from builder.registry.react import Registry
 from builder.settings import BuilderSettings
 from pydantic import SecretStr
@@ -98,9 +99,10 @@ class Site:
     engine: Engine = field(default_factory=Engine)
 
     def __post_init__(self) -> None:
-        clock = VirtualClock()
+        clock, gate = VirtualClock(), Gate()
+        gate.open()
         self.registry = Registry(self.engine, clock, SETTINGS)
-        self.buildkits = BuildKits(self.engine, self.registry, clock, SETTINGS)
+        self.buildkits = BuildKits(self.engine, self.registry, gate, clock, SETTINGS)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -1,10 +1,11 @@
 """The deployments that a service had, as the log has them now. The views tell which there were, as
 far as they hold the log; of what came later the log itself tells."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from slipway.contracts.build import BuildFailed, BuildSucceeded
+from slipway.contracts.build import BuildFailed, BuildSucceeded, BuildSwept
 from slipway.contracts.deployment import DeploymentRequested, Repeats
 from slipway.contracts.rollout import RolloutEvent
 from slipway.contracts.values import GitCommit
@@ -12,7 +13,7 @@ from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import Subject
 
 from api_gateway.deployments.domain import DEPLOYMENT, DeploymentState
-from api_gateway.deployments.request import NothingToRunAgain
+from api_gateway.deployments.request import ImagesSwept, NothingToRunAgain
 from api_gateway.gateway import Gateway
 
 
@@ -35,6 +36,8 @@ async def former(gateway: Gateway, organization: str, id_: str) -> Former:
     match build.events[-1] if build else None:
         case BuildSucceeded(commit=commit):
             repeats = Repeats(deployment=id_)
+        case BuildSwept():
+            repeats, commit = Repeats(deployment=id_), None
         case BuildFailed(commit=commit):
             repeats = None
         case _:  # one that repeats another has what that one had
@@ -77,7 +80,10 @@ async def newest_images(
 ) -> tuple[Repeats, GitCommit | None]:
     """Those of the newest deployment that has some. Raises NothingToRunAgain."""
     async for found in newest_first(gateway, organization, service):
-        if found.repeats is not None:
+        if found.repeats is None:
+            continue
+        with contextlib.suppress(ImagesSwept):
+            await still_there(gateway, organization, found.repeats)
             return found.repeats.model_copy(update={"whole": False}), found.commit
     raise NothingToRunAgain("nothing was built yet", hint="deploy with a build first")
 
@@ -91,3 +97,17 @@ async def last_live(gateway: Gateway, organization: str, service: str) -> Former
         raise NothingToRunAgain("no deployment of it was ever live", hint="deploy it first")
     found = await former(gateway, organization, serving.deployment)
     return replace(found, repeats=Repeats(deployment=found.id), commit=serving.commit)
+
+
+async def still_there(gateway: Gateway, organization: str, repeats: Repeats) -> None:
+    """The images that it would run are kept. Raises ImagesSwept."""
+    head = await gateway.store.head(Subject(organization, "build", repeats.deployment))
+    match head.events[-1] if head else None:
+        case BuildSwept(kept=kept):
+            raise ImagesSwept(
+                f"the images of the deployment {repeats.deployment} were removed: those of the last"
+                f" {kept} deployments of a service are kept",
+                hint="deploy its commit again, which builds it anew, or roll back to a later one",
+            )
+        case _:
+            pass

@@ -122,11 +122,17 @@ async def _build_over(gateway: Gateway, organization: str, id_: str) -> bool:
     return False
 
 
+async def _outcome(gateway: Gateway, build: Subject) -> Commit | None:
+    """The commit with it: that its images were swept may stand behind it."""
+    commits = await gateway.store.load(build)
+    return next((each for each in commits if isinstance(each.events[-1], _BUILT)), None)
+
+
 async def _behind_build(
     gateway: Gateway, organization: str, id_: str, last: Position, follow: bool
 ) -> Lines:
     own = await gateway.store.load(Subject(organization, "deployment", id_))
-    built = await gateway.store.head(Subject(organization, "build", id_))
+    built = await _outcome(gateway, Subject(organization, "build", id_))
     requested = own[0].events[0]
     if not isinstance(requested, DeploymentRequested):
         return  # a newer release's
@@ -136,7 +142,7 @@ async def _behind_build(
     after = own[0].sequence
     # An outcome that came behind the deployment's own end is no part of it.
     late = built is not None and _ends(own[-1]) and own[-1].sequence < built.sequence
-    if built is not None and isinstance(outcome, _BUILT) and not late:
+    if built is not None and not late:
         after = built.sequence
     while True:
         until, ended = await _until(gateway, Subject(organization, "deployment", id_))

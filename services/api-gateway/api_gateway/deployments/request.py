@@ -7,7 +7,7 @@ from slipway.contracts.deployment import Limits, Repeats, Trigger
 from slipway.contracts.values import GitCommit, ScopedVariables, Specification
 from slipway.kernel import ids
 from slipway.kernel.envelope import Head
-from slipway.kernel.errors import Invalid, NotFound, Refused
+from slipway.kernel.errors import Gone, Invalid, NotFound, Refused
 
 from api_gateway.commands import Commands, Outcome
 from api_gateway.deployments.domain import DEPLOYMENT, DeploymentState, Request
@@ -23,6 +23,10 @@ _BESIDES = 120.0
 
 class NothingToRunAgain(Refused):
     slug = "nothing-to-run-again"
+
+
+class ImagesSwept(Gone):
+    slug = "images-swept"
 
 
 @dataclass(frozen=True, slots=True)

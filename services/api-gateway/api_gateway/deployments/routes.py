@@ -16,7 +16,7 @@ from slipway.readmodel.model import Document
 
 from api_gateway import names, ports
 from api_gateway.deployments import carried, domain, read
-from api_gateway.deployments.history import Former, former, last_live, newest_images
+from api_gateway.deployments.history import Former, former, last_live, newest_images, still_there
 from api_gateway.deployments.open import OpenDeployments
 from api_gateway.deployments.request import Living, NothingToRunAgain, living, request
 from api_gateway.gateway import Gateway
@@ -62,7 +62,9 @@ async def _make(
 ) -> Response:
     """What was stopped is started first: a repeat of a request that was cut off finds that done.
     Raises NameTaken where a workload that is there no more was reached by what is another's now,
-    and PortTaken."""
+    ImagesSwept and PortTaken."""
+    if again is not None:
+        await still_there(gateway, ctx.organization, again[0])
     if wanted is not None:
         state, reach = service.state, carried.reach(gateway, ctx.organization)
         own, again_ = (reached_names(state.name, each.settings) for each in (state, wanted))

@@ -1,8 +1,10 @@
 """The engine: images, and which networks are the control plane's."""
 
+import contextlib
+import json
 import re
 
-from slipway.contracts import registry
+from slipway.contracts import labels, registry
 from slipway.contracts.values import BuiltImage
 from slipway.runtime.engine import EngineApi, EngineMissing
 
@@ -35,6 +37,21 @@ class Engine:
 
     async def pull(self, reference: str) -> None:
         await self._engine.pull(registry.fetched(self._port, reference))
+
+    async def fetched(self, organization: str, service: str) -> list[str]:
+        """Those of the service that are on this node, as they are named in the registry."""
+        mark = {"label": [f"{labels.SERVICE}={service}"]}
+        own = registry.fetched(self._port, f"{registry.repository(organization, service)}@")
+        place = registry.fetched(self._port, "")
+        images = await self._engine.query("images/json", params={"filters": json.dumps(mark)})
+        names = [name for image in images for name in image.get("RepoDigests") or ()]
+        return [name.removeprefix(place) for name in names if name.startswith(own)]
+
+    async def forget(self, reference: str) -> None:
+        """Not under this name any more; the image goes with its last name. Raises EngineRefused
+        where a container has it."""
+        with contextlib.suppress(EngineMissing):
+            await self._engine.query(f"images/{registry.fetched(self._port, reference)}", "DELETE")
 
     async def subnets(self, network: str) -> list[str]:
         try:

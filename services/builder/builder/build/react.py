@@ -14,6 +14,7 @@ from slipway.contracts.build import (
     BuildFailed,
     BuildStarted,
     BuildSucceeded,
+    BuildSwept,
     WorkloadsObject,
 )
 from slipway.contracts.deployment import DeploymentRequested
@@ -48,7 +49,7 @@ failpoints.register(
     "builder.build.after",
     "builder.build.appended",
 )
-_ENDS = (BuildSucceeded, BuildFailed, BuildCancelled)
+_ENDS = (BuildSucceeded, BuildFailed, BuildCancelled, BuildSwept)
 _ATTEMPTS = 2
 """So often a build is begun; what ended the builder, or nobody thought of, would do so again."""
 
@@ -231,11 +232,13 @@ class Builds:
         if repeats is None:
             return None
         subject = Subject(order.subject.organization, "build", repeats.deployment)
-        head = await self._store.head(subject)
-        last = head.events[-1] if head else None
-        if not isinstance(last, BuildSucceeded):
-            raise BuildError(failures.nothing_to_repeat(repeats.deployment))
-        return last, repeats.whole
+        # That its images are swept is no obstacle: what was ordered before keeps them.
+        commits = await self._store.load(subject)
+        events = [event for commit in commits for event in commit.events]
+        for event in events:
+            if isinstance(event, BuildSucceeded):
+                return event, repeats.whole
+        raise BuildError(failures.nothing_to_repeat(repeats.deployment))
 
     async def _build(self, order: _Order, attempt: int, job: Job, deadline: str) -> None:
         task = self._running[order.id] = asyncio.ensure_future(self._made(order, attempt, job))

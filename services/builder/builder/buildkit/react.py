@@ -16,6 +16,7 @@ from slipway.runtime.logging import logger
 from builder.adapters.containers import MADE, Found, NotReady, mark
 from builder.build.job import BuildKit, End
 from builder.buildkit import render
+from builder.registry.gate import Gate
 from builder.registry.render import ALIAS, PORT
 from builder.settings import BuilderSettings
 
@@ -62,8 +63,10 @@ class _Of:
 
 
 class BuildKits:
-    def __init__(self, engine: Engine, door: Door, clock: Clock, settings: BuilderSettings) -> None:
-        self._engine, self._door = engine, door
+    def __init__(
+        self, engine: Engine, door: Door, gate: Gate, clock: Clock, settings: BuilderSettings
+    ) -> None:
+        self._engine, self._door, self._gate = engine, door, gate
         self._clock, self._settings = clock, settings
         self._instance = settings.instance
         self._limits = render.Limits()
@@ -73,16 +76,21 @@ class BuildKits:
     async def taken(self, organization: str) -> AsyncIterator[BuildKit]:
         """It runs, and is not stopped before the context is left. Raises NotReady, EngineAway,
         EngineRefused."""
-        of = self._of.setdefault(organization, _Of(self._now()))
-        of.users += 1
-        try:
-            async with of.lock:
-                await self._ensure(organization, of)
+        async with self._gate.passed(), self._used(organization):
             name = labels.build_network(self._instance, organization)
             master = self._settings.master_private.get_secret_value()
             signed_in = account(master, organization)
             limits = self._limits
             yield BuildKit(name, f"{ALIAS}:{PORT}", signed_in, limits.memory, limits.processes)
+
+    @asynccontextmanager
+    async def _used(self, organization: str) -> AsyncIterator[None]:
+        of = self._of.setdefault(organization, _Of(self._now()))
+        of.users += 1
+        try:
+            async with of.lock:
+                await self._ensure(organization, of)
+            yield
         finally:
             of.users -= 1
             of.free_since = self._now()

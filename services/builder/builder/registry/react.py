@@ -85,6 +85,12 @@ class Registry:
             return False
         return door.runs and inner.runs and network in door.networks
 
+    async def begin_anew(self) -> None:
+        """What runs in it ends. Raises EngineAway, EngineRefused."""
+        self._up.clear()
+        await self._engine.remove(labels.registry_container(self._instance))
+        self._look.set()
+
     async def _running_door(self) -> Found:
         while True:
             await self._up.wait()

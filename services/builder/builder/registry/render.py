@@ -170,6 +170,15 @@ def door(instance: str, image: str, port: int) -> dict[str, Any]:
     }
 
 
+def collect(instance: str) -> list[str]:
+    """What no tag leads to goes, layers that nothing else has with it. Nobody may push meanwhile,
+    or what was pushed is lost."""
+    container = labels.registry_container(instance)
+    return [
+        "docker", "exec", container, "registry", "garbage-collect", "--delete-untagged", _REGISTRY
+    ]  # fmt: skip
+
+
 def _host(instance: str, mebibytes: int) -> dict[str, Any]:
     return {
         "NetworkMode": labels.registry_network(instance),

@@ -316,13 +316,14 @@ class Engine:
                 await self.query(f"containers/{found['Id']}", "DELETE", params={"force": "1"})
 
     async def remove_images(self, service: str) -> None:
-        """All that were built for it. One that a container still uses is left."""
-        mark = f"{labels.SERVICE}={service}"
-        for image in await self.query("images/json", params={"filters": self._filter(mark)}):
-            try:
-                await self.query(f"images/{image['Id']}", "DELETE", params={"force": "1"})
-            except (EngineRefused, EngineMissing):
-                continue
+        """All that were built for it, under the registry's names: under another one somebody has it
+        who is not the platform. One that a container still uses is left."""
+        mark, place = f"{labels.SERVICE}={service}", fetched(self._registry_port, "")
+        images = await self.query("images/json", params={"filters": self._filter(mark)})
+        for name in [name for image in images for name in image.get("RepoDigests") or ()]:
+            if name.startswith(place) and f"/{service}@" in name:
+                with contextlib.suppress(EngineRefused, EngineMissing):
+                    await self.query(f"images/{name}", "DELETE", params={"force": "1"})
 
     async def network_id(self, name: str) -> str | None:
         try:
