@@ -52,6 +52,7 @@ EXCEPTIONS = {
     "builder.build.log": "the build's output on its way to the log",
     "builder.build.progress": "BuildKit's output as values",
     "builder.build.redact": "secrets out of text",
+    "builder.build.room": "whether the disk has room, and who takes too much of it",
     "builder.build.slots": "whose turn it is",
     "builder.build.stages": "which steps of a Dockerfile are given secrets, and with what they ran",
     "builder.build.variables": "a deployment's variables, opened",

@@ -111,7 +111,7 @@ def test_a_build_on_a_full_disk_fails_with_the_reason(
     app = Service(platform.api, environment, git_server.repository(), **QUICK)
     app.repository.behave("one", on_term="drain")
     builder, work = container_of(f"{NAME}_builder"), "/var/lib/slipway/builder"
-    docker("exec", builder, "dd", "if=/dev/zero", f"of={work}/full", "bs=1M", "count=400")
+    docker("exec", builder, "dd", "if=/dev/zero", f"of={work}/full", "bs=1M", "count=760")
     failed = app.failed(60)
     docker("exec", builder, "rm", f"{work}/full")
     assert failed["error"]["reason"] == "disk-full", failed["error"]

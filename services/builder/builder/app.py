@@ -13,6 +13,7 @@ from slipway.sealing import Opener
 
 from builder.adapters import shell
 from builder.adapters.containers import Containers
+from builder.adapters.disk import Disk
 from builder.adapters.engine import Engine
 from builder.adapters.repositories import Repositories
 from builder.build.react import Builds, key
@@ -47,6 +48,7 @@ async def main(stopping: asyncio.Event) -> None:
         engine,
         buildkits,
         shell.run,
+        Disk(api, settings.registry_store, settings.work),
         Opener(master, connection.keys.get),
         clock,
         settings,

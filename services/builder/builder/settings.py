@@ -28,6 +28,8 @@ class BuilderSettings(Settings):
     """Its `buildctl` is the builder's own too."""
     buildkit_idle_seconds: float = 600
     """After so long without a build an organization's BuildKit is stopped."""
+    disk_free_percent: float = 10
+    """Of the engine's disk. Where less is free, no build is begun and no image fetched."""
     images_kept: int = 10
     """Of a service, for rollbacks: the images of so many last deployments, and of so many that were
     live. What runs is kept always."""

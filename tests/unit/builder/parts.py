@@ -13,6 +13,7 @@ from builder.adapters.shell import ProgramSilent
 from builder.build.failures import BuildError
 from builder.build.job import BuildKit, End, Job
 from builder.build.log import BuildLog
+from builder.build.room import Room
 from builder.build.work import work
 from builder.settings import BuilderSettings
 from slipway.contracts.deployment import DeploymentRequested, Trigger
@@ -87,10 +88,27 @@ class Kits:
             raise self.trouble
         self.taken_by.append(organization)
         signed_in = Account(organization, "hunter3")
-        yield BuildKit(f"slipway-build-{organization}", "registry:5000", signed_in, 3 << 30, 2048)
+        name = f"slipway-build-{organization}"
+        yield BuildKit(name, "registry:5000", signed_in, 3 << 30, 2048, 20 << 30)
 
     async def ended(self, buildkit: BuildKit) -> End | None:
         return self.ends.pop(0) if self.ends else None
+
+
+@dataclass
+class Disk:
+    """Of 100 GiB. `takes`: what BuildKits' states hold, None where that can't be told."""
+
+    free: float = 50.0
+    takes: float | None = 1.0
+    counted: int = 0
+
+    async def room(self) -> Room:
+        return Room("/engine", int(self.free * 2**30), 100 << 30)
+
+    async def taken(self, container: str, folder: str) -> int | None:
+        self.counted += 1
+        return None if self.takes is None else int(self.takes * 2**30)
 
 
 @dataclass
@@ -146,6 +164,7 @@ class Played:
     kits: Kits = field(default_factory=Kits)
     programs: Programs = field(default_factory=Programs)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
+    disk: Disk = field(default_factory=Disk)
 
     def job(self, source: Source, build: Build | None = None, **more: Any) -> Job:
         settings = ApplicationSettings(
@@ -162,6 +181,7 @@ class Played:
             "engine": self.engine,
             "buildkits": self.kits,
             "run": self.programs,
+            "disk": self.disk,
             "clock": clock,
             "log": BuildLog(self.logs, MemoryObjects(), clock, "org", "d1"),
             "organization": "org",

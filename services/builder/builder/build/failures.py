@@ -43,6 +43,30 @@ def disk_full(where: str) -> Failure:
     )
 
 
+def little_free(disk: str, percent: float, needed: float) -> str:
+    return (
+        f"the engine's disk ({disk}) has {percent:.1f} % free, and new builds and images need"
+        f" {needed:g} %"
+    )
+
+
+def disk_low(disk: str, percent: float, needed: float) -> Failure:
+    return Failure(
+        reason="disk-full",
+        detail=little_free(disk, percent, needed),
+        hint="free space on the server (docker system df shows what takes it), then deploy again",
+    )
+
+
+def disk_limit(taken: int, limit: int) -> Failure:
+    return Failure(
+        reason="build-disk-limit",
+        detail=f"the builds of this organization and their cache took {taken >> 20} MiB of disk; "
+        f"together they may have {limit >> 20} MiB",
+        hint="let the build write less, and remove what it needs no more in the step that made it",
+    )
+
+
 def engine_away(detail: str) -> Failure:
     return Failure(
         reason="engine-away",

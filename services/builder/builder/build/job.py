@@ -17,6 +17,7 @@ from builder.build import failures
 from builder.build.failures import BuildError
 from builder.build.log import BuildLog
 from builder.build.progress import Progress
+from builder.build.room import Disk, needed
 from builder.settings import BuilderSettings
 
 
@@ -47,6 +48,9 @@ class BuildKit:
     """Bytes that all its builds may take together."""
     processes: int
     """That all of them may have."""
+    disk: int
+    """Bytes that they and their cache may take in `state`."""
+    state: str = "/var/lib/buildkit"
 
 
 type End = Literal["gone", "memory", "registry"]
@@ -87,6 +91,7 @@ class Job:
     engine: Images
     buildkits: BuildKits
     run: Programs
+    disk: Disk
     clock: Clock
     log: BuildLog
     organization: str
@@ -117,6 +122,10 @@ class Job:
     def source(self) -> Path:
         """Where the source lies."""
         return self.folder / "source"
+
+    async def room(self) -> None:
+        """Raises BuildError where the engine's disk has too little for anything new."""
+        await needed(self.disk, self.settings.disk_free_percent, self.clock, self.log)
 
     def now(self) -> str:
         return iso(self.clock.now())

@@ -38,6 +38,7 @@ from builder.build import failures
 from builder.build.failures import BuildError
 from builder.build.job import BuildKits, Images, Job, Programs
 from builder.build.log import BuildLog
+from builder.build.room import Disk
 from builder.build.slots import FairSlots
 from builder.build.variables import opened, with_files
 from builder.build.work import work
@@ -107,6 +108,7 @@ class Builds:
         engine: Images,
         buildkits: BuildKits,
         run: Programs,
+        disk: Disk,
         opener: Opener,
         clock: Clock,
         settings: BuilderSettings,
@@ -114,7 +116,7 @@ class Builds:
     ) -> None:
         self._store, self._logs, self._archive, self._sealed = store, logs, archive, sealed
         self._engine, self._buildkits = engine, buildkits
-        self._run, self._opener = run, opener
+        self._run, self._disk, self._opener = run, disk, opener
         self._clock, self._settings, self._work = clock, settings, work
         self._appender = Appender(store, clock, "builder")
         self._slots = FairSlots(settings.builds_at_once)
@@ -215,6 +217,7 @@ class Builds:
             engine=self._engine,
             buildkits=self._buildkits,
             run=self._run,
+            disk=self._disk,
             clock=self._clock,
             log=log,
             organization=organization,

@@ -13,6 +13,7 @@ from builder.build import failures, render
 from builder.build.failures import BuildError
 from builder.build.job import BuildKit, Job
 from builder.build.progress import Progress
+from builder.build.room import within
 
 _TRIES = 2
 """So often a build is begun whose BuildKit ends in the middle of it."""
@@ -61,6 +62,7 @@ async def made(
     def on_line(line: str) -> None:
         job.log.add(progress.feed(line, job.now()))
 
+    await job.room()
     metadata = job.folder / "metadata.json"
     for left in reversed(range(_TRIES)):
         async with job.buildkits.taken(job.organization) as buildkit:
@@ -68,7 +70,10 @@ async def made(
                 wanted, f"docker-container://{buildkit.container}", _image(job, buildkit), metadata
             )
             own = {"HOME": str(job.settings.work), "DOCKER_CONFIG": _signed_in(job, buildkit)}
-            code, _ = await job.run(argv, env={**env, **own}, on_line=on_line)
+            running = job.run(argv, env={**env, **own}, on_line=on_line)
+            code, _ = await within(
+                job.disk, buildkit.container, buildkit.state, buildkit.disk, job.clock, running
+            )
             if not code:
                 return json.loads(metadata.read_text())["containerimage.digest"]
             end = await job.buildkits.ended(buildkit)

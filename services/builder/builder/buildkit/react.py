@@ -81,7 +81,9 @@ class BuildKits:
             master = self._settings.master_private.get_secret_value()
             signed_in = account(master, organization)
             limits = self._limits
-            yield BuildKit(name, f"{ALIAS}:{PORT}", signed_in, limits.memory, limits.processes)
+            yield BuildKit(
+                name, f"{ALIAS}:{PORT}", signed_in, limits.memory, limits.processes, limits.disk
+            )
 
     @asynccontextmanager
     async def _used(self, organization: str) -> AsyncIterator[None]:

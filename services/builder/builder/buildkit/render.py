@@ -13,13 +13,17 @@ _STATE = "/var/lib/buildkit"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of an organization's builds together. Bytes, processes, cores; `cache`: bytes of what is kept
-    from build to build."""
+    """Of an organization's builds together. Bytes, processes, cores; `disk`: with their cache."""
 
     memory: int = 3 << 30
     processes: int = 2048
     cpus: float = 2.0
-    cache: int = 10 << 30
+    disk: int = 20 << 30
+
+    @property
+    def cache(self) -> int:
+        """Bytes: what is kept from build to build. The other half is for what a build adds."""
+        return self.disk // 2
 
 
 def start_script() -> str:
@@ -64,6 +68,7 @@ root = "{_STATE}"
   gc = true
   maxUsedSpace = {limits.cache}
   reservedSpace = {limits.cache // 10}
+  minFreeSpace = "10%"
 [registry."docker.io"]
   mirrors = ["{registry}"]
 [registry."{registry}"]

@@ -15,7 +15,6 @@ from builder.build import failures, render
 from builder.build.failures import BuildError
 from builder.build.job import Job
 
-_NEEDED = 512 * 1024**2
 _SILENCE = 60.0
 """Seconds. git tells its progress while anything moves, so nothing moves when it is silent."""
 
@@ -27,8 +26,7 @@ class Git:
 
     async def fetch(self, job: Job) -> Path:
         job.settings.work.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(job.settings.work).free < _NEEDED:
-            raise BuildError(failures.disk_full("less than 512 MiB are free"))
+        await job.room()
         url, began = self.wanted.url, job.now()
         job.log.say(f"cloning {url}, branch {self.wanted.branch}", "clone")
         pinned = await self._pinned(job)

@@ -62,6 +62,7 @@ def _unavailable(name: str, failure: Failure, progress: Progress) -> Failure:
 async def again(job: Job, image: BuiltImage) -> BuiltImage:
     """One that an earlier deployment ran. Raises BuildError, EngineAway, EngineRefused."""
     if await job.engine.image(image.reference, source=image.source) is None:
+        await job.room()
         job.log.say(f"fetching {image.reference}")
         try:
             await job.engine.pull(image.reference)
