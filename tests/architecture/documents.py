@@ -17,6 +17,7 @@ from metrics.settings import MetricsSettings
 from proxy_sync.settings import ProxySettings
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
+from slipway.contracts.limits import BuildCeilings, BuildLimits
 from slipway.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,7 @@ _SOURCES = {
 }
 _TYPES: dict[Any, str] = {
     str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path",
+    BuildLimits: "JSON", BuildCeilings: "JSON",
 }  # fmt: skip
 _GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -100,6 +102,16 @@ def _type(field: FieldInfo) -> str:
     return _TYPES[field.annotation]
 
 
+def _default(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case BuildLimits():
+            return value.model_dump_json()
+        case _:
+            return str(value)
+
+
 def _rows(model: type[Settings], beside: set[str]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if name in beside:
@@ -108,7 +120,7 @@ def _rows(model: type[Settings], beside: set[str]) -> Iterator[str]:
         if field.annotation is SecretStr:
             yield f"| `SLIPWAY_{name.upper()}` | secret `{name}` | | {said} |"
         else:
-            default = str(field.default).lower() if field.annotation is bool else str(field.default)
+            default = _default(field.default)
             shown = f"`{default}`" if default else ""
             yield f"| `SLIPWAY_{name.upper()}` | {_type(field)} | {shown} | {said} |"
 

@@ -10,7 +10,7 @@ import pytest
 from api_gateway.deployments.open import OpenDeployments
 from api_gateway.deployments.react import _judge
 from slipway.contracts.build import BuildFailed
-from slipway.contracts.deployment import DeploymentStopRequested
+from slipway.contracts.deployment import DeploymentRequested, DeploymentStopRequested
 from slipway.contracts.rollout import (
     RolloutFailed,
     RolloutRemoved,
@@ -332,3 +332,54 @@ async def test_what_cannot_be_let_out_is_told(
     assert pointer in answer.text
     assert word in answer.text
     assert (await platform.ok("GET", EGRESS))["allow"] == []
+
+
+async def test_what_builds_of_an_organization_may_take(platform: Platform):
+    path = f"/v1/admin/organizations/{platform.organization}/limits"
+    before = await platform.ok("GET", path)
+    assert set(before["own"].values()) == {None}
+    assert (before["builds"]["memory"], before["builds"]["processes"]) == (3 << 30, 2048)
+    said = {"memory": "4g", "cpus": 1, "slots": 1, "output": "6m", "seconds": 90}
+    answer = await platform.call("PUT", path, said)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["own"]["memory"] == answer.json()["builds"]["memory"] == 4 << 30
+    assert answer.json()["builds"]["disk"] == before["builds"]["disk"]
+    shown = await platform.call("GET", path)
+    assert (shown.json(), shown.headers["etag"]) == (answer.json(), answer.headers["etag"])
+    service = await platform.service()
+    made = await platform.ok("POST", f"/v1/services/{service['id']}/deployments")
+    head = await platform.store.head(Subject(platform.organization, "deployment", made["id"]))
+    assert head is not None
+    assert isinstance(asked := head.events[0], DeploymentRequested)
+    assert (asked.limits.build, asked.limits.queue) == (90, 3600)
+    late = await platform.call("PUT", path, {}, If_Match='"7"')
+    assert late.status_code == 412
+    assert (await platform.ok("PUT", path, {})) == before
+
+
+@pytest.mark.parametrize(
+    ("said", "pointer", "word"),
+    [
+        ({"memory": "65g"}, "/memory", "more than the installation allows"),
+        ({"seconds": 86400}, "/seconds", "21600"),
+        ({"disk": "10m"}, "/disk", "at least"),
+        ({"memory": "much"}, "/memory", "such as 512m"),
+        ({"slots": 0}, "/slots", ""),
+        ({"cpus": 0}, "/cpus", ""),
+    ],
+)
+async def test_limits_that_are_none_are_refused(
+    platform: Platform, said: dict[str, Any], pointer: str, word: str
+):
+    path = f"/v1/admin/organizations/{platform.organization}/limits"
+    answer = await platform.call("PUT", path, said)
+    assert answer.status_code == 422
+    assert pointer in answer.text
+    assert word in answer.text
+
+
+async def test_an_organization_that_is_none_has_no_limits(platform: Platform):
+    for id_ in (str(uuid4()), "x"):
+        path = f"/v1/admin/organizations/{id_}/limits"
+        assert (await platform.call("GET", path)).status_code == 404
+        assert (await platform.call("PUT", path, {})).status_code == 404

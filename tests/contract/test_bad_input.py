@@ -66,6 +66,17 @@ STATIC = {"kind": "static", "directory": "dist", "spa": True}
 ITEMS = {"items": [{"name": "A", "value": "1", "secret": False}]}
 
 VALID: dict[str, list[Json]] = {
+    "set_limits": [
+        {
+            "memory": "4g",
+            "cpus": 1.5,
+            "processes": 999,
+            "disk": 1 << 33,
+            "slots": 2,
+            "output": "6m",
+            "seconds": 600,
+        },
+    ],
     "set_egress": [{"allow": ["10.0.0.1:5432"]}],
     "setup": [
         {"token": "once", "email": "x@y.org", "password": PASSWORD, "organization": "Default"}

@@ -26,7 +26,7 @@ SHORT = Limits(queue=120, build=60, rollout=40, route=30)
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """What hangs is given up sooner than people would like."""
-    monkeypatch.setattr(request, "limits_of", lambda _: SHORT)
+    monkeypatch.setattr(request, "limits_of", lambda *_: SHORT)
 
 
 @pytest.mark.parametrize("seed", range(48))
@@ -56,7 +56,7 @@ def test_a_seed_has_one_history_in_every_process(tmp_path: Path):
     program = (
         "import sys, pathlib; from api_gateway.deployments import request;"
         "from tests.simulation import test_platform as those;"
-        "request.limits_of = lambda _: those.SHORT;"
+        "request.limits_of = lambda *_: those.SHORT;"
         "print(those.history(pathlib.Path(sys.argv[1])))"
     )
     found = {

@@ -3,12 +3,12 @@
 from urllib.parse import quote
 
 from pydantic import SecretStr
-from slipway.runtime.settings import Settings
+from slipway.runtime.settings import LimitSettings
 
 _OF_THE_SWARM = frozenset({"2377/tcp", "7946/tcp", "7946/udp", "4789/udp"})
 
 
-class GatewaySettings(Settings):
+class GatewaySettings(LimitSettings):
     nats_user: str = "api-gateway"
     mongo_host: str = "mongo:27017"
     """Where MongoDB is reached, as `host:port`."""

@@ -70,6 +70,7 @@ async def main(stopping: asyncio.Event) -> None:
             stopping,
             registry.run(),
             buildkits.run(),
+            buildkits.listen(),
             sweep.run(),
             # What waits for a slot must not keep the rest from being looked at.
             Reactor(

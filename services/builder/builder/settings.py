@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from pydantic import SecretStr
-from slipway.runtime.settings import Settings
+from slipway.runtime.settings import LimitSettings
 
 
-class BuilderSettings(Settings):
+class BuilderSettings(LimitSettings):
     nats_user: str = "builder"
     master_private: SecretStr = SecretStr("")
     """The master key's private half, which opens organizations' keys."""

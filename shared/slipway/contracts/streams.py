@@ -24,7 +24,7 @@ in the last quarter; the outcome with its reason is in the event log for ever.""
 
 APPENDS: dict[str, tuple[str, ...]] = {
     "api-gateway": (
-        "user", "email", "session", "installation", "egress", "organization", "member",
+        "user", "email", "session", "installation", "egress", "organization", "limits", "member",
         "token",
         "project", "environment", "name", "service", "host", "port", "deployment",
     ),

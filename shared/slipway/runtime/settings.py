@@ -16,6 +16,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from slipway.contracts.limits import BuildCeilings, BuildLimits
+
 SECRETS = Path("/run/secrets")
 
 
@@ -23,7 +25,11 @@ class Settings(BaseSettings):
     """What every service knows. Each service adds its own fields in its `settings.py`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SLIPWAY_", extra="ignore", frozen=True, use_attribute_docstrings=True
+        env_prefix="SLIPWAY_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
     instance: str = "slipway"
@@ -50,3 +56,14 @@ class Settings(BaseSettings):
             return (init_settings, env_settings)
         mounted = SecretsSettingsSource(settings_cls, secrets_dir=SECRETS, env_prefix="")
         return (init_settings, env_settings, mounted)
+
+
+class LimitSettings(Settings):
+    """Of services that say or keep what builds may take."""
+
+    build_limits: BuildLimits = BuildLimits()
+    """What an organization's builds may take, where `PUT /v1/admin/organizations/{id}/limits` says
+    nothing else; those that are not named are as by default. Bytes, seconds."""
+    build_ceilings: BuildCeilings = BuildCeilings()
+    """What no organization gets more of, whatever is said; without `slots`: all but one of them.
+    Those that are not named are as by default."""

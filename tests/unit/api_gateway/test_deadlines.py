@@ -205,5 +205,5 @@ def test_a_rollout_lasts_as_long_as_its_health_check_and_the_end_of_the_former_l
 ):
     runtime = Runtime(health_check=check, stop_grace_seconds=grace)
     settings = ApplicationSettings(source=ImageSource(image="web:1"), runtime=runtime)
-    limits = limits_of(Specification(name="web", settings=settings))
+    limits = limits_of(Specification(name="web", settings=settings), 1800)
     assert limits == Limits(rollout=seconds)

@@ -17,6 +17,7 @@ from builder.build.room import Room
 from builder.build.work import work
 from builder.settings import BuilderSettings
 from slipway.contracts.deployment import DeploymentRequested, Trigger
+from slipway.contracts.limits import BuildLimits
 from slipway.contracts.registry import Account
 from slipway.contracts.values import (
     ApplicationSettings,
@@ -83,13 +84,13 @@ class Kits:
     taken_by: list[str] = field(default_factory=list)
 
     @asynccontextmanager
-    async def taken(self, organization: str) -> AsyncIterator[BuildKit]:
+    async def taken(self, organization: str, limits: BuildLimits) -> AsyncIterator[BuildKit]:
         if self.trouble:
             raise self.trouble
         self.taken_by.append(organization)
         signed_in = Account(organization, "hunter3")
-        name = f"slipway-build-{organization}"
-        yield BuildKit(name, "registry:5000", signed_in, 3 << 30, 2048, 20 << 30)
+        name, most = f"slipway-build-{organization}", (limits.memory, limits.processes, limits.disk)
+        yield BuildKit(name, "registry:5000", signed_in, *most)
 
     async def ended(self, buildkit: BuildKit) -> End | None:
         return self.ends.pop(0) if self.ends else None
@@ -183,7 +184,8 @@ class Played:
             "run": self.programs,
             "disk": self.disk,
             "clock": clock,
-            "log": BuildLog(self.logs, MemoryObjects(), clock, "org", "d1"),
+            "log": BuildLog(self.logs, MemoryObjects(), clock, "org", "d1", 16 << 20),
+            "limits": BuildLimits(),
             "organization": "org",
             "deployment": "d1",
             "requested": requested,

@@ -13,12 +13,14 @@ from builder.registry.gate import Gate
 from builder.registry.react import Registry
 from builder.settings import BuilderSettings
 from pydantic import SecretStr
+from slipway.contracts.limits import BuildLimits
 from slipway.contracts.registry import account
 from slipway.runtime.engine import EngineAway, EngineRefused
 
 from tests.simulation.world import VirtualClock, virtual
 
 DOOR, REGISTRY, KIT = "slipway-registry-door", "slipway-registry", "slipway-build-org"
+LIMITS = BuildLimits()
 SETTINGS = BuilderSettings(
     instance="slipway", master_private=SecretStr("master"), registry_port=5001,
     buildkit_idle_seconds=60,
@@ -38,6 +40,8 @@ class Engine:
     ends: bool = False
     """What is made ends at once."""
     left_over: set[str] = field(default_factory=set)
+    heard: "asyncio.Queue[str | None]" = field(default_factory=asyncio.Queue)
+    """Organizations whose BuildKits met their limit of memory; None ends the engine's events."""
 
     async def found(self, name: str) -> Found | None:
         await asyncio.sleep(0.01)
@@ -68,6 +72,16 @@ class Engine:
 
     async def organizations(self) -> set[str]:
         return self.left_over
+
+    @asynccontextmanager
+    async def met_memory(self) -> AsyncIterator[AsyncIterator[str]]:
+        self.heard = asyncio.Queue()
+        yield self._heard(self.heard)
+
+    async def _heard(self, heard: "asyncio.Queue[str | None]") -> AsyncIterator[str]:
+        while (organization := await heard.get()) is not None:
+            yield organization
+        raise EngineAway
 
     async def ensure_network(self, body: Mapping[str, Any]) -> None:
         self.networks.add(body["Name"])
@@ -107,6 +121,7 @@ class Site:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(each.run()) for each in (self.registry, self.buildkits)]
+        tasks.append(asyncio.create_task(self.buildkits.listen()))
         try:
             yield
         finally:
@@ -158,10 +173,10 @@ async def test_what_is_not_as_it_should_be_is_made_anew(
 @virtual
 async def test_one_is_started_when_it_is_needed_and_again_as_it_is(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org") as first:
+        async with site.buildkits.taken("org", LIMITS) as first:
             assert first.container == KIT
             assert first.account == account("master", "org")
-        async with site.buildkits.taken("org"), site.buildkits.taken("other"):
+        async with site.buildkits.taken("org", LIMITS), site.buildkits.taken("other", LIMITS):
             pass
     engine = site.engine
     assert engine.said.count(f"made {KIT}") == 1
@@ -176,7 +191,7 @@ async def test_one_is_started_when_it_is_needed_and_again_as_it_is(site: Site):
 @virtual
 async def test_an_idle_one_goes_with_its_network_and_leaves_what_it_knows(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org"):
+        async with site.buildkits.taken("org", LIMITS):
             await asyncio.sleep(300)
             assert KIT in site.engine.there, "it works"
         await asyncio.sleep(50)
@@ -186,7 +201,7 @@ async def test_an_idle_one_goes_with_its_network_and_leaves_what_it_knows(site: 
         assert KIT not in site.engine.networks
         assert KIT in site.engine.volumes
         assert KIT not in site.engine.there[DOOR].networks
-        async with site.buildkits.taken("org"):
+        async with site.buildkits.taken("org", LIMITS):
             assert KIT in site.engine.there
             assert KIT in site.engine.there[DOOR].networks
 
@@ -194,14 +209,14 @@ async def test_an_idle_one_goes_with_its_network_and_leaves_what_it_knows(site: 
 @virtual
 async def test_a_build_that_comes_while_one_is_stopped_has_its_own(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org"):
+        async with site.buildkits.taken("org", LIMITS):
             pass
         while KIT in site.engine.there:
             await asyncio.sleep(0.1)
         assert KIT in site.engine.networks, "it is being stopped"
-        async with site.buildkits.taken("org"):
+        async with site.buildkits.taken("org", LIMITS):
             await asyncio.sleep(1)
-            async with site.buildkits.taken("org"):
+            async with site.buildkits.taken("org", LIMITS):
                 pass
             await asyncio.sleep(300)
             assert KIT in site.engine.there
@@ -263,37 +278,76 @@ async def test_a_network_whose_container_is_gone_is_left_over_too():
 )
 async def test_one_that_is_not_as_it_should_be_is_made_anew(site: Site, change: dict[str, Any]):
     async with site.running():
-        async with site.buildkits.taken("org"):
+        async with site.buildkits.taken("org", LIMITS):
             pass
         site.engine.change(KIT, **change)
-        async with site.buildkits.taken("org") as buildkit:
+        async with site.buildkits.taken("org", LIMITS) as buildkit:
             assert site.engine.said.count(f"made {KIT}") == 2
             assert await site.buildkits.ended(buildkit) is None
 
 
 @virtual
 async def test_while_another_build_works_with_it_nothing_is_taken_away(site: Site):
-    async with site.running(), site.buildkits.taken("org"):
+    async with site.running(), site.buildkits.taken("org", LIMITS):
         site.engine.change(KIT, out_of_memory=True)
-        async with site.buildkits.taken("org") as buildkit:
+        async with site.buildkits.taken("org", LIMITS) as buildkit:
             assert site.engine.said.count(f"made {KIT}") == 1
+            assert await site.buildkits.ended(buildkit) is None, "that was before it began"
+            asyncio.get_running_loop().call_later(0.1, site.engine.heard.put_nowait, "org")
             assert await site.buildkits.ended(buildkit) == "memory"
         site.engine.change(KIT, out_of_memory=False, runs=False)
         assert await site.buildkits.ended(buildkit) == "gone"
-        async with site.buildkits.taken("org"):
+        async with site.buildkits.taken("org", LIMITS):
             assert site.engine.there[KIT].runs
+
+
+@virtual
+async def test_while_no_event_is_told_the_container_alone_says_it(site: Site):
+    async with site.running():
+        async with site.buildkits.taken("org", LIMITS) as buildkit:
+            site.engine.change(KIT, out_of_memory=True)
+            site.engine.heard.put_nowait(None)
+            await asyncio.sleep(0.5)
+            assert await site.buildkits.ended(buildkit) == "memory", "no event is heard"
+            await asyncio.sleep(1)
+            assert await site.buildkits.ended(buildkit) == "memory", "one may not have been"
+        async with site.buildkits.taken("org", LIMITS) as buildkit:
+            site.engine.heard.put_nowait("another")
+            site.engine.change(KIT, out_of_memory=True)
+            assert await site.buildkits.ended(buildkit) is None
+
+
+async def test_whose_limit_was_met_is_told_by_the_containers_name():
+    def its(name: str, organization: str = "") -> dict[str, Any]:
+        marks = {"name": name, "slipway.instance": "slipway"}
+        return {"ID": "1", "Attributes": marks | ({"slipway.org": organization})}
+
+    class Telling:
+        @asynccontextmanager
+        async def container_events(self, events: list[str], marks: list[str]):
+            assert (events, marks) == (["oom"], ["slipway.instance=slipway", "slipway.org"])
+            yield self.told()
+
+        async def told(self):
+            yield its("slipway-build-a", "a")
+            yield its("web.1", "b")
+            yield its("slipway-build-", "")
+
+    engine: Any = Telling()
+    async with Containers(engine, "slipway").met_memory() as heard:
+        assert [organization async for organization in heard if organization] == ["a"]
 
 
 @virtual
 async def test_a_new_door_knows_the_organization_and_its_network(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org"):
+        async with site.buildkits.taken("org", LIMITS):
             pass
-        async with site.buildkits.taken("org") as buildkit:
+        async with site.buildkits.taken("org", LIMITS) as buildkit:
             assert await site.buildkits.ended(buildkit) is None
             del site.engine.there[DOOR]
             assert await site.buildkits.ended(buildkit) == "registry"
-        async with site.buildkits.taken("org"):
+        async with site.buildkits.taken("org", LIMITS):
             assert "/etc/slipway/users/org" in site.engine.files[DOOR]
             assert KIT in site.engine.there[DOOR].networks
 
@@ -303,7 +357,7 @@ async def test_who_waits_for_a_registry_that_does_not_come_is_told_why(site: Sit
     site.engine.refuses = EngineAway("port 5001 is taken")
     async with site.running():
         with pytest.raises((NotReady, EngineAway), match="port 5001 is taken"):
-            async with site.buildkits.taken("org"):
+            async with site.buildkits.taken("org", LIMITS):
                 pass
 
 
@@ -313,7 +367,7 @@ async def test_one_that_does_not_begin_is_not_left(site: Site):
         await asyncio.sleep(1)
         site.engine.begins = False
         with pytest.raises(NotReady, match="did not begin"):
-            async with site.buildkits.taken("org"):
+            async with site.buildkits.taken("org", LIMITS):
                 pass
         assert KIT not in site.engine.there
         assert KIT in site.engine.volumes, "it may only be slow"
@@ -322,18 +376,18 @@ async def test_one_that_does_not_begin_is_not_left(site: Site):
 @virtual
 async def test_one_that_ends_as_it_begins_loses_its_state(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org"):
+        async with site.buildkits.taken("org", LIMITS):
             pass
         engine = site.engine
         engine.change(KIT, runs=False)
         engine.begins, engine.ends = False, True
         with pytest.raises(NotReady, match="empty cache"):
-            async with site.buildkits.taken("org"):
+            async with site.buildkits.taken("org", LIMITS):
                 pass
         assert KIT not in engine.there
         assert KIT not in engine.volumes
         engine.begins, engine.ends = True, False
-        async with site.buildkits.taken("org"):
+        async with site.buildkits.taken("org", LIMITS):
             assert KIT in engine.volumes
 
 
@@ -342,10 +396,10 @@ async def test_one_that_was_left_as_it_began_is_waited_for(site: Site):
     async with site.running():
         await asyncio.sleep(1)
         site.engine.begins = False
-        first = asyncio.create_task(site.buildkits.taken("org").__aenter__())
+        first = asyncio.create_task(site.buildkits.taken("org", LIMITS).__aenter__())
         await asyncio.sleep(1)
         first.cancel()
-        second = asyncio.create_task(site.buildkits.taken("org").__aenter__())
+        second = asyncio.create_task(site.buildkits.taken("org", LIMITS).__aenter__())
         await asyncio.sleep(1)
         assert site.engine.said.count(f"made {KIT}") == 1
         assert not second.done(), "it does not listen yet"

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Sequence
 
 import orjson
-from builder.build.log import LARGEST, BuildLog
+from builder.build.log import BuildLog
 from slipway.contracts.logs import LogLine, build_subject
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 
 from tests.simulation.world import VirtualClock, virtual
 
 SUBJECT = build_subject("org", "d1")
+LARGEST = 16 << 20
 
 
 class Logs(MemoryLogs):
@@ -33,7 +34,7 @@ class Logs(MemoryLogs):
 
 def made(seconds: float = 0.0) -> tuple[BuildLog, Logs, MemoryObjects]:
     logs, archive = Logs(seconds), MemoryObjects()
-    return BuildLog(logs, archive, VirtualClock(), "org", "d1"), logs, archive
+    return BuildLog(logs, archive, VirtualClock(), "org", "d1", LARGEST), logs, archive
 
 
 def line(text: str) -> LogLine:
@@ -162,7 +163,7 @@ async def test_of_a_whole_build_so_much_is_kept_and_its_end_is_told_still():
     *lines, limit, last = await logs.texts()
     assert sum(map(len, lines)) < LARGEST
     assert len(lines) > 4000
-    assert limit == "of a build's output 16 MiB are kept; the rest is left out"
+    assert limit == "of a build's output 16 MiB are kept (its limit); the rest is left out"
     assert last == "failed: it broke"
     assert len(await archived(archive)) == len(lines) + 2
 

@@ -7,6 +7,7 @@ import pytest
 from builder.build import render
 from builder.buildkit import render as buildkit
 from builder.registry import render as registry
+from slipway.contracts.limits import BuildLimits
 from slipway.contracts.values import StaticBuild
 
 from tests.golden.cases import cases, check
@@ -35,7 +36,7 @@ def rendered(given: dict[str, Any]) -> Any:
         case "start of BuildKit":
             return buildkit.start_script()
         case "configuration of BuildKit":
-            return buildkit.configuration("registry:5000", buildkit.Limits(cache=10**10))
+            return buildkit.configuration("registry:5000", BuildLimits(disk=2 * 10**10))
         case "door":
             return registry.nginx_conf("slipway-registry")
         case what:

@@ -11,6 +11,8 @@ from slipway.kernel.errors import Gone, Invalid, NotFound, Refused
 
 from api_gateway.commands import Commands, Outcome
 from api_gateway.deployments.domain import DEPLOYMENT, DeploymentState, Request
+from api_gateway.gateway import Gateway
+from api_gateway.organizations.limits import limits_of_builds
 from api_gateway.projects.domain import ENVIRONMENT, PROJECT, alive
 from api_gateway.request_context import RequestContext
 from api_gateway.services.domain import SERVICE, ServiceState, present
@@ -47,11 +49,12 @@ class Living:
         )
 
 
-def limits_of(specification: Specification) -> Limits:
+def limits_of(specification: Specification, build: float) -> Limits:
     """A rollout lasts as long as is said, else at least as long as its health checks let it: it's
     for them to judge. Those of several workloads follow each other, as these may start one after
-    another. What served before may have to end first, and has as long for that as is said now."""
-    limits, settings = Limits(), specification.settings
+    another. What served before may have to end first, and has as long for that as is said now.
+    `build`: seconds of a build."""
+    limits, settings = Limits(build=build), specification.settings
     if settings.rollout_seconds is not None:
         return limits.model_copy(update={"rollout": settings.rollout_seconds})
     allowed = settings.stop_seconds + sum(
@@ -77,7 +80,7 @@ async def living(commands: Commands, organization: str, service: str) -> Living:
 
 
 async def request(
-    commands: Commands,
+    gateway: Gateway,
     ctx: RequestContext,
     service: Living,
     trigger: Trigger,
@@ -97,6 +100,7 @@ async def request(
             f"the specification has {size} bytes with its variables, {_LARGEST} at most",
             hint="put large values in a file of the image or a volume",
         )
+    allowed = await limits_of_builds(gateway, str(ctx.organization))
     command = Request(
         project=service.state.project,
         environment=service.state.environment,
@@ -106,7 +110,7 @@ async def request(
         repeats=repeats,
         commit=commit,
         stops_earlier=trigger.kind in ("rollback", "restart", "start"),
-        limits=limits_of(specification),
+        limits=limits_of(specification, allowed.seconds),
     )
     id_ = ids.derived(ctx.id, "deployment")
-    return await commands.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)
+    return await gateway.commands.handle(ctx, DEPLOYMENT, id_, command, step="request", new=True)

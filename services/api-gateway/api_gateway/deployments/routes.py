@@ -76,7 +76,7 @@ async def _make(
         await gateway.commands.handle(ctx, SERVICE, service.id, Start(), step="start")
     repeats, commit = again or (None, None)
     made = await request(
-        gateway.commands, ctx, service, trigger, wanted=wanted, repeats=repeats, commit=commit
+        gateway, ctx, service, trigger, wanted=wanted, repeats=repeats, commit=commit
     )
     shown = read.deployment(made.document, None, None)
     return answer(ctx, shown, 202, version=made.head.version)

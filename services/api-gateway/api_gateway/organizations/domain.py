@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from slipway.contracts.event import Event, Value
+from slipway.contracts.limits import BuildLimitsSet, OwnLimits
 from slipway.contracts.organization import (
     MemberAdded,
     OrganizationCreated,
@@ -51,6 +52,19 @@ def evolve(state: OrganizationState, event: Event) -> OrganizationState:
             return state
 
 
+@dataclass(frozen=True, slots=True)
+class SetLimits:
+    limits: OwnLimits
+
+
+def decide_limits(command: SetLimits, state: OwnLimits) -> tuple[Event, ...]:
+    return () if command.limits == state else (BuildLimitsSet(limits=command.limits),)
+
+
+def evolve_limits(state: OwnLimits, event: Event) -> OwnLimits:
+    return event.limits if isinstance(event, BuildLimitsSet) else state
+
+
 class MemberState(Value):
     user: str = ""
     role: Role | None = None
@@ -75,3 +89,4 @@ def evolve_member(state: MemberState, event: Event) -> MemberState:
 
 ORGANIZATION = Decider("organization", OrganizationState(), decide, evolve)
 MEMBER = Decider("member", MemberState(), decide_member, evolve_member)
+LIMITS = Decider("limits", OwnLimits(), decide_limits, evolve_limits)

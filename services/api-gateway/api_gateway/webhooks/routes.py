@@ -91,7 +91,7 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
                 reason = f"the service is stopped; POST /v1/services/{id_}/start deploys its branch"
                 return answer(ctx, {"status": "kept", "reason": reason, "deployment": None})
         trigger = Trigger(kind="webhook", delivery=push.delivery, commit=push.commit)
-        await request(gateway.commands, ctx, service, trigger)
+        await request(gateway, ctx, service, trigger)
     return answer(ctx, {"status": "accepted", "reason": None, "deployment": made}, 202)
 
 

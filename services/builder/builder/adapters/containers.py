@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,21 @@ class Containers:
         named += [(each["Name"], each["Labels"]) for each in networks]
         found = {(name, its[labels.ORGANIZATION]) for name, its in named}
         return {of for name, of in found if name == labels.build_network(self._instance, of)}
+
+    @contextlib.asynccontextmanager
+    async def met_memory(self) -> AsyncIterator[AsyncIterator[str]]:
+        """The organization of each BuildKit in which the kernel ends a process for want of memory,
+        from the beginning of the `with` on. Raises EngineAway when the engine ends it."""
+        marks = [f"{labels.INSTANCE}={self._instance}", labels.ORGANIZATION]
+        async with self._engine.container_events(["oom"], marks) as actors:
+            yield self._organizations(actors)
+
+    async def _organizations(self, actors: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
+        async for actor in actors:
+            marks = actor["Attributes"]
+            organization = marks.get(labels.ORGANIZATION, "")
+            if marks.get("name") == labels.build_network(self._instance, organization):
+                yield organization
 
     async def ensure_network(self, body: Mapping[str, Any]) -> None:
         try:

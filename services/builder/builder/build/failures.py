@@ -35,6 +35,9 @@ _PULL = (
 )  # fmt: skip
 
 
+_MORE = "or ask the operator for more (PUT /v1/admin/organizations/{id}/limits)"
+
+
 def disk_full(where: str) -> Failure:
     return Failure(
         reason="disk-full",
@@ -63,7 +66,8 @@ def disk_limit(taken: int, limit: int) -> Failure:
         reason="build-disk-limit",
         detail=f"the builds of this organization and their cache took {taken >> 20} MiB of disk; "
         f"together they may have {limit >> 20} MiB",
-        hint="let the build write less, and remove what it needs no more in the step that made it",
+        hint="let the build write less, and remove what it needs no more in the step that made it, "
+        + _MORE,
     )
 
 
@@ -106,7 +110,7 @@ def out_of_memory(failure: Failure, limit: int) -> Failure:
         reason="build-memory-limit",
         detail=f"the builds of this organization took more than the {limit >> 20} MiB of memory "
         f"that they may have together: {failure.detail}",
-        hint="let the build use less memory, for example fewer processes at once",
+        hint=f"let the build use less memory, for example fewer processes at once, {_MORE}",
         lines=failure.lines,
     )
 
@@ -120,7 +124,7 @@ def with_process_limit(failure: Failure, processes: int) -> Failure:
         reason="build-process-limit",
         detail="a step could not begin another process or thread; the builds of this organization "
         f"may have {processes} together: {failure.detail}",
-        hint="let the build begin fewer at once, for example make --jobs 4",
+        hint=f"let the build begin fewer at once, for example make --jobs 4, {_MORE}",
         lines=failure.lines,
     )
 
@@ -129,7 +133,8 @@ def timed_out(seconds: float) -> Failure:
     return Failure(
         reason="build-timeout",
         detail=f"the build was stopped: it ran longer than {seconds:.0f} s",
-        hint="look at the log for the step that took long; a cache mount often helps",
+        hint="look at the log for the step that took long; a cache mount often helps. "
+        "The operator may set more: PUT /v1/admin/organizations/{id}/limits",
     )
 
 

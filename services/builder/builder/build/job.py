@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from slipway.contracts.build import BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested
+from slipway.contracts.limits import BuildLimits
 from slipway.contracts.registry import Account
 from slipway.contracts.values import BuiltImage, GitCommit, Step
 from slipway.kernel.clock import Clock
@@ -51,6 +52,8 @@ class BuildKit:
     disk: int
     """Bytes that they and their cache may take in `state`."""
     state: str = "/var/lib/buildkit"
+    met: int = 0
+    """How often the limit of memory had been met when the build began."""
 
 
 type End = Literal["gone", "memory", "registry"]
@@ -61,7 +64,9 @@ was met; or the registry was away."""
 class BuildKits(Protocol):
     """All raise NotReady, EngineAway and EngineRefused."""
 
-    def taken(self, organization: str) -> AbstractAsyncContextManager[BuildKit]:
+    def taken(
+        self, organization: str, limits: BuildLimits
+    ) -> AbstractAsyncContextManager[BuildKit]:
         """It is kept until the context is left."""
         ...
 
@@ -94,6 +99,7 @@ class Job:
     disk: Disk
     clock: Clock
     log: BuildLog
+    limits: BuildLimits
     organization: str
     deployment: str
     requested: DeploymentRequested

@@ -24,16 +24,16 @@ _BATCH = 256 * 1024
 """Bytes of the lines in one message; the server takes 1 MB."""
 _WAITING = 4 * 1024**2
 """Bytes that may wait to be written."""
-LARGEST = 16 * 1024**2
-"""Bytes that are kept of all that a build prints."""
 _PATIENCE = 30.0
 """Seconds at the end for what still waits."""
 
 
 class BuildLog:
     def __init__(
-        self, logs: LogStore, archive: Objects, clock: Clock, organization: str, deployment: str
-    ) -> None:
+        self, logs: LogStore, archive: Objects, clock: Clock, organization: str, deployment: str,
+        largest: int,
+    ) -> None:  # fmt: skip
+        """`largest`: bytes that are kept of all that a build prints."""
         self._logs, self._archive, self._clock = logs, archive, clock
         self._subject = build_subject(organization, deployment)
         self._deployment = deployment
@@ -43,7 +43,7 @@ class BuildLog:
         """Bytes of what waits."""
         self._all: list[bytes] = []
         self._total = 0
-        self._full = False
+        self._largest, self._full = largest, False
         self._dropped = 0
         """Lines that were left out since the last one that was taken."""
         self._writer: asyncio.Task[None] | None = None
@@ -74,9 +74,10 @@ class BuildLog:
         if self._full:
             return
         size = len(line.text) + len(line.step)
-        if self._total + size > LARGEST:
+        if self._total + size > self._largest:
             self._full = True
-            self.say(f"of a build's output {LARGEST >> 20} MiB are kept; the rest is left out")
+            kept = f"{self._largest / 2**20:g} MiB"
+            self.say(f"of a build's output {kept} are kept (its limit); the rest is left out")
         elif self._size + size > _WAITING:
             self._dropped += 1
         else:

@@ -19,6 +19,7 @@ from slipway.contracts.build import (
 )
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.event import Event, NewerRelease, Unknown
+from slipway.contracts.limits import BuildLimits
 from slipway.contracts.service import ServiceDeleted
 from slipway.contracts.values import Failure
 from slipway.contracts.workload import LARGEST, Workloads, shown, to_json
@@ -37,6 +38,7 @@ from slipway.sealing import CannotOpen, Opener
 from builder.build import failures
 from builder.build.failures import BuildError
 from builder.build.job import BuildKits, Images, Job, Programs
+from builder.build.limits import limits
 from builder.build.log import BuildLog
 from builder.build.room import Disk
 from builder.build.slots import FairSlots
@@ -143,17 +145,19 @@ class Builds:
             await self._sealed.remove(commit.subject.id)
         if not isinstance(requested, DeploymentRequested):
             return
-        async with self._slot(requested, commit.subject.organization):
+        organization = commit.subject.organization
+        allowed = await limits(self._store, self._settings, organization)
+        async with self._slot(requested, organization, allowed.slots):
             await self._one(_Order(commit, requested))
 
     def _slot(
-        self, requested: DeploymentRequested, organization: str
+        self, requested: DeploymentRequested, organization: str, most: int | None
     ) -> AbstractAsyncContextManager[None]:
         """A copy starts programs too, but need not wait for builds."""
         if requested.repeats is not None:
             return contextlib.nullcontext()
         built = kind_of(requested.specification).is_built
-        return (self._slots if built else self._copying).taken(organization)
+        return (self._slots if built else self._copying).taken(organization, most)
 
     async def dead(self, commit: Commit, error: Exception) -> None:
         """The request could not be handled, however often it was tried."""
@@ -176,13 +180,17 @@ class Builds:
         deadline = iso(self._clock.now() + timedelta(seconds=order.requested.limits.build))
         if isinstance(last, BuildStarted):
             attempt, deadline = last.attempt + 1, last.deadline
-        log = BuildLog(self._logs, self._archive, self._clock, order.subject.organization, order.id)
+        organization = order.subject.organization
+        allowed = await limits(self._store, self._settings, organization)
+        log = BuildLog(
+            self._logs, self._archive, self._clock, organization, order.id, allowed.output
+        )
         if attempt > _ATTEMPTS and not stopped:
             logger(deployment=order.id).error("given up: it was begun often enough")
             failure = failures.given_up(_ATTEMPTS, order.id)
             await self._failed(order, attempt, failure, None, log)
             return
-        prepared = await self._prepared(order, log)
+        prepared = await self._prepared(order, log, allowed)
         started = BuildStarted(**order.about, attempt=attempt, deadline=deadline)
         await self._append(order, f"started.{attempt}", started, attempt)
         if stopped or await self._stop_asked(order):
@@ -197,7 +205,7 @@ class Builds:
         else:
             await self._build(order, attempt, prepared, deadline)
 
-    async def _prepared(self, order: _Order, log: BuildLog) -> Job | Failure:
+    async def _prepared(self, order: _Order, log: BuildLog, allowed: BuildLimits) -> Job | Failure:
         """A failure when the variables can't be opened: it never goes out empty."""
         organization = order.subject.organization
         try:
@@ -220,6 +228,7 @@ class Builds:
             disk=self._disk,
             clock=self._clock,
             log=log,
+            limits=allowed,
             organization=organization,
             deployment=order.id,
             requested=order.requested.model_copy(update={"specification": specification}),

@@ -12,14 +12,18 @@ class FairSlots:
     def __init__(self, number: int) -> None:
         self._free = number
         self._most = max(1, number - 1)
-        """Of one organization."""
+        """Of one organization, whatever is said of it."""
+        self._allowed: dict[str, int] = {}
+        """Of those that may have less."""
         self._held: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """In the order of their turns: an organization that got one goes to the end."""
 
     @asynccontextmanager
-    async def taken(self, organization: str) -> AsyncIterator[None]:
-        """Waits for a slot, and has it until the context is left."""
+    async def taken(self, organization: str, most: int | None = None) -> AsyncIterator[None]:
+        """Waits for a slot, and has it until the context is left. `most`: that the organization has
+        at once from now on."""
+        self._allowed[organization] = self._most if most is None else min(self._most, most)
         await self._take(organization)
         try:
             yield
@@ -42,6 +46,8 @@ class FairSlots:
         self._held[organization] -= 1
         if not self._held[organization]:
             del self._held[organization]
+            if organization not in self._waiting:
+                del self._allowed[organization]
         self._hand_out()
 
     def _hand_out(self) -> None:
@@ -56,4 +62,5 @@ class FairSlots:
                 turn.set_result(None)
 
     def _next(self) -> str | None:
-        return next((each for each in self._waiting if self._held[each] < self._most), None)
+        allowed, held = self._allowed, self._held
+        return next((each for each in self._waiting if held[each] < allowed[each]), None)

@@ -65,7 +65,7 @@ async def made(
     await job.room()
     metadata = job.folder / "metadata.json"
     for left in reversed(range(_TRIES)):
-        async with job.buildkits.taken(job.organization) as buildkit:
+        async with job.buildkits.taken(job.organization, job.limits) as buildkit:
             argv = render.buildctl(
                 wanted, f"docker-container://{buildkit.container}", _image(job, buildkit), metadata
             )

@@ -3,11 +3,12 @@ What is worth keeping is in its volume."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from slipway.contracts import labels
+from slipway.contracts.limits import BuildLimits
 from slipway.contracts.registry import account
 from slipway.kernel.clock import Clock
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
@@ -24,6 +25,8 @@ _LOOK = 15.0
 """Seconds between looks for idle ones."""
 _START = 20.0
 """Seconds that one is given to begin."""
+_MOMENT = 0.3
+"""Seconds in which an event of the engine is told."""
 _GRACE = 5
 """Seconds in which it closes its files."""
 
@@ -36,6 +39,7 @@ class Engine(Protocol):
     async def remove(self, name: str, grace: int = 0) -> None: ...
     async def has_file(self, name: str, path: str) -> bool: ...
     async def organizations(self) -> set[str]: ...
+    def met_memory(self) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
     async def ensure_network(self, body: Mapping[str, Any]) -> None: ...
     async def ensure_volume(self, body: Mapping[str, Any]) -> None: ...
     async def remove_network(self, name: str, *guests: str) -> None: ...
@@ -56,6 +60,8 @@ class _Of:
 
     free_since: float
     users: int = 0
+    met: int = 0
+    """How often its limit of memory was, or may have been."""
     begun: bool = False
     """It has been seen to listen since it was made."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -69,29 +75,30 @@ class BuildKits:
         self._engine, self._door, self._gate = engine, door, gate
         self._clock, self._settings = clock, settings
         self._instance = settings.instance
-        self._limits = render.Limits()
         self._of: dict[str, _Of] = {}
+        self._told = False
+        """The engine's events are heard."""
 
     @asynccontextmanager
-    async def taken(self, organization: str) -> AsyncIterator[BuildKit]:
+    async def taken(self, organization: str, limits: BuildLimits) -> AsyncIterator[BuildKit]:
         """It runs, and is not stopped before the context is left. Raises NotReady, EngineAway,
         EngineRefused."""
-        async with self._gate.passed(), self._used(organization):
+        async with self._gate.passed(), self._used(organization, limits):
             name = labels.build_network(self._instance, organization)
             master = self._settings.master_private.get_secret_value()
             signed_in = account(master, organization)
-            limits = self._limits
             yield BuildKit(
-                name, f"{ALIAS}:{PORT}", signed_in, limits.memory, limits.processes, limits.disk
-            )
+                name, f"{ALIAS}:{PORT}", signed_in, limits.memory, limits.processes, limits.disk,
+                met=self._of[organization].met,
+            )  # fmt: skip
 
     @asynccontextmanager
-    async def _used(self, organization: str) -> AsyncIterator[None]:
+    async def _used(self, organization: str, limits: BuildLimits) -> AsyncIterator[None]:
         of = self._of.setdefault(organization, _Of(self._now()))
         of.users += 1
         try:
             async with of.lock:
-                await self._ensure(organization, of)
+                await self._ensure(organization, of, limits)
             yield
         finally:
             of.users -= 1
@@ -99,11 +106,33 @@ class BuildKits:
 
     async def ended(self, buildkit: BuildKit) -> End | None:
         there = await self._engine.found(buildkit.container)
-        if there is not None and there.out_of_memory:
+        if there is not None and there.out_of_memory and await self._met(buildkit):
             return "memory"
         if there is None or not there.runs:
             return "gone"
         return None if await self._door.whole(buildkit.container) else "registry"
+
+    async def _met(self, buildkit: BuildKit) -> bool:
+        """Since that build began: what the container says lasts, an event has its time, and may
+        come a moment later. Builds that go on at once can't be told apart."""
+        of = self._of[buildkit.account.user]
+        if self._told and of.met == buildkit.met:
+            await self._clock.sleep(_MOMENT)
+        return not self._told or of.met != buildkit.met
+
+    async def listen(self) -> None:
+        """For ever, to the engine's events."""
+        while True:
+            with suppress(EngineAway):
+                async with self._engine.met_memory() as organizations:
+                    for of in self._of.values():  # of theirs nothing is known until now
+                        of.met += 1
+                    self._told = True
+                    async for organization in organizations:
+                        if (of := self._of.get(organization)) is not None:
+                            of.met += 1
+            self._told = False
+            await self._clock.sleep(1.0)
 
     async def run(self) -> None:
         """For ever. One that a former builder left idles from now on."""
@@ -129,12 +158,12 @@ class BuildKits:
             if not of.users:  # else a build waits for the end of this
                 del self._of[organization]
 
-    async def _ensure(self, organization: str, of: _Of) -> None:
+    async def _ensure(self, organization: str, of: _Of, limits: BuildLimits) -> None:
         """One that has met its limit of memory is made anew when nobody else works with it, so that
         it's known whose build did."""
         instance, name = self._instance, labels.build_network(self._instance, organization)
-        body = render.container(instance, organization, self._settings.buildkit_image, self._limits)
-        files = render.files(f"{ALIAS}:{PORT}", self._limits)
+        body = render.container(instance, organization, self._settings.buildkit_image, limits)
+        files = render.files(f"{ALIAS}:{PORT}", limits)
         made = mark(body, files)
         there = await self._engine.found(name)
         fresh = there is not None and there.made == made and not there.out_of_memory

@@ -1,9 +1,9 @@
 """The BuildKit of an organization: its container, its network, its settings. Pure."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from slipway.contracts import labels
+from slipway.contracts.limits import BuildLimits
 
 START = "/etc/slipway/start.sh"
 CONF = "/etc/slipway/buildkitd.toml"
@@ -11,19 +11,9 @@ SOCKET = "/run/buildkit/buildkitd.sock"
 _STATE = "/var/lib/buildkit"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Of an organization's builds together. Bytes, processes, cores; `disk`: with their cache."""
-
-    memory: int = 3 << 30
-    processes: int = 2048
-    cpus: float = 2.0
-    disk: int = 20 << 30
-
-    @property
-    def cache(self) -> int:
-        """Bytes: what is kept from build to build. The other half is for what a build adds."""
-        return self.disk // 2
+def cache(limits: BuildLimits) -> int:
+    """Bytes: what is kept from build to build. The other half is for what a build adds."""
+    return limits.disk // 2
 
 
 def start_script() -> str:
@@ -49,7 +39,7 @@ exec buildkitd --config {CONF}
 """
 
 
-def configuration(registry: str, limits: Limits) -> str:
+def configuration(registry: str, limits: BuildLimits) -> str:
     """`registry`: its address in the network of builds. Steps run in the container's network, so
     the engine's resolver is theirs too. What the registry's library lacks comes from Docker Hub."""
     return f"""\
@@ -66,8 +56,8 @@ root = "{_STATE}"
   enabled = true
   networkMode = "host"
   gc = true
-  maxUsedSpace = {limits.cache}
-  reservedSpace = {limits.cache // 10}
+  maxUsedSpace = {cache(limits)}
+  reservedSpace = {cache(limits) // 10}
   minFreeSpace = "10%"
 [registry."docker.io"]
   mirrors = ["{registry}"]
@@ -76,11 +66,11 @@ root = "{_STATE}"
 """
 
 
-def files(registry: str, limits: Limits) -> dict[str, str]:
+def files(registry: str, limits: BuildLimits) -> dict[str, str]:
     return {START: start_script(), CONF: configuration(registry, limits)}
 
 
-def container(instance: str, organization: str, image: str, limits: Limits) -> dict[str, Any]:
+def container(instance: str, organization: str, image: str, limits: BuildLimits) -> dict[str, Any]:
     """The body for the engine's `POST /containers/create`. Mounts and control groups are made by
     it, hence its capabilities; a step gets the engine's usual ones, in namespaces of its own."""
     name = labels.build_network(instance, organization)
