@@ -156,6 +156,17 @@ def too_late() -> Failure:
     )
 
 
+def waited_for(name: str) -> Failure:
+    """Of one that starts after another, which serves already."""
+    return Failure(
+        reason="rollout-timeout",
+        detail=f"it starts after {name}, which goes on as it was and did not run, or was not"
+        " healthy, until the time of this deployment was over",
+        hint=f"look at the log of the service for what {name} says; restart the service, or change"
+        f" {name}, so that it begins anew",
+    )
+
+
 def internal(deployment: str, step: str, error: Exception) -> Failure:
     """The error's own words may hold what is secret: the deployer's log has them."""
     return Failure(
