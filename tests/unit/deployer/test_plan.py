@@ -193,6 +193,11 @@ THE_JOB: Released = WITH_JOB.workloads[-1]
 ON_JOB = replace(ON_NEW_DB, job=True, tasks=(task("t3", "starting"),))
 JOB_ENDED = replace(ON_JOB, tasks=(task("t3", "ended", exit_code=4, over=True),))
 
+NO_USER = "starting container failed: unable to find user bob"
+JOB_NOT_STARTED = replace(
+    ON_JOB, tasks=(task("t3", "ended", exit_code=128, error=NO_USER, over=True),)
+)
+
 
 def with_job(*there: SwarmServiceView, **more: Any) -> View:
     """d1 serves, d2 has a job beside its main workload."""
@@ -729,6 +734,11 @@ FAILS: dict[str, tuple[View, str, str]] = {
         with_job(ON_NEW, jobs=(Job(workload="db", exit=3),)),
         "job-failed",
         "db: the job ended with exit code 3",
+    ),
+    "a job could not be started": (
+        with_job(ON_NEW, JOB_NOT_STARTED, jobs=(Job(workload="db", exit=128),)),
+        "not-started",
+        "db: the container could not be started: starting container failed: unable to find user",
     ),
     "a job is late": (
         with_job(ON_NEW, ON_JOB, jobs=(Job(workload="db"),), deadline=PAST),

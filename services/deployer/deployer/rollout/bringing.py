@@ -134,8 +134,7 @@ def _job(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
         return freed(view, wanted, workload) or StartJob(wanted, workload)
     if job.exit is not None:
         return Remove(there) if there is not None else None
-    ended = next((task for task in there.tasks if task.phase == "ended"), None) if there else None
-    if ended is not None:
+    if (ended := _ended_task(there)) is not None:
         return NoteJobEnded(workload, ended.exit_code or 0)
     return Wait(SOON)
 
@@ -272,7 +271,11 @@ def _of_job(view: View, workload: Released, there: SwarmServiceView | None) -> F
         return None
     if job.exit is None:
         return explain.job_lost() if there is None else None
-    return explain.job(job.exit) if job.exit else None
+    return explain.job(job.exit, _ended_task(there)) if job.exit else None
+
+
+def _ended_task(there: SwarmServiceView | None) -> TaskView | None:
+    return next((task for task in there.tasks if task.phase == "ended"), None) if there else None
 
 
 def _of_health(view: View, wanted: Release, workload: Released) -> Failure | None:
