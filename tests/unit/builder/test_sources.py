@@ -8,6 +8,7 @@ from typing import Any, get_args
 import orjson
 import pytest
 from builder.build.work import work
+from builder.cloning.order import NotCloned, Order
 from builder.kinds.raw import Raw
 from builder.sources import source_of
 from slipway.contracts import values
@@ -58,7 +59,7 @@ async def test_it_gives_a_folder_of_its_source_or_an_image(played: Played, wante
 @each
 async def test_when_it_is_cancelled_nothing_is_left(played: Played, wanted: Source):
     job = played.job(wanted)
-    played.programs.hangs = True
+    played.programs.hangs = played.clones.hangs = True
 
     async def hang(reference: str) -> None:
         await played.programs([])
@@ -74,7 +75,7 @@ async def test_when_it_is_cancelled_nothing_is_left(played: Played, wanted: Sour
 async def test_trouble_of_the_engine_is_explained(
     played: Played, wanted: Source, trouble: Exception
 ):
-    played.engine.trouble = trouble
+    played.engine.trouble = played.kits.trouble = trouble
     failure = await why(played.job(wanted))
     assert str(trouble) in failure.detail
     assert played.left() == []
@@ -85,6 +86,7 @@ async def test_however_much_is_said_the_failure_is_small(played: Played, wanted:
     words = "\x01x" * 2_000_000
     played.engine.refuses = EngineRefused(words)
     played.programs.play = lambda *_: (128, words)
+    played.clones.play = lambda *_: NotCloned("git", words)
     failure = await why(played.job(wanted))
     assert len(orjson.dumps(failure.model_dump())) < 100_000
 
@@ -92,65 +94,74 @@ async def test_however_much_is_said_the_failure_is_small(played: Played, wanted:
 # -- git ------------------------------------------------------------------------------------------
 
 
-async def test_the_commit_is_known_and_its_history_is_gone(played: Played):
-    job = played.job(GitSource(url=URL))
-    root = await source_of(GitSource(url=URL)).fetch(job)
+async def test_it_is_cloned_in_the_organizations_own_network(played: Played):
+    job = played.job(GitSource(url=URL, branch="next"))
+    root = await source_of(GitSource(url=URL, branch="next")).fetch(job)
     assert job.commit is not None
     assert (job.commit.hash, job.commit.author, job.commit.message) == (HASH, "Ada", "One")
     assert isinstance(root, Path)
-    assert [entry.name for entry in root.iterdir()] == ["Dockerfile"]
+    assert played.clones.orders == [("slipway-clone-org", Order(URL, branch="next"))]
+    assert played.programs.ran == [], "nothing runs beside the builder"
 
 
-@pytest.mark.parametrize("described", ["", HASH, f"{HASH}\0Ada", f"{HASH}\0Ada\0a\0b"])
-async def test_a_commit_that_says_little_is_one(played: Played, described: str):
-    def play(argv: list[str], _: Any) -> tuple[int, str] | None:
-        return (0, described) if "log" in argv else None
-
-    played.programs.play = play
+async def test_how_far_it_came_is_in_the_log(played: Played):
+    played.clones.play = lambda _, __, tell: tell("Receiving objects:  45% (9/20)")
     job = played.job(GitSource(url=URL))
     await work(job)
-    assert job.commit is not None
-    assert job.commit.hash == described[:40]
+    assert "Receiving objects:  45% (9/20)" in await played.said(job)
 
 
 @pytest.mark.parametrize(
     "path", ["nothing", "x" * 300, "/".join(["x" * 200] * 30), "circle", "out", "Dockerfile"]
 )
 async def test_a_folder_that_is_not_there(played: Played, path: str):
-    def play(argv: list[str], _: Any) -> None:
-        if "log" in argv:
-            source = played.root / "d1/source"
-            (source / "circle").symlink_to("circle")
-            (source / "out").symlink_to("/etc")
+    def play(_: Order, folder: Path, __: object) -> None:
+        (folder / "circle").symlink_to("circle")
+        (folder / "out").symlink_to("/etc")
 
-    played.programs.play = play
+    played.clones.play = play
     failure = await why(played.job(GitSource(url=URL, path=path)))
     assert failure.reason == "folder-missing"
     assert played.left() == []
 
 
-async def test_a_server_that_says_nothing(played: Played):
-    played.programs.silent = True
-    failure = await why(played.job(GitSource(url=URL)))
-    assert failure.reason == "git-silent"
-    assert URL in failure.detail
+REFUSED = {
+    "ext::sh -c id": "http",
+    "file:///etc": "http",
+    "ssh://git@git.example/a.git": "http",
+    "git@git.example:a.git": "http",
+    "--upload-pack=id": "http",
+    "http://": "can exist",
+    "http://git..example/app.git": "can exist",
+    f"http://{'a' * 64}.example/a.git": "can exist",
+    "http://a:70000/a.git": "can exist",
+    "http://a:0/a.git": "can exist",
+    "http://[::1/a.git": "can exist",
+    "http://git.example/a b.git": "blanks",
+    "http://git.example/a\nb.git": "blanks",
+    "https://ada:hunter2@git.example/a.git": "credentials",
+    "https://ada:hun@ter2@git.example/a.git": "credentials",
+    "https://hunter2@git.example/a.git": "credentials",
+}
 
 
-async def test_an_address_that_cannot_exist(played: Played):
-    failure = await why(played.job(GitSource(url="http://git..example/app.git")))
+@pytest.mark.parametrize("url", REFUSED)
+async def test_what_is_no_plain_http_address_is_not_tried(played: Played, url: str):
+    """However it came into the log: the gateway refuses it too."""
+    job = played.job(GitSource(url=url))
+    failure = await why(job)
     assert failure.reason == "git-address-refused"
-    assert played.programs.ran == []
+    assert REFUSED[url] in failure.detail
+    assert played.clones.orders == []
+    assert "ter2" not in failure.model_dump_json() + "".join(await played.said(job))
 
 
-async def test_branches_that_are_there_are_offered(played: Played):
-    def play(argv: list[str], _: Any) -> tuple[int, str]:
-        if "ls-remote" in argv:
-            return 0, "1\trefs/heads/main\n2\trefs/heads/next"
-        return 128, "fatal: Remote branch mian not found in upstream origin"
-
-    played.programs.play = play
-    failure = await why(played.job(GitSource(url=URL, branch="mian")))
-    assert (failure.reason, failure.hint) == ("git-branch-not-found", "branches there: main")
+@pytest.mark.parametrize(
+    "url", ["http://[::1]:80/a.git", "http://a_b/x", "https://müll.example./x"]
+)
+async def test_other_addresses_are_left_to_the_guard(played: Played, url: str):
+    await work(played.job(GitSource(url=url)))
+    assert len(played.clones.orders) == 1
 
 
 # -- image ----------------------------------------------------------------------------------------
