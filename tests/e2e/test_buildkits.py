@@ -39,7 +39,8 @@ def test_each_has_its_own_network_volume_and_limits(
     for name in (mine, theirs):
         found = inspect("container", name)
         assert list(found["NetworkSettings"]["Networks"]) == [name]
-        assert [mount["Name"] for mount in found["Mounts"]] == [name]
+        mounts = {mount["Name"]: mount["RW"] for mount in found["Mounts"]}
+        assert mounts == {name: True, f"{INSTANCE}_lifeline": False}
         host = found["HostConfig"]
         assert (host["Memory"], host["PidsLimit"]) == (3 << 30, 2048)
         assert not host["PortBindings"]

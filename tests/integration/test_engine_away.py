@@ -24,19 +24,15 @@ async def api(nowhere: None) -> AsyncIterator[EngineApi]:
     await engine.close()
 
 
-async def test_the_builder_says_that_it_is_away():
-    engine = BuildersEngine()
-    try:
-        for asked in (
-            engine.image("nginx:stable", source="nginx:stable"),
-            engine.pull("nginx:stable"),
-            engine.subnets("slipway_control"),
-            engine.node(),
-        ):
-            with pytest.raises(EngineAway):
-                await asked
-    finally:
-        await engine.close()
+async def test_the_builder_says_that_it_is_away(api: EngineApi):
+    engine = BuildersEngine(api, 5000)
+    for asked in (
+        engine.image("web/nginx@sha256:0", source="nginx:stable"),
+        engine.pull("web/nginx@sha256:0"),
+        engine.subnets("slipway_control"),
+    ):
+        with pytest.raises(EngineAway):
+            await asked
 
 
 async def test_the_deployer_says_that_it_is_away(api: EngineApi):
@@ -44,7 +40,7 @@ async def test_the_deployer_says_that_it_is_away(api: EngineApi):
     for asked in (
         engine.releases(),
         engine.tasks({"slipway-web-1"}),
-        engine.create({}),
+        engine.create({"TaskTemplate": {"ContainerSpec": {"Image": "web/nginx@sha256:0"}}}),
         engine.ensure_network("n", {}),
         engine.remove_network("n"),
     ):

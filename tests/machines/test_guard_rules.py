@@ -3,6 +3,7 @@ behind another, and outside a world that answers at every address."""
 
 import dataclasses
 import ipaddress
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -259,6 +260,34 @@ def test_written_again_nothing_is_left_of_the_former(world: World):
     assert listed.count("guard") == 1
     world.unguarded()
     world.unguarded()
+
+
+def test_rules_that_somebody_removes_are_back_at_once():
+    environment = {
+        "SLIPWAY_INSTANCE": "slipway-machines",
+        "SLIPWAY_EGRESS_BRIDGES": BRIDGES,
+        "SLIPWAY_EGRESS_APART": APART,
+        "SLIPWAY_HTTP_PORT": "80",
+        "SLIPWAY_HTTPS_PORT": "443",
+    }
+    with Namespace("flushed") as machine:
+
+        def stands() -> bool:
+            argv = [*machine.inside, "nft", "list", "tables"]
+            said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+            return "slipway-machines-guard" in said
+
+        guard = subprocess.Popen(
+            [*machine.inside, sys.executable, "-m", "slipway_guard"], env=os.environ | environment
+        )
+        try:
+            eventually("the rules stand", stands, 20)
+            machine.nft("flush ruleset")
+            eventually("they stand again", stands, 3)
+        finally:
+            guard.terminate()
+            guard.wait(20)
+        assert not stands()
 
 
 def test_the_longest_policy_is_taken(world: World):

@@ -1,33 +1,59 @@
-"""`python -m slipway_guard`: write the rules, and write them again every ten seconds, whatever
-happened to them meanwhile. Who is told to end leaves them standing for as long as somebody is
+"""`python -m slipway_guard`: write the rules, and write them again every ten seconds, and at once
+when somebody else changed them. Who is told to end leaves them standing for as long as somebody is
 behind them: an update of the guard opens nothing. Only where nobody is left they go with it."""
 
 import os
 import signal
 import sys
 import threading
+import time
 
 from slipway.egress import render
 from slipway.egress.policy import NotAnEntry
 
-from slipway_guard import facts, rules, settings
+from slipway_guard import changes, facts, rules, settings
 
 _EVERY = 10.0
 
 
-def keep(own: settings.Settings, stopping: threading.Event) -> None:
-    """Until told to end."""
+_STAND = "the rules stand"
+_PAUSE = 0.2
+"""Seconds: many changes in a row, as the engine makes them, are one look."""
+
+
+def keep(own: settings.Settings, stopping: threading.Event, changed: threading.Event) -> None:
+    """Until told to end. `changed`: something happened to some rules, or it is told to end."""
     said = ""
     while not stopping.is_set():
         try:
             rules.apply(_script(own))
-            now = "the rules stand"
+            now = _STAND
         except (rules.NotWritten, OSError, ValueError) as error:
             now = f"the rules could not be written: {error}"
         if now != said:
             print(now, flush=True)
             said = now
-        stopping.wait(_EVERY if now == "the rules stand" else 1.0)
+        if now != _STAND:
+            stopping.wait(1.0)
+        elif _changed(own, stopping, changed):
+            said = "somebody changed the rules"
+            print(said, flush=True)
+            stopping.wait(_PAUSE)
+
+
+def _changed(own: settings.Settings, stopping: threading.Event, changed: threading.Event) -> bool:
+    """Waits until it is time to write them again, or somebody changed them."""
+    table = render.table(own.instance)
+    try:
+        stood = rules.standing(table)
+        until = time.monotonic() + _EVERY
+        while changed.wait(max(0.0, until - time.monotonic())) and not stopping.wait(_PAUSE):
+            changed.clear()
+            if rules.standing(table) != stood:
+                return True
+    except rules.NotWritten:
+        return True
+    return False
 
 
 def leave(own: settings.Settings) -> None:
@@ -46,15 +72,21 @@ def _script(own: settings.Settings) -> str:
 
 
 def main() -> int:
-    stopping = threading.Event()
+    stopping, changed = threading.Event(), threading.Event()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        changed.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, stop)
     try:
         own = settings.read(os.environ)
     except (KeyError, NotAnEntry) as error:
         print(f"the rules stay as they are: {error}", file=sys.stderr)
         return 1
-    keep(own, stopping)
+    threading.Thread(target=changes.follow, args=(changed.set,), daemon=True).start()
+    keep(own, stopping, changed)
     leave(own)
     return 0
 

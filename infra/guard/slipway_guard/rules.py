@@ -14,9 +14,18 @@ class NotWritten(Exception):
 
 def apply(script: str) -> None:
     """All of it or nothing. Raises NotWritten."""
+    _nft(["-f", "-"], script)
+
+
+def standing(table: str) -> str:
+    """The rules of the table as the kernel has them. Raises NotWritten where it is not there."""
+    return _nft(["list", "table", "inet", table])
+
+
+def _nft(arguments: list[str], script: str = "") -> str:
     try:
         done = subprocess.run(
-            ["nft", "-f", "-"],
+            ["nft", *arguments],
             input=script,
             capture_output=True,
             text=True,
@@ -27,6 +36,7 @@ def apply(script: str) -> None:
         raise NotWritten(str(error)) from error
     if done.returncode:
         raise NotWritten(done.stderr.strip()[:1000])
+    return done.stdout
 
 
 def anybody_behind(bridges: str, devices: Path = _DEVICES) -> bool:

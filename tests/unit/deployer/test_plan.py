@@ -235,6 +235,7 @@ def undone(former: SwarmServiceView = ON_OLD, **more: Any) -> View:
 REVERTING = Reverting(outcome="failed", failure=FAILED, paused=("s-d1",), deadline=DEADLINE)
 EASY = REVERTING.model_copy(update={"paused": ()})
 REFUSED = task("t", "refused", error="No such image")
+PASSES = "invalid pool request: Pool overlaps with other one on this address space"
 LATE = REVERTING.model_copy(update={"deadline": PAST})
 FIRST = changed(NEW, holds=(place(MAIN),))
 FIRST_STANDS = replace(NEW_STANDS, holds=frozenset((place(MAIN),)))
@@ -478,6 +479,10 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
             on_engine("d2", *[task(str(n), "refused") for n in range(3)]),
             on_engine("d2-db", *[task(str(n), "refused") for n in range(3)], workload="db"),
         ),
+        Wait(SOON),
+    ),
+    "what passes by itself is not counted": (
+        rolling(on_engine("d2", *[task(str(n), "refused", error=PASSES) for n in range(9)])),
         Wait(SOON),
     ),
     "what is missing of a release that serves": (

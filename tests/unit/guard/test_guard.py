@@ -124,19 +124,46 @@ def test_the_rules_go_only_when_nobody_is_behind_them(
 def test_what_could_not_be_written_is_tried_again_and_told_once(
     written: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    stopping, waits = threading.Event(), list[float | None]()
-    answers: list[str | None] = ["no such", "no such", None, None]
-    monkeypatch.setattr(stopping, "wait", waits.append)
+    stopping, changed = threading.Event(), threading.Event()
+    answers: list[str | None] = ["no such", "no such", None]
+    waits: list[float | None] = []
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        return stopping.is_set()
+
+    monkeypatch.setattr(stopping, "wait", wait)
 
     def apply(_: str) -> None:
         said = answers.pop(0)
-        if not answers:
-            stopping.set()
         if said is not None:
             raise rules.NotWritten(said)
+        stopping.set()
+        changed.set()
 
     monkeypatch.setattr(rules, "apply", apply)
-    guard.keep(settings.read(ENVIRONMENT), stopping)
-    assert waits == [1.0, 1.0, 10.0, 10.0]
+    monkeypatch.setattr(rules, "standing", lambda _: "as they were")
+    guard.keep(settings.read(ENVIRONMENT), stopping, changed)
+    assert waits[:2] == [1.0, 1.0]
     told = capsys.readouterr().out.splitlines()
     assert told == ["the rules could not be written: no such", "the rules stand"]
+
+
+def test_what_somebody_else_changed_is_written_again_and_what_is_as_it_was_is_not(
+    written: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    stopping, changed = threading.Event(), threading.Event()
+    looks = ["ours", "ours", "flushed", "ours"]
+    monkeypatch.setattr(guard, "_PAUSE", 0.0)
+
+    def standing(_: str) -> str:
+        changed.set()
+        if len(looks) == 1:
+            stopping.set()
+        return looks.pop(0)
+
+    monkeypatch.setattr(rules, "standing", standing)
+    guard.keep(settings.read(ENVIRONMENT), stopping, changed)
+    assert written == ["stand", "stand"]
+    told = capsys.readouterr().out.splitlines()
+    assert told == ["the rules stand", "somebody changed the rules", "the rules stand"]

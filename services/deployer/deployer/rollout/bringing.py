@@ -290,7 +290,11 @@ def _of_refusals(
 ) -> Failure | None:
     """`most`: of a job, one: Swarm makes no second task of it."""
     tasks = there.tasks if there else ()
-    refusals = [task for task in tasks if task.phase == "refused"]
+    refusals = [
+        task
+        for task in tasks
+        if task.phase == "refused" and not (most > 1 and explain.passes(task))
+    ]
     if len(refusals) >= most or any(explain.final(task) for task in refusals):
         return explain.task(refusals[-1], ready=view.rollout.ready)
     return None

@@ -39,6 +39,12 @@ def final(refused: TaskView) -> bool:
     return "no such image" in refused.error.lower()
 
 
+def passes(refused: TaskView) -> bool:
+    """Of the node, for seconds: the swarm has given a subnet of a network that was removed to a new
+    one, and the node has not let go of the former yet. Swarm tries again."""
+    return "pool overlaps with other one" in refused.error.lower()
+
+
 def by_health(ended: TaskView) -> bool:
     """Swarm ended it for what its health check said."""
     return "unhealthy container" in ended.error
