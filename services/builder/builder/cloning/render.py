@@ -26,7 +26,7 @@ def configuration(limits: Limits) -> str:
         "http": {
             "followRedirects": "initial",
             "lowSpeedLimit": limits.speed,
-            "lowSpeedTime": f"{limits.silence:.0f}",
+            "lowSpeedTime": f"{1.5 * limits.silence:.0f}",  # who says nothing is ended before
         },
         "core": {"hooksPath": "/dev/null", "bigFileThreshold": "16m"},
         "fetch": {"unpackLimit": 1},

@@ -111,15 +111,24 @@ def _not_there(order: Order, there: Sequence[str], lines: tuple[str, ...]) -> Fa
             hint="check the commit, and that a branch or a tag leads to it",
             lines=lines,
         )
-    kind, name = ("tag", order.tag) if order.tag is not None else ("branch", order.branch or "HEAD")
-    near = difflib.get_close_matches(name, there, 3, 0.4) or list(there[:5])
-    kinds = "tags" if kind == "tag" else "branches"
+    if order.tag is not None:
+        return Failure(
+            reason="git-tag-not-found",
+            detail=f"{order.url} has no tag {order.tag}",
+            hint=_near(order.tag, there, "tags") or "the repository has no tag",
+            lines=lines,
+        )
     return Failure(
-        reason=f"git-{kind}-not-found",
-        detail=f"{order.url} has no {kind} {name}",
-        hint=f"{kinds} there: {', '.join(near)}" if near else f"the repository has no {kind}",
+        reason="git-branch-not-found",
+        detail=f"{order.url} has no branch {order.branch}",
+        hint=_near(order.branch or "", there, "branches") or "the repository has no branch",
         lines=lines,
     )
+
+
+def _near(name: str, there: Sequence[str], kinds: str) -> str:
+    near = difflib.get_close_matches(name, there, 3, 0.4) or list(there[:5])
+    return f"{kinds} there: {', '.join(near)}" if near else ""
 
 
 def _submodules(url: str, output: str) -> Failure:
