@@ -318,6 +318,13 @@ async def test_a_dockerfile_that_is_not_there(played: Played, file: str):
     assert "Dockerfile" in failure.hint
 
 
+async def test_a_lower_case_one_is_found_where_none_is_named(played: Played):
+    played.clones.files = {"dockerfile": "FROM scratch\n"}
+    await image_of(played.job(SOURCE, DockerfileBuild()))
+    assert options(arguments(played), "--opt", "filename=") == ["dockerfile"]
+    await why(played.job(SOURCE, DockerfileBuild(file="Containerfile")))
+
+
 async def test_without_a_word_it_is_the_dockerfile(played: Played):
     assert builder_of(None) == builder_of(DockerfileBuild())
 

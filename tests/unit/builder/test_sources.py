@@ -14,12 +14,14 @@ from builder.sources import source_of
 from slipway.contracts import values
 from slipway.contracts.values import (
     BuiltImage,
+    DockerfileBuild,
     GitSource,
     ImageSource,
     RawProgram,
     RawSettings,
     Source,
 )
+from slipway.contracts.workload import Workloads
 from slipway.runtime.engine import EngineAway, EngineRefused
 
 from tests.unit.builder.parts import BUILT, HASH, Played, cancelled, image_of, why
@@ -102,6 +104,40 @@ async def test_it_is_cloned_in_the_organizations_own_network(played: Played):
     assert isinstance(root, Path)
     assert played.clones.orders == [("slipway-clone-org", Order(URL, branch="next"))]
     assert played.programs.ran == [], "nothing runs beside the builder"
+
+
+@pytest.mark.parametrize("more", [{"branch": "a"}, {"tag": "v1"}, {"commit": HASH}, {}])
+async def test_what_is_named_is_cloned(played: Played, more: Any):
+    await work(played.job(GitSource(url=URL, **more)))
+    assert played.clones.orders[0][1] == Order(URL, **more)
+
+
+@pytest.mark.parametrize(("said", "history"), [("1", True), ("true", True), ("0", False)])
+async def test_its_history_is_there_where_the_dockerfile_is_to_have_it(
+    played: Played, said: str, history: bool
+):
+    build = DockerfileBuild(args={"BUILDKIT_CONTEXT_KEEP_GIT_DIR": said})
+    await work(played.job(GitSource(url=URL), build))
+    assert played.clones.orders[0][1].history is history
+
+
+async def test_the_program_and_the_dockerfile_know_the_commit(played: Played):
+    """The owner's own variables of those names win; arguments are those that are declared."""
+    text = "FROM x\nARG SLIPWAY_GIT_COMMIT\nARG SLIPWAY_GIT_BRANCH\n"
+    played.clones.files = {"Dockerfile": text}
+    mine = {"SLIPWAY_GIT_BRANCH": "mine"}
+    made = await work(played.job(GitSource(url=URL, branch="next"), variables=mine))
+    assert isinstance(made, Workloads)
+    environment = dict(made.items[0].environment)
+    assert environment == {
+        "SLIPWAY_GIT_COMMIT": HASH,
+        "SLIPWAY_GIT_BRANCH": "mine",
+        "SLIPWAY_GIT_MESSAGE": "One",
+        "SLIPWAY_GIT_AUTHOR": "Ada",
+    }
+    (argv,) = [argv for argv in played.programs.ran if "buildctl" in argv]
+    args = [word for word in argv if word.startswith("build-arg:")]
+    assert args == ["build-arg:SLIPWAY_GIT_BRANCH=mine", f"build-arg:SLIPWAY_GIT_COMMIT={HASH}"]
 
 
 async def test_how_far_it_came_is_in_the_log(played: Played):

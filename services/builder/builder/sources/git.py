@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from slipway.contracts.values import GitCommit, GitSource
+from slipway.contracts.values import ApplicationSettings, DockerfileBuild, GitCommit, GitSource
 
 from builder.build.failures import BuildError, disk_full
 from builder.build.job import Job
@@ -14,6 +14,7 @@ from builder.cloning.order import NotCloned, Order, refused
 from builder.sources import failures
 
 _NEEDED = 512 * 1024**2
+_KEEP = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 _CREDENTIALS = re.compile(r"//[^/?#]*@")
 
 
@@ -26,7 +27,10 @@ class Git:
         job.settings.work.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(job.settings.work).free < _NEEDED:
             raise BuildError(disk_full("less than 512 MiB are free"))
-        order, began = Order(self.wanted.url, branch=self.wanted.branch), job.now()
+        wanted, began = self.wanted, job.now()
+        order = Order(
+            wanted.url, wanted.branch, wanted.tag, wanted.commit, history=_with_history(job)
+        )
         shown = _CREDENTIALS.sub("//", order.url)
         if why := refused(order.url):
             raise BuildError(failures.address_refused(shown, why))
@@ -38,8 +42,20 @@ class Git:
         if isinstance(found, NotCloned):
             raise BuildError(failures.not_cloned(order, found, place.memory))
         commit = job.commit = GitCommit(
-            hash=found.hash, author=found.author, message=found.message[:500]
+            hash=found.hash,
+            author=found.author,
+            message=found.message[:500],
+            branch=found.branch,
         )
         job.ended("clone", began)
         job.log.say(f"commit {commit.hash[:12]} of {commit.author}: {commit.message}", "clone")
         return job.folder_of(job.source, self.wanted.path)
+
+
+def _with_history(job: Job) -> bool:
+    """A Dockerfile that asks for `.git`, by the argument that Docker has for it, gets it."""
+    match job.requested.specification.settings:
+        case ApplicationSettings(build=DockerfileBuild(args=args)):
+            return args.get(_KEEP, "").lower() in ("1", "t", "true")
+        case _:
+            return False
