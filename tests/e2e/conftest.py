@@ -2,6 +2,7 @@
 slipway-test), brought up by `make test` the way a user brings one up."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from tests.e2e.api import Api
 from tests.e2e.engine import container_of, docker, inspect
 from tests.e2e.instance import INSTANCE, ROOT, service
+from tests.e2e.reach import let_out
 from tests.e2e.repositories import GitServer
 from tests.e2e.services import Image
 
@@ -57,19 +59,23 @@ def stranger(settings: dict[str, str]) -> Api:
 
 
 @pytest.fixture(scope="session")
-def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+def git_server(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
     root = tmp_path_factory.mktemp("git")
     (root / "served").mkdir()
     gateway = inspect("network", "docker_gwbridge")["IPAM"]["Config"][0]["Gateway"]
-    program = ROOT / "infra/install/slipway_install/git_http.py"
-    argv = [sys.executable, str(program), "--root", str(root / "served")]
+    argv = [sys.executable, "-m", "tests.e2e.git_server", "--root", str(root / "served")]
+    path = os.pathsep.join([str(ROOT), str(ROOT / "infra/install")])
     process = subprocess.Popen(
-        [*argv, "--bind", gateway, "--port", "0"], stdout=subprocess.PIPE, text=True
+        [*argv, "--bind", gateway, "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
     )
     assert process.stdout is not None
     port = process.stdout.readline().strip().rpartition(":")[2]
     try:
-        yield GitServer(root, f"{gateway}:{port}")
+        with let_out(api, f"{gateway}:{port}"):
+            yield GitServer(root, f"{gateway}:{port}")
     finally:
         process.terminate()
         process.wait(10)

@@ -5,7 +5,9 @@ import subprocess
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from tests.e2e.git_server import LFS, pointer
 from tests.e2e.instance import HERE
 
 
@@ -77,3 +79,16 @@ class GitServer:
         git("init", "-q", "-b", "main", "--bare", str(bare))
         git("clone", "-q", str(bare), str(work))
         return Repository(f"http://{self.address}/{name}.git", work)
+
+    def moved(self, to: str) -> str:
+        """The address of a repository that leads there."""
+        return f"http://{self.address}/moved/{quote(to, safe='')}"
+
+    def lfs(self, content: bytes) -> str:
+        """What stands in a repository for a file that is kept in LFS."""
+        return pointer(self.root / "served", content)
+
+    def forget(self, pointer: str) -> None:
+        """Its content is not there any more."""
+        hash_ = pointer.partition("sha256:")[2].split()[0]
+        (self.root / "served" / LFS / hash_).unlink()
