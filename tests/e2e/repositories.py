@@ -1,12 +1,17 @@
 """Repositories of the tests, pushed to by git and served over smart HTTP."""
 
 import json
+import shutil
 import subprocess
+import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.instance import HERE
+from tests.e2e.engine import inspect
+from tests.e2e.instance import HERE, ROOT
 
 
 def git(*argv: str, cwd: Path | None = None) -> str:
@@ -77,3 +82,23 @@ class GitServer:
         git("init", "-q", "-b", "main", "--bare", str(bare))
         git("clone", "-q", str(bare), str(work))
         return Repository(f"http://{self.address}/{name}.git", work)
+
+
+@contextmanager
+def served(root: Path) -> Iterator[GitServer]:
+    """By a program, until the end; `root` goes then."""
+    (root / "served").mkdir(parents=True)
+    gateway = inspect("network", "docker_gwbridge")["IPAM"]["Config"][0]["Gateway"]
+    program = ROOT / "infra/install/slipway_install/git_http.py"
+    argv = [sys.executable, str(program), "--root", str(root / "served")]
+    process = subprocess.Popen(
+        [*argv, "--bind", gateway, "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    port = process.stdout.readline().strip().rpartition(":")[2]
+    try:
+        yield GitServer(root, f"{gateway}:{port}")
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(root, ignore_errors=True)
