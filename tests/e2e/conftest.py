@@ -2,9 +2,6 @@
 slipway-test), brought up by `make test` the way a user brings one up."""
 
 import json
-import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,9 +10,9 @@ import httpx2
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.engine import container_of, docker, inspect
+from tests.e2e.engine import container_of, docker
 from tests.e2e.instance import INSTANCE, ROOT, service
-from tests.e2e.repositories import GitServer
+from tests.e2e.repositories import GitServer, served
 from tests.e2e.services import Image
 
 
@@ -57,23 +54,9 @@ def stranger(settings: dict[str, str]) -> Api:
 
 
 @pytest.fixture(scope="session")
-def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    root = tmp_path_factory.mktemp("git")
-    (root / "served").mkdir()
-    gateway = inspect("network", "docker_gwbridge")["IPAM"]["Config"][0]["Gateway"]
-    program = ROOT / "infra/install/slipway_install/git_http.py"
-    argv = [sys.executable, str(program), "--root", str(root / "served")]
-    process = subprocess.Popen(
-        [*argv, "--bind", gateway, "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    port = process.stdout.readline().strip().rpartition(":")[2]
-    try:
-        yield GitServer(root, f"{gateway}:{port}")
-    finally:
-        process.terminate()
-        process.wait(10)
-        shutil.rmtree(root, ignore_errors=True)
+def git_server(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    with served(api, tmp_path_factory.mktemp("git")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

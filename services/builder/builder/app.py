@@ -11,7 +11,7 @@ from slipway.runtime.process import until
 from slipway.runtime.reactor import Reactor, dead_letter
 from slipway.sealing import Opener
 
-from builder.adapters import shell
+from builder.adapters import clones, shell
 from builder.adapters.containers import Containers
 from builder.adapters.disk import Disk
 from builder.adapters.engine import Engine
@@ -49,6 +49,7 @@ async def main(stopping: asyncio.Event) -> None:
         buildkits,
         shell.run,
         Disk(api, settings.registry_store, settings.work),
+        clones.clone,
         Opener(master, connection.keys.get),
         clock,
         settings,

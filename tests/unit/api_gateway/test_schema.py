@@ -1,5 +1,6 @@
 """What clients may say of services."""
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -100,10 +101,43 @@ def test_what_is_public_is_nobody_s_to_allow():
         assert source == GitSource(url=url, path="sub")
 
 
-@pytest.mark.parametrize("branch", ["-x", "a..b", "a b", "", "a\x00", "x" * 201, "ref^"])
-def test_no_branches(branch: str):
+REFS = [
+    "-x", "a..b", "a b", "", "a\x00", "ref^", "a~1", "a:b", "a?", "a*", "a[", "a\\b", "/a", "a/",
+    "a//b", ".a", "a/.b", "a.", "a.lock", "a.lock/b", "@", "a@{1}", "a\x7f", "HEAD",
+    "main", "feature/#1", "a+b", "user@home", "(a)", "a]", "{a}", "übel", "名", "a.b", "@a",
+    "x" * 200,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFS)
+def test_branches_and_tags_are_what_git_calls_so(name: str):
+    argv = ["git", "check-ref-format", "--branch", name]
+    known = "\0" not in name and (
+        subprocess.run(argv, capture_output=True, check=False).returncode == 0
+    )
+    for field in ("branch", "tag"):
+        try:
+            schema.Git.model_validate({"kind": "git", "url": "https://a.example/a", field: name})
+            allowed = True
+        except ValidationError:
+            allowed = False
+        assert allowed is known, field
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"branch": "x" * 201}, {"branch": "a", "tag": "b"}, {"tag": "a", "commit": "1" * 40},
+     {"commit": "1" * 39}, {"commit": "main"}, {"commit": "A" * 40}],
+)  # fmt: skip
+def test_it_is_one_branch_tag_or_commit(more: Any):
     with pytest.raises(ValidationError):
-        schema.Git(kind="git", url="https://a.example/a", branch=branch)
+        schema.Git.model_validate({"kind": "git", "url": "https://a.example/a", **more})
+
+
+def test_without_any_it_is_the_default_branch():
+    given = schema.Git.model_validate({"kind": "git", "url": "https://a.example/a"})
+    source = schema.source_of(given, allow_private=False)
+    assert source == GitSource(url="https://a.example/a", branch=None)
 
 
 @pytest.mark.parametrize("path", ["/etc", "../x", "a/../b", "a\x00b", "a\nb"])

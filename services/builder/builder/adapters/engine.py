@@ -1,4 +1,4 @@
-"""The engine: images, and which networks are the control plane's."""
+"""The engine's images."""
 
 import contextlib
 import json
@@ -52,10 +52,3 @@ class Engine:
         where a container has it."""
         with contextlib.suppress(EngineMissing):
             await self._engine.query(f"images/{registry.fetched(self._port, reference)}", "DELETE")
-
-    async def subnets(self, network: str) -> list[str]:
-        try:
-            found = await self._engine.query(f"networks/{network}")
-        except EngineMissing:
-            return []
-        return [config["Subnet"] for config in found["IPAM"]["Config"] or () if "Subnet" in config]

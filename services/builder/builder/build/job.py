@@ -19,6 +19,7 @@ from builder.build.failures import BuildError
 from builder.build.log import BuildLog
 from builder.build.progress import Progress
 from builder.build.room import Disk, needed
+from builder.cloning.order import Cloned, NotCloned, Order
 from builder.settings import BuilderSettings
 
 
@@ -34,8 +35,6 @@ class Images(Protocol):
     async def pull(self, reference: str) -> None:
         """EngineRefused has the registry's words why not."""
         ...
-
-    async def subnets(self, network: str) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,15 @@ class BuildKit:
     """How often the limit of memory had been met when the build began."""
 
 
+@dataclass(frozen=True, slots=True)
+class CloningPlace:
+    """A container in the network of an organization's builds that runs."""
+
+    container: str
+    memory: int
+    """Bytes that all its clones may take together."""
+
+
 type End = Literal["gone", "memory", "registry"]
 """It ended itself; or the limit of memory of all the organization's builds
 was met; or the registry was away."""
@@ -67,6 +75,10 @@ class BuildKits(Protocol):
     def taken(
         self, organization: str, limits: BuildLimits
     ) -> AbstractAsyncContextManager[BuildKit]:
+        """It is kept until the context is left."""
+        ...
+
+    def cloning(self, organization: str) -> AbstractAsyncContextManager[CloningPlace]:
         """It is kept until the context is left."""
         ...
 
@@ -88,6 +100,15 @@ class Programs(Protocol):
     ) -> tuple[int, str]: ...
 
 
+class Cloner(Protocol):
+    async def __call__(
+        self, container: str, order: Order, folder: Path, tell: Callable[[str], None]
+    ) -> Cloned | NotCloned:
+        """Into `folder`, which is made; `tell` is told how far it came. Raises OSError of the
+        builder's own disk."""
+        ...
+
+
 @dataclass(slots=True)
 class Job:
     """`commit`, `built` and the steps hold what was reached, also when it fails."""
@@ -97,6 +118,7 @@ class Job:
     buildkits: BuildKits
     run: Programs
     disk: Disk
+    clone: Cloner
     clock: Clock
     log: BuildLog
     limits: BuildLimits

@@ -37,7 +37,7 @@ from slipway.sealing import CannotOpen, Opener
 
 from builder.build import failures
 from builder.build.failures import BuildError
-from builder.build.job import BuildKits, Images, Job, Programs
+from builder.build.job import BuildKits, Cloner, Images, Job, Programs
 from builder.build.limits import limits
 from builder.build.log import BuildLog
 from builder.build.room import Disk
@@ -111,6 +111,7 @@ class Builds:
         buildkits: BuildKits,
         run: Programs,
         disk: Disk,
+        clone: Cloner,
         opener: Opener,
         clock: Clock,
         settings: BuilderSettings,
@@ -118,7 +119,7 @@ class Builds:
     ) -> None:
         self._store, self._logs, self._archive, self._sealed = store, logs, archive, sealed
         self._engine, self._buildkits = engine, buildkits
-        self._run, self._disk, self._opener = run, disk, opener
+        self._run, self._disk, self._clone, self._opener = run, disk, clone, opener
         self._clock, self._settings, self._work = clock, settings, work
         self._appender = Appender(store, clock, "builder")
         self._slots = FairSlots(settings.builds_at_once)
@@ -226,6 +227,7 @@ class Builds:
             buildkits=self._buildkits,
             run=self._run,
             disk=self._disk,
+            clone=self._clone,
             clock=self._clock,
             log=log,
             limits=allowed,

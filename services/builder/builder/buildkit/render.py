@@ -8,12 +8,19 @@ from slipway.contracts.limits import BuildLimits
 START = "/etc/slipway/start.sh"
 CONF = "/etc/slipway/buildkitd.toml"
 SOCKET = "/run/buildkit/buildkitd.sock"
+LIFELINE = "/usr/lib/slipway/lifeline"
+"""Where it is in the control image."""
 _STATE = "/var/lib/buildkit"
 
 
 def cache(limits: BuildLimits) -> int:
     """Bytes: what is kept from build to build. The other half is for what a build adds."""
     return limits.disk // 2
+
+
+CLONING_MEMORY = 1 << 30
+"""Bytes of an organization's clones together."""
+_CLONING_PROCESSES, _CLONING_CPUS = 256, 2.0
 
 
 def start_script() -> str:
@@ -96,6 +103,28 @@ def container(instance: str, organization: str, image: str, limits: BuildLimits)
                 },
             ],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
+        },
+    }
+
+
+def cloning(instance: str, organization: str, image: str) -> dict[str, Any]:
+    """The body of the container in which repositories are cloned: nobody, without any right, and
+    not before the guard's rules stand. What a clone leaves is gone with the container."""
+    return {
+        "Image": image,
+        "Entrypoint": [LIFELINE, "run", "--drain", "0", "--guarded", "--", "sleep", "infinity"],
+        "Cmd": [],
+        "User": "65534:65534",
+        "Labels": _labels(instance, organization),
+        "HostConfig": {
+            "NetworkMode": labels.build_network(instance, organization),
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "Memory": CLONING_MEMORY,
+            "MemorySwap": CLONING_MEMORY,
+            "PidsLimit": _CLONING_PROCESSES,
+            "NanoCpus": int(_CLONING_CPUS * 10**9),
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "2"}},
         },
     }
 
