@@ -69,7 +69,7 @@ class Git(Body):
     url: Annotated[str, StringConstraints(max_length=2000, pattern=ADDRESS)]
     branch: Annotated[str | None, Field(max_length=_LONGEST_REF)] = None
     tag: Annotated[str | None, Field(max_length=_LONGEST_REF)] = None
-    commit: Annotated[str | None, StringConstraints(pattern=COMMIT)] = None
+    commit: Annotated[str | None, StringConstraints(max_length=64, pattern=COMMIT)] = None
     path: RepositoryPath = ""
 
     @field_validator("url")
