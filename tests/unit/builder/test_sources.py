@@ -147,6 +147,17 @@ async def test_how_far_it_came_is_in_the_log(played: Played):
     assert "Receiving objects:  45% (9/20)" in await played.said(job)
 
 
+async def test_a_clone_that_talks_without_end_fills_no_log(played: Played):
+    def play(_: Order, __: Path, tell: Callable[[str], None]) -> None:
+        for _ in range(50_000):
+            tell("x" * 500)
+
+    played.clones.play = play
+    job = played.job(GitSource(url=URL))
+    await work(job)
+    assert sum(map(len, await played.said(job))) < 6 << 20
+
+
 @pytest.mark.parametrize(
     "path", ["nothing", "x" * 300, "/".join(["x" * 200] * 30), "circle", "out", "Dockerfile"]
 )

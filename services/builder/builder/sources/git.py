@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from slipway.contracts.logs import LogLine
 from slipway.contracts.values import ApplicationSettings, DockerfileBuild, GitCommit, GitSource
 
 from builder.build.failures import BuildError, disk_full
@@ -35,10 +36,13 @@ class Git:
         if why := refused(order.url):
             raise BuildError(failures.address_refused(shown, why))
         job.log.say(f"cloning {order.url}, {order.wanted}", "clone")
+
+        def tell(progress: str) -> None:
+            line = LogLine(at=job.now(), stream="stderr", step="clone", text=progress)
+            job.log.add([line])
+
         async with job.buildkits.cloning(job.organization) as place:
-            found = await job.clone(
-                place.container, order, job.source, lambda progress: job.log.say(progress, "clone")
-            )
+            found = await job.clone(place.container, order, job.source, tell)
         if isinstance(found, NotCloned):
             raise BuildError(failures.not_cloned(order, found, place.memory))
         commit = job.commit = GitCommit(
