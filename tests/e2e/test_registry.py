@@ -155,8 +155,8 @@ def test_an_image_of_another_organization_is_out_of_reach(
     template = json.loads(docker("service", "inspect", f"{INSTANCE}_builder"))[0]
     control = template["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
     name = ATTACKS[how].format(
-        image=first.image, repository=first.repository, deployment=first.deployment, id=id_[:12],
-        place=registry.place(), tag=control.partition(":")[2],
+        image=first.image, repository=first.repository, deployment=first.deployment,
+        id=id_.removeprefix("sha256:")[:12], place=registry.place(), tag=control.partition(":")[2],
     )  # fmt: skip
     body: dict[str, Any] = {"source": {"kind": "image", "image": name}}
     repository = None
