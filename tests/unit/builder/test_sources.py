@@ -147,6 +147,30 @@ async def test_how_far_it_came_is_in_the_log(played: Played):
     assert "Receiving objects:  45% (9/20)" in await played.said(job)
 
 
+@pytest.mark.parametrize(("ends", "reason"), [(1, None), (2, "git-ended")])
+async def test_one_that_ended_without_a_word_is_begun_once_more(
+    played: Played, ends: int, reason: str | None
+):
+    def play(_: Order, folder: Path, __: object) -> NotCloned | None:
+        assert not (folder / "left").exists()
+        (folder / "left").touch()
+        return NotCloned("ended") if len(played.clones.orders) <= ends else None
+
+    played.clones.play = play
+    if reason is None:
+        await work(played.job(GitSource(url=URL)))
+    else:
+        assert (await why(played.job(GitSource(url=URL)))).reason == reason
+    assert len(played.clones.orders) == 2
+
+
+@pytest.mark.parametrize("said", ["git", "silent", "size"])
+async def test_one_that_failed_is_not(played: Played, said: str):
+    played.clones.play = lambda *_: NotCloned(said)
+    await why(played.job(GitSource(url=URL)))
+    assert len(played.clones.orders) == 1
+
+
 async def test_a_clone_that_talks_without_end_fills_no_log(played: Played):
     def play(_: Order, __: Path, tell: Callable[[str], None]) -> None:
         for _ in range(50_000):

@@ -1,5 +1,6 @@
 """A git repository, cloned in the organization's own network."""
 
+import asyncio
 import re
 import shutil
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from slipway.contracts.values import ApplicationSettings, DockerfileBuild, GitCo
 
 from builder.build.failures import BuildError, disk_full
 from builder.build.job import Job
-from builder.cloning.order import NotCloned, Order, refused
+from builder.cloning.order import Cloned, Order, refused
 from builder.sources import failures
 
 _NEEDED = 512 * 1024**2
+_TRIES = 2
+"""So often a clone is begun that ends without a word."""
 _KEEP = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 _CREDENTIALS = re.compile(r"//[^/?#]*@")
 
@@ -36,15 +39,7 @@ class Git:
         if why := refused(order.url):
             raise BuildError(failures.address_refused(shown, why))
         job.log.say(f"cloning {order.url}, {order.wanted}", "clone")
-
-        def tell(progress: str) -> None:
-            line = LogLine(at=job.now(), stream="stderr", step="clone", text=progress)
-            job.log.add([line])
-
-        async with job.buildkits.cloning(job.organization) as place:
-            found = await job.clone(place.container, order, job.source, tell)
-        if isinstance(found, NotCloned):
-            raise BuildError(failures.not_cloned(order, found, place.memory))
+        found = await self._cloned(job, order)
         commit = job.commit = GitCommit(
             hash=found.hash,
             author=found.author,
@@ -54,6 +49,25 @@ class Git:
         job.ended("clone", began)
         job.log.say(f"commit {commit.hash[:12]} of {commit.author}: {commit.message}", "clone")
         return job.folder_of(job.source, self.wanted.path)
+
+    @staticmethod
+    async def _cloned(job: Job, order: Order) -> Cloned:
+        """Raises BuildError. Where it is cloned may end at any time; then it is begun once more."""
+
+        def tell(progress: str) -> None:
+            line = LogLine(at=job.now(), stream="stderr", step="clone", text=progress)
+            job.log.add([line])
+
+        for left in reversed(range(_TRIES)):
+            await asyncio.to_thread(shutil.rmtree, job.source, True)
+            async with job.buildkits.cloning(job.organization) as place:
+                found = await job.clone(place.container, order, job.source, tell)
+            if isinstance(found, Cloned):
+                return found
+            if found.why != "ended" or not left:
+                raise BuildError(failures.not_cloned(order, found, place.memory))
+            job.log.say("the clone ended before its end; once more", "clone")
+        raise AssertionError
 
 
 def _with_history(job: Job) -> bool:
