@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import orjson
 import pytest
+from builder.adapters.containers import NotReady
 from builder.build.work import work
 from builder.cloning.order import NotCloned, Order
 from builder.kinds.raw import Raw
@@ -81,6 +82,24 @@ async def test_trouble_of_the_engine_is_explained(
     failure = await why(played.job(wanted))
     assert str(trouble) in failure.detail
     assert played.left() == []
+
+
+@each
+async def test_what_it_needs_does_not_come_up(played: Played, wanted: Source):
+    played.kits.trouble = NotReady("the rules do not stand")
+    failure = await why(played.job(wanted))
+    assert failure.reason == "build-place-away"
+    assert "the rules do not stand" in failure.detail
+
+
+@each
+async def test_it_works_where_the_organizations_builds_do(played: Played, wanted: Source):
+    await work(played.job(wanted))
+    containers = [container for container, _ in played.clones.orders]
+    assert [*played.kits.taken_by, *containers]
+    assert set(containers) <= {"slipway-clone-org"}
+    assert set(played.kits.taken_by) == {"org"}
+    assert {argv[0] for argv in played.programs.ran} == {"buildctl"}
 
 
 @each

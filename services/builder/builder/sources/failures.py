@@ -98,6 +98,13 @@ def git(order: Order, output: str, there: Sequence[str]) -> Failure:
         return _too_slow(url, order.limits, lines)
     if "file name too long" in low:
         return _too_large(url, "path", order.limits, lines)
+    if "unable to checkout" in low:
+        return Failure(
+            reason="git-invalid",
+            detail=f"{url} holds files that can't be checked out; the last lines say which",
+            hint="push a commit without them",
+            lines=lines,
+        )
     return Failure(
         reason="git-unreachable", detail=f"{url} could not be cloned", hint=_REACHES, lines=lines
     )
