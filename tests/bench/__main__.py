@@ -19,6 +19,7 @@ import structlog
 import uvloop
 
 from tests.bench import (
+    building,
     deploying,
     history,
     idle,
@@ -62,6 +63,7 @@ PARTS: dict[str, Callable[[Report], None]] = {
     "reading": lambda report: reading.measure(Platform(), report),
     "writing": lambda report: asyncio.run(writing.measure(Platform(), report)),
     "deploying": lambda report: deploying.measure(Platform(), report),
+    "building": lambda report: building.measure(Platform(), report),
     "stacks": lambda report: stacks.measure(Platform(), report),
     "rebuild": _rebuild,
     "starting": starting.measure,

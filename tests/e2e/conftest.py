@@ -2,10 +2,6 @@
 slipway-test), brought up by `make test` the way a user brings one up."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,10 +10,9 @@ import httpx2
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.engine import container_of, docker, inspect
+from tests.e2e.engine import container_of, docker
 from tests.e2e.instance import INSTANCE, ROOT, service
-from tests.e2e.reach import let_out
-from tests.e2e.repositories import GitServer
+from tests.e2e.repositories import GitServer, served
 from tests.e2e.services import Image
 
 
@@ -60,26 +55,8 @@ def stranger(settings: dict[str, str]) -> Api:
 
 @pytest.fixture(scope="session")
 def git_server(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    root = tmp_path_factory.mktemp("git")
-    (root / "served").mkdir()
-    gateway = inspect("network", "docker_gwbridge")["IPAM"]["Config"][0]["Gateway"]
-    argv = [sys.executable, "-m", "tests.e2e.git_server", "--root", str(root / "served")]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "infra/install")])
-    process = subprocess.Popen(
-        [*argv, "--bind", gateway, "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    assert process.stdout is not None
-    port = process.stdout.readline().strip().rpartition(":")[2]
-    try:
-        with let_out(api, f"{gateway}:{port}"):
-            yield GitServer(root, f"{gateway}:{port}")
-    finally:
-        process.terminate()
-        process.wait(10)
-        shutil.rmtree(root, ignore_errors=True)
+    with served(api, tmp_path_factory.mktemp("git")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

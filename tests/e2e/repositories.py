@@ -1,14 +1,22 @@
 """Repositories of the tests, pushed to by git and served over smart HTTP."""
 
 import json
+import os
+import shutil
 import subprocess
+import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.e2e.api import Api
+from tests.e2e.engine import inspect
 from tests.e2e.git_server import LFS, pointer
-from tests.e2e.instance import HERE
+from tests.e2e.instance import HERE, ROOT
+from tests.e2e.reach import let_out
 
 
 def git(*argv: str, cwd: Path | None = None) -> str:
@@ -92,3 +100,27 @@ class GitServer:
         """Its content is not there any more."""
         hash_ = pointer.partition("sha256:")[2].split()[0]
         (self.root / "served" / LFS / hash_).unlink()
+
+
+@contextmanager
+def served(api: Api, root: Path) -> Iterator[GitServer]:
+    """By a program, which builds are let out to, until the end; `root` goes then."""
+    (root / "served").mkdir(parents=True)
+    gateway = inspect("network", "docker_gwbridge")["IPAM"]["Config"][0]["Gateway"]
+    argv = [sys.executable, "-m", "tests.e2e.git_server", "--root", str(root / "served")]
+    path = os.pathsep.join([str(ROOT), str(ROOT / "infra/install")])
+    process = subprocess.Popen(
+        [*argv, "--bind", gateway, "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert process.stdout is not None
+    port = process.stdout.readline().strip().rpartition(":")[2]
+    try:
+        with let_out(api, f"{gateway}:{port}"):
+            yield GitServer(root, f"{gateway}:{port}")
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(root, ignore_errors=True)
