@@ -195,6 +195,44 @@ async def test_a_submodule_leads_to_http_alone(tmp_path: Path, served: Served, p
     assert not (tmp_path / "source/there/file").exists()
 
 
+def entry(mode: str, name: str, hash_: str) -> bytes:
+    return f"{mode} {name}\0".encode() + bytes.fromhex(hash_)
+
+
+def written(served: Served, kind: str, content: bytes) -> str:
+    """An object of the served repository, whatever git thinks of it."""
+    argv = ["git", "hash-object", "-t", kind, "-w", "--stdin", "--literally"]
+    done = subprocess.run(argv, cwd=served.bare, input=content, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+@pytest.mark.parametrize("lie", ["above", "git's own", "through a link"])
+async def test_one_that_lies_about_paths_writes_nothing_elsewhere(
+    tmp_path: Path, served: Served, lie: str
+):
+    served.push(file="first")
+    harm = tmp_path / "harm"
+    harm.mkdir()
+    file = written(served, "blob", b"harm")
+    inner = written(served, "tree", entry("100644", "file", file))
+    tree = {
+        "above": entry("40000", "..", inner),
+        "git's own": entry("40000", ".git", inner),
+        "through a link": entry("120000", "a", written(served, "blob", str(harm).encode()))
+        + entry("40000", "a", inner),
+    }[lie]
+    made = git("commit-tree", "-m", "lie", written(served, "tree", tree), cwd=served.bare)
+    git("update-ref", "refs/heads/trunk", made, cwd=served.bare)
+    found = await clone(tmp_path, Order(served.smart))
+    assert list(harm.iterdir()) == []
+    if lie == "through a link":  # git makes a folder of it
+        assert (tmp_path / "source/a").is_dir()
+        return
+    assert isinstance(found, NotCloned)
+    assert "unable to checkout" in found.output
+    assert not (tmp_path / "source").exists()
+
+
 # -- too much -------------------------------------------------------------------------------------
 
 

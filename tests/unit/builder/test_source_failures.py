@@ -78,6 +78,10 @@ GIT |= {
         "fatal: a.bin: smudge filter lfs failed",
         "git-lfs-failed",
     ),
+    "paths that lead elsewhere": (
+        "error: invalid path '../file'\nfatal: unable to checkout working tree",
+        "git-invalid",
+    ),
     "a name that no disk takes": (
         "error: unable to create file xxx: File name too long",
         "git-too-large",

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import orjson
 import pytest
+from builder.adapters.containers import NotReady
 from builder.build.work import work
 from builder.cloning.order import NotCloned, Order
 from builder.kinds.raw import Raw
@@ -84,6 +85,24 @@ async def test_trouble_of_the_engine_is_explained(
 
 
 @each
+async def test_what_it_needs_does_not_come_up(played: Played, wanted: Source):
+    played.kits.trouble = NotReady("the rules do not stand")
+    failure = await why(played.job(wanted))
+    assert failure.reason == "build-place-away"
+    assert "the rules do not stand" in failure.detail
+
+
+@each
+async def test_it_works_where_the_organizations_builds_do(played: Played, wanted: Source):
+    await work(played.job(wanted))
+    containers = [container for container, _ in played.clones.orders]
+    assert [*played.kits.taken_by, *containers]
+    assert set(containers) <= {"slipway-clone-org"}
+    assert set(played.kits.taken_by) == {"org"}
+    assert {argv[0] for argv in played.programs.ran} == {"buildctl"}
+
+
+@each
 async def test_however_much_is_said_the_failure_is_small(played: Played, wanted: Source):
     words = "\x01x" * 2_000_000
     played.engine.refuses = EngineRefused(words)
@@ -145,6 +164,41 @@ async def test_how_far_it_came_is_in_the_log(played: Played):
     job = played.job(GitSource(url=URL))
     await work(job)
     assert "Receiving objects:  45% (9/20)" in await played.said(job)
+
+
+@pytest.mark.parametrize(("ends", "reason"), [(1, None), (2, "git-ended")])
+async def test_one_that_ended_without_a_word_is_begun_once_more(
+    played: Played, ends: int, reason: str | None
+):
+    def play(_: Order, folder: Path, __: object) -> NotCloned | None:
+        assert not (folder / "left").exists()
+        (folder / "left").touch()
+        return NotCloned("ended") if len(played.clones.orders) <= ends else None
+
+    played.clones.play = play
+    if reason is None:
+        await work(played.job(GitSource(url=URL)))
+    else:
+        assert (await why(played.job(GitSource(url=URL)))).reason == reason
+    assert len(played.clones.orders) == 2
+
+
+@pytest.mark.parametrize("said", ["git", "silent", "size"])
+async def test_one_that_failed_is_not(played: Played, said: str):
+    played.clones.play = lambda *_: NotCloned(said)
+    await why(played.job(GitSource(url=URL)))
+    assert len(played.clones.orders) == 1
+
+
+async def test_a_clone_that_talks_without_end_fills_no_log(played: Played):
+    def play(_: Order, __: Path, tell: Callable[[str], None]) -> None:
+        for _ in range(50_000):
+            tell("x" * 500)
+
+    played.clones.play = play
+    job = played.job(GitSource(url=URL))
+    await work(job)
+    assert sum(map(len, await played.said(job))) < 6 << 20
 
 
 @pytest.mark.parametrize(

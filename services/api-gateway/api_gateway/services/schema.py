@@ -1,6 +1,5 @@
 """What a client says of a service."""
 
-import ipaddress
 import re
 import shlex
 from typing import Annotated, Any, Literal, Self
@@ -69,7 +68,7 @@ class Git(Body):
     url: Annotated[str, StringConstraints(max_length=2000, pattern=ADDRESS)]
     branch: Annotated[str | None, Field(max_length=_LONGEST_REF)] = None
     tag: Annotated[str | None, Field(max_length=_LONGEST_REF)] = None
-    commit: Annotated[str | None, StringConstraints(pattern=COMMIT)] = None
+    commit: Annotated[str | None, StringConstraints(max_length=64, pattern=COMMIT)] = None
     path: RepositoryPath = ""
 
     @field_validator("url")
@@ -213,16 +212,9 @@ class ChangedApplication(RuntimeFields):
 _RUNTIME = tuple(RuntimeFields.model_fields)
 
 
-def source_of(given: Git | Image, *, allow_private: bool) -> Source:
-    """Raises Invalid for an address that is not cloned from."""
+def source_of(given: Git | Image) -> Source:
     if isinstance(given, Image):
         return ImageSource(image=given.image)
-    if not allow_private and _is_private(urlsplit(given.url).hostname or ""):
-        raise Invalid(
-            "repositories at private addresses are not allowed here",
-            pointer="/source/url",
-            hint="the operator can allow them: SLIPWAY_ALLOW_PRIVATE_SOURCES",
-        )
     return GitSource(
         url=given.url,
         branch=given.branch,
@@ -230,16 +222,6 @@ def source_of(given: Git | Image, *, allow_private: bool) -> Source:
         commit=given.commit,
         path=given.path.strip("/"),
     )
-
-
-def _is_private(host: str) -> bool:
-    """As far as the name tells; what it resolves to is judged when it is cloned."""
-    if host.rstrip(".").rpartition(".")[2] in ("localhost", "local", "internal"):
-        return True
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
 
 
 def runtime_of(body: RuntimeFields, former: Runtime, seal: Seal) -> dict[str, Any]:

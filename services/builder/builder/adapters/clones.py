@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from builder.adapters import shell
@@ -90,7 +90,8 @@ async def _once(
     assert process.stdin is not None  # noqa: S101
     assert process.stderr is not None  # noqa: S101
     reading = asyncio.ensure_future(asyncio.to_thread(_read, ours, folder, order))
-    reading.add_done_callback(lambda done: _end_soon(done, process.pid))
+    timers: list[asyncio.TimerHandle] = []
+    reading.add_done_callback(lambda done: timers.extend(_end_soon(done, process.pid)))
     try:
         with contextlib.suppress(ConnectionError):
             process.stdin.write(order.to_json())
@@ -103,6 +104,8 @@ async def _once(
         await process.wait()
     finally:
         # Its input closes with the client; then the program ends, and the thread with its output.
+        for timer in timers:
+            timer.cancel()
         await asyncio.shield(_finish(process, reading))
     if isinstance(outcome, Cloned) and trouble is not None:
         outcome = trouble
@@ -121,10 +124,12 @@ def _read(pipe: int, folder: Path, order: Order) -> NotCloned | None:
     return None
 
 
-def _end_soon(reading: asyncio.Future[NotCloned | None], group: int) -> None:
+def _end_soon(
+    reading: asyncio.Future[NotCloned | None], group: int
+) -> Iterator[asyncio.TimerHandle]:
     """Nobody reads on: it would go on for nothing. What it still has to say is waited for."""
     if reading.cancelled() or reading.exception() or reading.result():
-        asyncio.get_running_loop().call_later(_LAST_WORDS, _kill, group)
+        yield asyncio.get_running_loop().call_later(_LAST_WORDS, _kill, group)
 
 
 def _kill(group: int) -> None:

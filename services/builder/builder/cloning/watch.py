@@ -95,7 +95,9 @@ class Watch:
         self._group = process.pid
         try:
             output = self._followed(process.stdout.fileno())
-            code = process.wait(10)
+            code = process.wait(self._limits.silence)
+        except subprocess.TimeoutExpired as error:
+            raise Ended("silent") from error
         finally:
             self.stop()
             process.stdout.close()

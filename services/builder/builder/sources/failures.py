@@ -52,7 +52,7 @@ def not_cloned(order: Order, why: NotCloned, memory: int) -> Failure:
         case _:
             return Failure(
                 reason="git-ended",
-                detail=f"cloning {url} ended before its end, without a reason",
+                detail=f"cloning {url} ended before its end, twice, without a reason",
                 hint="deploy again; if it fails again, look at the log of the builder service and "
                 "at docker ps --all on the server",
             )
@@ -98,6 +98,13 @@ def git(order: Order, output: str, there: Sequence[str]) -> Failure:
         return _too_slow(url, order.limits, lines)
     if "file name too long" in low:
         return _too_large(url, "path", order.limits, lines)
+    if "unable to checkout" in low:
+        return Failure(
+            reason="git-invalid",
+            detail=f"{url} holds files that can't be checked out; the last lines say which",
+            hint="push a commit without them",
+            lines=lines,
+        )
     return Failure(
         reason="git-unreachable", detail=f"{url} could not be cloned", hint=_REACHES, lines=lines
     )

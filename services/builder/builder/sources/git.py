@@ -1,17 +1,21 @@
 """A git repository, cloned in the organization's own network."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from slipway.contracts.logs import LogLine
 from slipway.contracts.values import ApplicationSettings, DockerfileBuild, GitCommit, GitSource
 
 from builder.build.failures import BuildError
 from builder.build.job import Job
-from builder.cloning.order import NotCloned, Order, refused
+from builder.cloning.order import Cloned, Order, refused
 from builder.sources import failures
 
+_TRIES = 2
+"""So often a clone is begun that ends without a word."""
 _KEEP = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 _CREDENTIALS = re.compile(r"//[^/?#]*@")
 
@@ -32,12 +36,7 @@ class Git:
         if why := refused(order.url):
             raise BuildError(failures.address_refused(shown, why))
         job.log.say(f"cloning {order.url}, {order.wanted}", "clone")
-        async with job.buildkits.cloning(job.organization) as place:
-            found = await job.clone(
-                place.container, order, job.source, lambda progress: job.log.say(progress, "clone")
-            )
-        if isinstance(found, NotCloned):
-            raise BuildError(failures.not_cloned(order, found, place.memory))
+        found = await self._cloned(job, order)
         commit = job.commit = GitCommit(
             hash=found.hash,
             author=found.author,
@@ -47,6 +46,25 @@ class Git:
         job.ended("clone", began)
         job.log.say(f"commit {commit.hash[:12]} of {commit.author}: {commit.message}", "clone")
         return job.folder_of(job.source, self.wanted.path)
+
+    @staticmethod
+    async def _cloned(job: Job, order: Order) -> Cloned:
+        """Raises BuildError. Where it is cloned may end at any time; then it is begun once more."""
+
+        def tell(progress: str) -> None:
+            line = LogLine(at=job.now(), stream="stderr", step="clone", text=progress)
+            job.log.add([line])
+
+        for left in reversed(range(_TRIES)):
+            await asyncio.to_thread(shutil.rmtree, job.source, True)
+            async with job.buildkits.cloning(job.organization) as place:
+                found = await job.clone(place.container, order, job.source, tell)
+            if isinstance(found, Cloned):
+                return found
+            if found.why != "ended" or not left:
+                raise BuildError(failures.not_cloned(order, found, place.memory))
+            job.log.say("the clone ended before its end; once more", "clone")
+        raise AssertionError
 
 
 def _with_history(job: Job) -> bool:
