@@ -16,12 +16,20 @@ fill() { # fill VOLUME IMAGE …: through a registry of its own, on the same fil
 	docker run --detach --rm --name "$filler" --label "$label" --publish 127.0.0.1::5000 \
 		--volume "$volume:/var/lib/registry" "$(grep '^registry:' infra/images.list | cut -d ' ' -f 1)" >/dev/null
 	at=$(docker port "$filler" 5000/tcp | head -n 1)
+	says pushing
 	for name in "$@"; do
 		docker tag "$name" "$at/library/$name"
 		push "$at/library/$name"
 		docker image rm "$at/library/$name" >/dev/null
 	done
+	says done
 	docker stop --time 5 "$filler" >/dev/null
+}
+says() { # says pushing|done: the instance's registry does not collect what is being pushed
+	word=$(mktemp -d)
+	echo "$1" >"$word/library"
+	docker cp --quiet "$word/library" "$filler:/var/lib/registry/library"
+	rm -r "$word"
 }
 push() { # push IMAGE: a registry that has just begun may not listen yet
 	tries=0

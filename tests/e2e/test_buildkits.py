@@ -120,6 +120,26 @@ def test_processes_are_named(app: Service):
     assert "2048" in error["detail"]
 
 
+def test_what_the_operator_gives_an_organization_holds(
+    api: Api, stranger: Api, git_server: GitServer
+):
+    organization = stranger.get("/v1/organizations")["items"][0]["id"]
+    limits = f"/v1/admin/organizations/{organization}/limits"
+    made = stranger.post("/v1/projects", {"name": f"e2e {uuid.uuid4().hex[:6]}"})
+    app = Service(stranger, made["environments"][0]["id"], git_server.repository(), **QUICK)
+    writes = "import os\nfile = open('/large', 'wb')\nwhile True: file.write(os.urandom(1 << 20))"
+    app.repository.behave("one", run(writes, uuid.uuid4().hex))
+    api.ok("PUT", limits, {"memory": "1g", "disk": "1g"})
+    try:
+        error = app.failed()["error"]
+        assert error["reason"] == "build-disk-limit", error
+        assert "1024 MiB" in error["detail"]
+        found = inspect("container", labels.build_network(INSTANCE, organization))
+        assert found["HostConfig"]["Memory"] == 1 << 30
+    finally:
+        api.ok("PUT", limits, {})
+
+
 def test_two_builds_of_one_organization_leave_room_for_another(
     api: Api, environment: str, stranger: Api, git_server: GitServer
 ):

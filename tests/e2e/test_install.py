@@ -39,7 +39,7 @@ def as_it_was_brought_up() -> dict[str, str]:
         env |= dict(item.split("=", 1) for item in template["ContainerSpec"]["Env"])
     names = (
         "LOG_LEVEL", "FAILPOINTS", "FAILPOINTS_FILE", "TEST_KINDS", "VOLUME_KEEP_SECONDS",
-        "IMAGES_KEPT", "IMAGES_SECONDS", "COLLECT_SECONDS",
+        "IMAGES_SECONDS", "COLLECT_SECONDS",
     )  # fmt: skip
     found = {f"SLIPWAY_{name}": said for name in names if (said := env.get(f"SLIPWAY_{name}"))}
     for name in ("HTTP_PORT", "HTTPS_PORT", "API_PORT"):

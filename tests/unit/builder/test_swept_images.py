@@ -1,6 +1,8 @@
 """Which images of a service stay, and which go, from the registry's files and from the engine."""
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -377,6 +379,29 @@ async def test_nothing_is_collected_while_somebody_pushes(site: Site):
         assert site.collections == ["begun", "ended"]
         await asyncio.sleep(3600)
         assert site.collections == ["begun", "ended"], "there is nothing to collect"
+
+
+@virtual
+async def test_nothing_is_collected_while_the_library_is_filled(site: Site):
+    """Which is done by a registry of its own on the same files."""
+    mark = site.root / "library"
+    mark.write_text("pushing\n")
+    async with site.sweeping():
+        await asyncio.sleep(1300)
+        assert site.collections == []
+        mark.write_text("done\n")
+        await asyncio.sleep(61)
+        assert site.collections == ["begun", "ended"]
+
+
+@virtual
+async def test_who_died_over_the_library_keeps_nobody(site: Site):
+    mark = site.root / "library"
+    mark.write_text("pushing\n")
+    os.utime(mark, (0, time.time() - 601))
+    async with site.sweeping():
+        await asyncio.sleep(610)
+        assert site.collections == ["begun", "ended"]
 
 
 @virtual

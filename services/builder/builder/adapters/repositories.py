@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import re
 import shutil
+import time
 import uuid
 from pathlib import Path
 
 ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """Of organizations, services and deployments: all else was pushed under a name of its own."""
+_FILLING = 600.0
+"""Seconds in which the library is filled, or never."""
 _OWN = ("_manifests", "_layers", "_uploads")
 """A repository's folders; others in it are repositories with longer names."""
 
@@ -22,6 +25,7 @@ class Repositories:
         self._root = store / "docker/registry/v2/repositories"
         self._away = store / "swept"
         self._mark = store / "collecting"
+        self._library = store / "library"
 
     async def organizations(self) -> list[str]:
         return [name for name in _folders(self._root) if ID.fullmatch(name)]
@@ -66,6 +70,15 @@ class Repositories:
     async def collecting(self) -> bool:
         """A collection has begun, and nobody has said that it ended."""
         return self._mark.exists()
+
+    async def library_is_filled(self) -> bool:
+        """Somebody pushes into the library, past the registry's door; or died over it a while
+        ago."""
+        try:
+            age = time.time() - self._library.stat().st_mtime
+            return age < _FILLING and self._library.read_text().strip() == "pushing"
+        except OSError:
+            return False
 
     async def begin_collecting(self) -> None:
         self._mark.touch()

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
