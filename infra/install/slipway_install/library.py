@@ -7,6 +7,8 @@ nobody may push them. Whole layers first, then the names that lead to them.
 import subprocess
 from pathlib import Path
 
+from slipway.contracts.registry import FILLED, FILLS, LIBRARY
+
 from slipway_install.errors import InstallError
 
 ARCHIVES = Path("/library")
@@ -24,6 +26,7 @@ def ensure() -> str:
     if mark.exists():
         return ""
     _STORE.mkdir(parents=True, exist_ok=True)
+    (VOLUME / LIBRARY).write_text(FILLS)
     done = subprocess.run(
         ["tar", "-C", str(_STORE), "-xf", str(archive)], capture_output=True, text=True, check=False
     )
@@ -36,4 +39,5 @@ def ensure() -> str:
     for former in VOLUME.glob("library-*"):
         former.unlink()
     mark.touch()
+    (VOLUME / LIBRARY).write_text(FILLED)
     return "unpacked"

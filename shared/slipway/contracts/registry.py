@@ -13,6 +13,10 @@ PLATFORM = "platform"
 LIBRARY = "library"
 """Images for everybody, by their names on Docker Hub; filled by `make up`."""
 
+FILLS, FILLED = "pushing", "done"
+"""What the file LIBRARY in the registry's volume says, before and after somebody writes into the
+library past the door: meanwhile nothing is collected."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

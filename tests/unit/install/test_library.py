@@ -4,10 +4,13 @@ import os
 import subprocess
 from pathlib import Path
 
+from slipway.contracts.registry import FILLED, FILLS, LIBRARY
+
 ROOT = Path(__file__).parents[3]
 DOCKER = """#!/bin/sh
 echo "$*" >>"$SAID"
 case $1 in
+cp) cat "$3" >>"$SAID" ;;
 image) [ "$2" = rm ] || echo "sha256:1 built here" ;;
 port) echo 127.0.0.1:40000 ;;
 push)
@@ -45,6 +48,16 @@ def test_it_waits_for_its_registry_and_leaves_nothing(tmp_path: Path):
     assert list(archive.parent.iterdir()) == [archive]
     pushed = [line for line in asked if line.startswith("push")]
     assert pushed[0] == pushed[1] != pushed[2]
+
+
+def test_while_it_pushes_nothing_is_collected(tmp_path: Path):
+    """What it says beside the images is what the builder looks for."""
+    _, asked = library(tmp_path)
+    told = [line for line in asked if line in (FILLS, FILLED) or line.startswith("push ")]
+    assert (told[0], told[-1]) == (FILLS, FILLED)
+    assert len(told) > 4
+    copied = [line.rpartition(":")[2] for line in asked if line.startswith("cp ")]
+    assert copied == [f"/var/lib/registry/{LIBRARY}"] * 2
 
 
 def test_what_a_killed_run_leaves_is_the_instances(tmp_path: Path):

@@ -10,6 +10,8 @@ import time
 import uuid
 from pathlib import Path
 
+from slipway.contracts.registry import FILLS, LIBRARY
+
 ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """Of organizations, services and deployments: all else was pushed under a name of its own."""
 _FILLING = 600.0
@@ -25,7 +27,7 @@ class Repositories:
         self._root = store / "docker/registry/v2/repositories"
         self._away = store / "swept"
         self._mark = store / "collecting"
-        self._library = store / "library"
+        self._library = store / LIBRARY
 
     async def organizations(self) -> list[str]:
         return [name for name in _folders(self._root) if ID.fullmatch(name)]
@@ -76,7 +78,7 @@ class Repositories:
         ago."""
         try:
             age = time.time() - self._library.stat().st_mtime
-            return age < _FILLING and self._library.read_text().strip() == "pushing"
+            return age < _FILLING and self._library.read_text().strip() == FILLS
         except OSError:
             return False
 
