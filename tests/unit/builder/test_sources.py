@@ -192,7 +192,7 @@ async def test_one_that_failed_is_not(played: Played, said: str):
 
 async def test_a_clone_that_talks_without_end_fills_no_log(played: Played):
     def play(_: Order, __: Path, tell: Callable[[str], None]) -> None:
-        for _ in range(50_000):
+        for _line in range(50_000):
             tell("x" * 500)
 
     played.clones.play = play

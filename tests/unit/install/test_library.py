@@ -46,7 +46,7 @@ def test_it_waits_for_its_registry_and_leaves_nothing(tmp_path: Path):
     archive = Path(done.stdout.splitlines()[-1])
     assert archive.read_text() == "archive\n"
     assert list(archive.parent.iterdir()) == [archive]
-    pushed = [line for line in asked if line.startswith("push")]
+    pushed = [line for line in asked if line.startswith("push ")]
     assert pushed[0] == pushed[1] != pushed[2]
 
 
