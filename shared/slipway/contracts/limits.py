@@ -60,7 +60,7 @@ def of_builds(installation: BuildLimits, own: OwnLimits, ceilings: BuildCeilings
         name: value if name not in most or value is None else min(value, most[name])
         for name, value in wanted.items()
     }
-    return BuildLimits(**bounded)
+    return BuildLimits.model_validate(bounded)
 
 
 def above(own: OwnLimits, ceilings: BuildCeilings) -> dict[str, float]:
