@@ -19,7 +19,7 @@ from api_gateway.http.patterns import ASKED_PATH, LABEL, MODE, USER
 from api_gateway.http.schema import Body, Text, of_kind
 from api_gateway.services.consistent import inside
 
-_SIZE = re.compile(r"([0-9]{1,15})\s*([kmg]i?b?)?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,15}) *([kmg]i?b?)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _LEAST, _MOST = 6 * 1024**2, 1 << 44
 _LEAST_TMPFS, _MOST_TMPFS = 1 << 12, 1 << 34
