@@ -13,8 +13,10 @@ from typing import Literal
 from builder.build.job import BuildKit, CloningPlace
 from builder.build.react import Builds, key
 from builder.build.render import DOCKERFILE as COPIED
+from builder.build.room import Room
 from builder.cloning.order import Cloned, Order
 from builder.settings import BuilderSettings
+from slipway.contracts.limits import BuildLimits
 from slipway.contracts.registry import Account
 from slipway.contracts.values import BuiltImage
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryLogs, MemoryObjects
@@ -141,9 +143,10 @@ class Kits:
     """BuildKits that are always there."""
 
     @asynccontextmanager
-    async def taken(self, organization: str) -> AsyncIterator[BuildKit]:
+    async def taken(self, organization: str, limits: BuildLimits) -> AsyncIterator[BuildKit]:
         await asyncio.sleep(0.05)
-        yield BuildKit(organization, "registry:5000", Account(organization, "secret"), 1 << 30, 100)
+        most = (limits.memory, limits.processes, limits.disk)
+        yield BuildKit(organization, "registry:5000", Account(organization, "secret"), *most)
 
     @asynccontextmanager
     async def cloning(self, organization: str) -> AsyncIterator[CloningPlace]:
@@ -152,6 +155,14 @@ class Kits:
 
     async def ended(self, buildkit: BuildKit) -> None:
         return None
+
+
+class RoomyDisk:
+    async def room(self) -> Room:
+        return Room("/engine", 1 << 40, 1 << 40)
+
+    async def taken(self, container: str, folder: str) -> int:
+        return 0
 
 
 @dataclass
@@ -176,7 +187,7 @@ class Workshop:
         settings = BuilderSettings(instance=INSTANCE, work=self.folder)
         builds = Builds(
             store, self.logs, self.archive, self.world.workloads, self.images, Kits(),
-            self.programs, self.programs.clone, Opener(MASTER.private, wrapped_key),
+            self.programs, RoomyDisk(), self.programs.clone, Opener(MASTER.private, wrapped_key),
             self.world.clock, settings,
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
