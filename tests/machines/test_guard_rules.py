@@ -152,6 +152,20 @@ def test_containers_on_the_engines_bridges_are_closed(world: World):
     assert opened(world.workload.reach(at(("172.18.0.2", "172.20.0.5")))) == {*at(("172.20.0.5",))}
 
 
+def test_it_is_not_known_whether_a_container_has_an_address(world: World):
+    """The engine drops what goes to one of them past its own bridge, in its table `raw`."""
+    world.guard(POLICY)
+    world.machine.nft(
+        "table ip engine {\nchain raw { type filter hook prerouting priority raw;\n"
+        'iifname != "eng0" ip daddr 172.18.0.2 drop\n}\n}'
+    )
+    asked = at(("172.18.0.2", "172.18.0.3"), 22, 81)
+    try:
+        assert set(world.workload.reach(asked).values()) == {"Connection refused"}
+    finally:
+        world.machine.nft("delete table ip engine")
+
+
 def test_the_resolver_is_open_at_its_port_alone(world: World):
     world.guard(POLICY, resolver="10.20.0.1")
     assert opened(world.workload.reach(at(("10.20.0.1",)))) == {*at(("10.20.0.1",), 53)}
