@@ -258,10 +258,36 @@ def test_members_of_one_bridge_reach_one_another_but_for_workloads(bridge: str, 
     assert found == {target for port in wanted for target in at(("172.30.0.3",), port)}
 
 
-def test_containers_of_others_are_untouched(world: World):
-    world.guard(POLICY)
-    targets = at((*OUTSIDE[:8], *MACHINE[:3]))
-    assert opened(world.foreign.reach(targets)) == {*targets}
+def test_fifty_containers_of_others_and_their_rules_are_untouched(world: World):
+    others = [f"172.18.7.{n}" for n in range(1, 51)]
+    for each in others:
+        world.foreign.address(f"{each}/16", "eth0")
+    world.machine.nft(
+        "table ip theirs {\nchain raw { type filter hook prerouting priority raw;\n"
+        "ip saddr 172.18.7.1 tcp dport 22 reject with tcp reset\n}\n"
+        "chain nat { type nat hook prerouting priority dstnat;\n"
+        "ip saddr 172.18.7.2 tcp dport 81 redirect to :80\n}\n}"
+    )
+    targets = at((*OUTSIDE[:8], *MACHINE[:3], "10.66.0.2"), 22, 80, 81)
+    asked = [f"{to} from {own}" for own in others for to in targets]
+
+    def seen() -> tuple[dict[str, str], str]:
+        rules = world.machine.nft("list table ip theirs\nlist tables ip\nlist tables ip6")
+        return world.foreign.reach(asked), rules
+
+    try:
+        before = seen()
+        for policy in (POLICY, Policy(entries("10.0.0.0/8 169.254.169.254:80"), POLICY.ports)):
+            world.guard(policy)
+            assert seen() == before
+        world.unguarded()
+        assert seen() == before
+    finally:
+        world.machine.nft("delete table ip theirs")
+    refused = at(OUTSIDE[:8], 22), "172.18.7.1"
+    changed = at(MACHINE[:3], 81), "172.18.7.2"
+    for (tos, own), answer in ((refused, "Connection refused"), (changed, "open")):
+        assert {before[0][f"{to} from {own}"] for to in tos} == {answer}, "their rules do hold"
 
 
 def test_written_again_nothing_is_left_of_the_former(world: World):
