@@ -258,6 +258,46 @@ def test_members_of_one_bridge_reach_one_another_but_for_workloads(bridge: str, 
     assert found == {target for port in wanted for target in at(("172.30.0.3",), port)}
 
 
+FORGED = """
+import socket, struct, sys
+
+def packet(source, to):
+    ends = socket.inet_aton(source) + socket.inet_aton(to)
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 28, 1, 0, 64, 17, 0) + ends
+    total = sum(struct.unpack(">10H", ip))
+    total = ~((total >> 16) + (total & 0xffff)) & 0xffff
+    return ip[:10] + struct.pack(">H", total) + ip[12:] + struct.pack(">HHHH", 5000, 7777, 8, 0)
+
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind(("eth0", 0))
+own = wire.getsockname()[4]
+gateway = bytes.fromhex(sys.argv[1].replace(":", ""))
+for source in sys.argv[2:]:
+    wire.send(gateway + own + b"\\x08\\x00" + packet(source, "9.9.9.9"))
+"""
+
+
+def test_a_frame_with_anothers_address_gets_nowhere(world: World):
+    world.guard(POLICY)
+    gateway = world.machine.ip("-brief", "link", "show", APART).split()[2]
+    world.outside.nft(
+        "table inet forged { counter came { }\nchain incoming { type filter hook prerouting"
+        " priority 0;\nudp dport 7777 counter name came\n}\n}"
+    )
+
+    def arrived(*sources: str) -> int:
+        argv = [*world.workload.inside, sys.executable, "-c", FORGED, gateway, *sources]
+        subprocess.run(argv, check=True, timeout=20)
+        said = world.outside.nft("reset counters table inet forged")
+        return int(said.partition("packets ")[2].split()[0])
+
+    try:
+        assert arrived("10.66.0.2") == 1
+        assert arrived("172.18.0.2", "8.8.0.1", "8.8.0.2", "9.9.9.9", "203.0.113.5") == 0
+    finally:
+        world.outside.nft("delete table inet forged")
+
+
 def test_fifty_containers_of_others_and_their_rules_are_untouched(world: World):
     others = [f"172.18.7.{n}" for n in range(1, 51)]
     for each in others:

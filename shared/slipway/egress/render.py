@@ -51,7 +51,8 @@ def table(instance: str) -> str:
 def script(instance: str, bridges: str, apart: str, policy: Policy, facts: Facts) -> str:
     """Replaces the table in one transaction: at no moment it is not there, or half of it.
     `bridges`: what the names of the instance's egress bridges begin with; `apart`: the one whose
-    members don't reach one another."""
+    members don't reach one another. What says that it comes from elsewhere than the network of its
+    bridge is forged: who may send raw frames would be taken for somebody else."""
     name = table(instance)
     begun, rules = (
         "\n".join(f"\t\t{rule}" for rule in some)
@@ -63,6 +64,7 @@ delete table inet {name}
 table inet {name} {{
 	chain first {{
 		type filter hook prerouting priority -310; policy accept;
+		iifname "{bridges}*" meta nfproto ipv4 fib saddr . iif oif missing drop
 		iifname "{bridges}*" tcp flags & (fin | syn | rst | ack) == syn goto begun
 	}}
 	chain begun {{
