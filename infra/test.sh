@@ -8,6 +8,8 @@ export SLIPWAY_INSTANCE
 cd "$ROOT"
 mode=${1:-all}
 shift || true
+# What is compiled is kept, the tests with it: each of pytest's processes would compile all of it anew.
+unset PYTHONDONTWRITEBYTECODE
 engine_environment
 
 left_out=
@@ -79,7 +81,7 @@ quick)
 	run tests.architecture.static_checks >"$found" 2>&1 &
 	checks=$!
 	failed_tests=0
-	tests --numprocesses 4 tests/unit tests/architecture "$@" || failed_tests=1
+	tests --numprocesses 3 tests/unit tests/architecture "$@" || failed_tests=1
 	wait "$checks" || static=1
 	cat "$found"
 	rm -f "$found"

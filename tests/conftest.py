@@ -1,14 +1,20 @@
-"""What runs side by side where there are two processes: the tests of the platform in one, in turn,
+"""What runs side by side. Where there are two processes, the tests of the platform in one, in turn,
 for they share an instance; all others in the next, which gives way."""
 
+import gc
 import os
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-_TOGETHER = {"tests/e2e": "platform", "tests/machines": "engines"}
-"""Folder → what its tests have in common."""
+_TOGETHER = {
+    "tests/e2e": "platform",
+    "tests/machines": "engines",
+    "tests/architecture/test_contributing.py": "copy with the examples",
+    "tests/architecture/test_static_checks.py": "copy with breaches",
+}
+"""Folder or file → what its tests have in common."""
 _TWO = 2
 _GIVES_WAY = 10
 _given_way = False
@@ -16,7 +22,8 @@ _given_way = False
 
 def _in_common(test: str) -> str | None:
     """Of the test of that id."""
-    return _TOGETHER.get("/".join(test.split("/", 2)[:2]))
+    file = test.partition("::")[0]
+    return _TOGETHER.get(file) or _TOGETHER.get("/".join(file.split("/", 2)[:2]))
 
 
 class _Together(LoadScopeScheduling):
@@ -29,7 +36,13 @@ class _Together(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Together | None:
-    return _Together(config, log) if config.getoption("numprocesses") == _TWO else None
+    return _Together(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """What all tests share stays: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -55,8 +55,9 @@ def known_variables() -> set[str]:
     for file in (ROOT / "infra").glob("*.*"):
         text = file.read_text()
         found |= {*re.findall(r"\$\{?([A-Z][A-Z_]+)", text), *_VARIABLE.findall(text)}
-    deployed = (ROOT / "services/deployer/deployer/rollout/render.py").read_text()
-    return found | set(_VARIABLE.findall(deployed))
+    for given in ("deployer/deployer/rollout/render.py", "builder/builder/build/variables.py"):
+        found |= set(_VARIABLE.findall((ROOT / "services" / given).read_text()))
+    return found
 
 
 def links(text: str) -> set[str]:

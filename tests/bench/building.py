@@ -14,6 +14,7 @@ from tests.bench.figures import Report
 from tests.bench.platform import INSTANCE, Api, Platform, until
 from tests.bench.servers import LABEL
 from tests.containers import docker, free_port
+from tests.e2e.api import Api as Operator
 from tests.e2e.repositories import GitServer, Repository, git, served
 
 TIMES = 7
@@ -164,7 +165,9 @@ def _standing_by(report: Report) -> None:
 def measure(platform: Platform, report: Report) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder,
-        served(Path(folder, "git")) as server,
+        served(
+            Operator(platform.url, platform.given["SLIPWAY_TOKEN"]), Path(folder, "git")
+        ) as server,
         platform.organization() as api,
     ):
         _measured(platform, api, server, Path(folder), report)

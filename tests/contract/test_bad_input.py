@@ -32,6 +32,8 @@ WRITES = {
 
 IMAGE = {"kind": "image", "image": "nginx:stable"}
 GIT = {"kind": "git", "url": "https://git.example.org/a.git", "branch": "main", "path": "sub"}
+TAG = {"kind": "git", "url": "https://git.example.org/a.git", "tag": "v1"}
+COMMIT = {"kind": "git", "url": "https://git.example.org/a.git", "commit": "1" * 40}
 RUNTIME = {
     "port": 8080,
     "command": "python -m http.server",
@@ -82,12 +84,13 @@ VALID: dict[str, list[Json]] = {
         {
             "kind": "application",
             "name": "api",
-            "source": GIT,
+            "source": TAG,
             "build": STATIC,
             **RUNTIME,
             "command": ["a", "b"],
         },
         {"kind": "application", "name": "api", "source": IMAGE, "memory_limit": 1 << 28},
+        {"kind": "application", "name": "api", "source": COMMIT},
         {
             "kind": "application",
             "name": "api",
@@ -107,7 +110,8 @@ VALID: dict[str, list[Json]] = {
             "workload": "main",
             **RUNTIME,
         },
-        {"source": GIT, "build": STATIC, "webhook_secret": "a shared secret"},
+        {"source": COMMIT},
+        {"source": TAG, "build": STATIC, "webhook_secret": "a shared secret"},
         {"source": IMAGE, "command": ["a", "b"], "memory_limit": 1 << 28},
         {
             "memory_reservation": 1 << 28,

@@ -54,8 +54,8 @@ def stranger(settings: dict[str, str]) -> Api:
 
 
 @pytest.fixture(scope="session")
-def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with served(tmp_path_factory.mktemp("git")) as server:
+def git_server(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    with served(api, tmp_path_factory.mktemp("git")) as server:
         yield server
 
 

@@ -4,9 +4,12 @@ import ipaddress
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from tests.e2e.engine import docker, inspect
-from tests.e2e.instance import MARK
+from tests.e2e.api import Api
+from tests.e2e.engine import container_of, docker, eventually, inspect
+from tests.e2e.instance import INSTANCE, MARK, service
 
 PROGRAM = """
 import concurrent.futures, contextlib, ipaddress, json, pathlib, socket, struct, sys
@@ -86,3 +89,23 @@ def bridged() -> list[str]:
     """The addresses that containers of overlay networks have on the bridge they all share."""
     there = inspect("network", "docker_gwbridge")["Containers"].values()
     return [entry["IPv4Address"].partition("/")[0] for entry in there if entry["IPv4Address"]]
+
+
+@contextmanager
+def let_out(api: Api, target: str) -> Iterator[None]:
+    """`address:port` may be called meanwhile, by every workload and build."""
+    place = "/v1/admin/egress"
+    api.ok("PUT", place, {"allow": [*api.get(place)["allow"], target]})
+    address, _, port = target.rpartition(":")
+    chain = ("nft", "list", "chain", "inet", f"{INSTANCE}-guard", "egress")
+
+    def open_() -> bool:
+        rules = docker("exec", container_of(service("guard")), *chain, check=False).splitlines()
+        return any(address in rule and port in rule and "accept" in rule for rule in rules)
+
+    eventually(f"{target} is let out", open_, 40)
+    try:
+        yield
+    finally:
+        left = [each for each in api.get(place)["allow"] if each != target]
+        api.ok("PUT", place, {"allow": left})

@@ -1,6 +1,7 @@
 """Repositories of the tests, pushed to by git and served over smart HTTP."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from tests.e2e.api import Api
 from tests.e2e.engine import inspect
+from tests.e2e.git_server import LFS, pointer
 from tests.e2e.instance import HERE, ROOT
+from tests.e2e.reach import let_out
 
 
 def git(*argv: str, cwd: Path | None = None) -> str:
@@ -83,21 +88,38 @@ class GitServer:
         git("clone", "-q", str(bare), str(work))
         return Repository(f"http://{self.address}/{name}.git", work)
 
+    def moved(self, to: str) -> str:
+        """The address of a repository that leads there."""
+        return f"http://{self.address}/moved/{quote(to, safe='')}"
+
+    def lfs(self, content: bytes) -> str:
+        """What stands in a repository for a file that is kept in LFS."""
+        return pointer(self.root / "served", content)
+
+    def forget(self, pointer: str) -> None:
+        """Its content is not there any more."""
+        hash_ = pointer.partition("sha256:")[2].split()[0]
+        (self.root / "served" / LFS / hash_).unlink()
+
 
 @contextmanager
-def served(root: Path) -> Iterator[GitServer]:
-    """By a program, until the end; `root` goes then."""
+def served(api: Api, root: Path) -> Iterator[GitServer]:
+    """By a program, which builds are let out to, until the end; `root` goes then."""
     (root / "served").mkdir(parents=True)
     gateway = inspect("network", "docker_gwbridge")["IPAM"]["Config"][0]["Gateway"]
-    program = ROOT / "infra/install/slipway_install/git_http.py"
-    argv = [sys.executable, str(program), "--root", str(root / "served")]
+    argv = [sys.executable, "-m", "tests.e2e.git_server", "--root", str(root / "served")]
+    path = os.pathsep.join([str(ROOT), str(ROOT / "infra/install")])
     process = subprocess.Popen(
-        [*argv, "--bind", gateway, "--port", "0"], stdout=subprocess.PIPE, text=True
+        [*argv, "--bind", gateway, "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
     )
     assert process.stdout is not None
     port = process.stdout.readline().strip().rpartition(":")[2]
     try:
-        yield GitServer(root, f"{gateway}:{port}")
+        with let_out(api, f"{gateway}:{port}"):
+            yield GitServer(root, f"{gateway}:{port}")
     finally:
         process.terminate()
         process.wait(10)

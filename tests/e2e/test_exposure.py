@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import registry
 from tests.e2e.engine import container_of, containers, docker, inspect, services
 from tests.e2e.instance import CONTROL_PLANE, INSTANCE, service
 
@@ -64,8 +65,10 @@ def test_only_http_and_https_are_published_beyond_loopback(
     assert int(http_address.rpartition(":")[2]) in wide
     assert len(wide) == 2, f"published at every address: {own}"
     api = int(settings["SLIPWAY_URL"].rpartition(":")[2])
-    assert own[api] == {"127.0.0.1"}, f"the API is published at {own[api]}"
-    assert own.keys() == wide | {api}, own
+    images = int(registry.place().rpartition(":")[2])
+    for port in (api, images):
+        assert own[port] == {"127.0.0.1"}, f"{port} is published at {own[port]}"
+    assert own.keys() == wide | {api, images}, own
 
 
 def test_the_engine_listens_beyond_loopback_for_nothing_else():

@@ -4,15 +4,19 @@ the platform goes on.
 A full disk of the engine itself is not brought about, since others use it: a step that fills a
 small file system of its own stands for it. `test_server_trouble` fills the builder's."""
 
+import re
 import socket
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from slipway.contracts import labels
 
 from tests.e2e.api import Api
-from tests.e2e.engine import half_made
+from tests.e2e.engine import address_of, container_of, eventually, half_made, running_programs
+from tests.e2e.instance import INSTANCE, service
+from tests.e2e.reach import let_out
 from tests.e2e.repositories import GitServer, run
 from tests.e2e.services import QUICK, Image, Service
 
@@ -60,10 +64,30 @@ def test_a_git_host_that_does_not_exist(api: Api, environment: str):
     failed(app, "git-unreachable", words=(url,), hint="reach")
 
 
-def test_a_git_address_of_the_platform_itself(api: Api, environment: str):
-    url = "http://nats:4222/app.git"
-    app = Service(api, environment, source={"kind": "git", "url": url})
-    failed(app, "git-address-refused", words=(url,))
+def test_what_the_platform_and_the_machine_have_is_not_cloned_from(
+    api: Api, environment: str, git_server: GitServer
+):
+    """Open, closed, or where nobody is: it says the same, and says it at once."""
+    nats = container_of(service("nats"))
+    control = address_of(nats, labels.control_network(INSTANCE))
+    machine = git_server.address.partition(":")[0]
+    moved = git_server.moved("http://169.254.169.254/a.git")
+    urls = [
+        f"http://{control}:4222/a.git",  # open
+        f"http://{machine}:1/a.git",  # closed
+        "http://10.213.77.1/a.git",  # nobody's
+        "http://169.254.169.254/a.git",
+        "http://127.0.0.1:8000/a.git",
+        moved,
+    ]
+    app = Service(api, environment, source={"kind": "git", "url": urls[0]}, **QUICK)
+    said: set[tuple[str, ...]] = set()
+    for url in urls:
+        app.patch(source={"kind": "git", "url": url})
+        error = failed(app, "git-unreachable", words=(url,), seconds=30)
+        lines = [re.sub(r"'http:\S+'|[0-9.]+", "…", line) for line in error["lines"]]
+        said.add((error["detail"].replace(url, ""), error["hint"], *lines))
+    assert len(said) == 1, said
 
 
 def test_a_branch_that_does_not_exist(api: Api, environment: str, git_server: GitServer):
@@ -96,12 +120,18 @@ def test_a_host_and_a_folder_that_cannot_exist(api: Api, environment: str, git_s
 
 
 def test_a_git_server_that_says_nothing(api: Api, environment: str, git_server: GitServer):
-    """It would hold one of the slots that all share."""
+    """It would hold one of the slots that all share. Who cancels does not wait for it."""
     with socket.create_server((git_server.address.partition(":")[0], 0)) as server:
         address = "{}:{}".format(*server.getsockname())
         url = f"http://{address}/app.git"
         app = Service(api, environment, source={"kind": "git", "url": url})
-        failed(app, "git-silent", words=(url, "60 s"), hint="works", seconds=80)
+        with let_out(api, address):
+            deployment = app.deploy()
+            eventually("git asks", lambda: running_programs(f"{url} "), 30)
+            api.post(f"/v1/deployments/{deployment}/cancel")
+            eventually("no git runs", lambda: not running_programs(f"{url} "), 5)
+            api.until(deployment, "cancelled", seconds=5)
+            failed(app, "git-silent", words=(url, "60 s"), hint="works", seconds=80)
 
 
 def test_a_variable_that_no_program_can_be_given(api: Api, environment: str, git_server: GitServer):

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import registry
 from tests.e2e.api import Api
 from tests.e2e.engine import docker, inspect, releases, settled
-from tests.e2e.repositories import GitServer
+from tests.e2e.repositories import GitServer, git
 from tests.e2e.services import QUICK, Image, Service
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
@@ -38,6 +38,31 @@ def test_a_static_site(api: Api, environment: str, git_server: GitServer, http_g
     assert "hidden" not in http_get(app.host, "/hidden.txt")[1]
     status, body = http_get(app.host, "/some/page")
     assert (status, body) == (200, "start") if spa else status == 404
+
+
+def test_submodules_files_of_lfs_and_a_redirect(
+    api: Api, environment: str, git_server: GitServer, http_get: Any
+):
+    inner, repository = git_server.repository(), git_server.repository()
+    lfs = {".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n"}
+    content = {name: f"content of {name} {uuid.uuid4().hex}" for name in ("outer", "inner")}
+    inner.push({**lfs, "there.bin": git_server.lfs(content["inner"].encode())})
+    git("submodule", "--quiet", "add", "--", inner.url, "part", cwd=repository.work)
+    place = f"../{inner.url.rpartition('/')[2]}"
+    git("config", "-f", ".gitmodules", "submodule.part.url", place, cwd=repository.work)
+    repository.push({**lfs, "here.bin": git_server.lfs(content["outer"].encode())})
+    url, _, name = repository.url.rpartition("/")
+    source = {"url": f"{git_server.moved(url)}/{name}"}
+    app = Service(api, environment, repository, source=source, build={"kind": "static"}, **QUICK)
+    app.live()
+    assert http_get(app.host, "/here.bin") == (200, content["outer"])
+    assert http_get(app.host, "/part/there.bin") == (200, content["inner"])
+    lost = git_server.lfs(uuid.uuid4().bytes)
+    git_server.forget(lost)
+    repository.push({"gone.bin": lost})
+    error = app.failed()["error"]
+    assert error["reason"] == "git-lfs-failed", error
+    assert http_get(app.host, "/here.bin") == (200, content["outer"]), "the former one serves"
 
 
 def test_an_image_that_is_copied_into_the_registry(

@@ -29,7 +29,6 @@ async def test_the_builder_says_that_it_is_away(api: EngineApi):
     for asked in (
         engine.image("web/nginx@sha256:0", source="nginx:stable"),
         engine.pull("web/nginx@sha256:0"),
-        engine.subnets("slipway_control"),
     ):
         with pytest.raises(EngineAway):
             await asked

@@ -10,9 +10,10 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
-from builder.build.job import BuildKit
+from builder.build.job import BuildKit, CloningPlace
 from builder.build.react import Builds, key
 from builder.build.render import DOCKERFILE as COPIED
+from builder.cloning.order import Cloned, Order
 from builder.settings import BuilderSettings
 from slipway.contracts.registry import Account
 from slipway.contracts.values import BuiltImage
@@ -74,9 +75,6 @@ class Images:
             raise EngineRefused(f"manifest for {reference} not found")
         self.here.add(reference)
 
-    async def subnets(self, network: str) -> list[str]:
-        return []
-
 
 async def _takes(chance: Random, how: How) -> None:
     match how:
@@ -90,7 +88,7 @@ async def _takes(chance: Random, how: How) -> None:
 
 @dataclass
 class Programs:
-    """git clones a repository with a Dockerfile, whose head is `head`; BuildKit makes an image."""
+    """A repository with a Dockerfile, whose head is `head`, is cloned; BuildKit makes an image."""
 
     chance: Random
     images: Images
@@ -105,12 +103,6 @@ class Programs:
         on_line: Callable[[str], None] | None = None,
         silence: float | None = None,
     ) -> tuple[int, str]:
-        if "log" in argv:
-            return 0, f"{self.head}\0Ada\0One"
-        if "clone" in argv:
-            await _takes(self.chance, "badly")
-            _clone(Path(argv[-1]))
-            return 0, ""
         name = _copied(argv)
         how = self.images.how[name] if name else self.chance.choice(BUILDS)
         await _takes(self.chance, how)
@@ -120,6 +112,13 @@ class Programs:
         digest = f"sha256:{name}" if name else self.images.made(f"built-{self.builds}")
         _write(argv[argv.index("--metadata-file") + 1], digest)
         return 0, ""
+
+    async def clone(
+        self, container: str, order: Order, folder: Path, tell: Callable[[str], None]
+    ) -> Cloned:
+        await _takes(self.chance, "badly")
+        _clone(folder)
+        return Cloned(self.head, "Ada", "One", order.branch)
 
 
 def _copied(argv: list[str]) -> str | None:
@@ -146,6 +145,11 @@ class Kits:
         await asyncio.sleep(0.05)
         yield BuildKit(organization, "registry:5000", Account(organization, "secret"), 1 << 30, 100)
 
+    @asynccontextmanager
+    async def cloning(self, organization: str) -> AsyncIterator[CloningPlace]:
+        await asyncio.sleep(0.05)
+        yield CloningPlace(organization, 1 << 30)
+
     async def ended(self, buildkit: BuildKit) -> None:
         return None
 
@@ -169,10 +173,11 @@ class Workshop:
     async def live(self, life: Life) -> None:
         """One life of the builder, wired as its `app.py` does."""
         store = Seen(self.world, life)
-        settings = BuilderSettings(instance=INSTANCE, work=self.folder, allow_private_sources=True)
+        settings = BuilderSettings(instance=INSTANCE, work=self.folder)
         builds = Builds(
             store, self.logs, self.archive, self.world.workloads, self.images, Kits(),
-            self.programs, Opener(MASTER.private, wrapped_key), self.world.clock, settings,
+            self.programs, self.programs.clone, Opener(MASTER.private, wrapped_key),
+            self.world.clock, settings,
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
             for durable, of, handle, dead in (

@@ -27,7 +27,6 @@ VERSION = FEATURES.version
 SETTINGS = GatewaySettings(
     master_public=MASTER.public,
     gateway_key=SecretStr(OWN.private),
-    allow_private_sources=True,
     test_kinds=True,
 )
 

@@ -150,7 +150,7 @@ class OwnerOfApplication(Owner):
             self.asked.append(answer["deployment"])
 
     async def scale(self) -> None:
-        await self._change(replicas=self._chance.randint(1, 3))
+        await self._change(replicas=self._chance.randint(0, 3))
 
 
 class OwnerOfStack(Owner):
@@ -176,7 +176,7 @@ class OwnerOfStack(Owner):
     async def scale(self) -> None:
         workload = self._chance.choice([each.name for each in self.stacks.last])
         most = 3 if workload in ("web", "worker") else 1
-        await self._change(workload=workload, replicas=self._chance.randint(most - 1, most))
+        await self._change(workload=workload, replicas=self._chance.randint(0, most))
 
 
 def _said(workload: Workload) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from pathlib import Path
@@ -121,18 +121,20 @@ def _chunks(stream: BufferedIOBase) -> Iterator[bytes]:
     stream.readline()
 
 
-def serve(root: Path, host: str = "", port: int = 0) -> ThreadingHTTPServer:
+def serve(
+    root: Path, host: str = "", port: int = 0, handler: type[Handler] = Handler
+) -> ThreadingHTTPServer:
     """Listen for the repositories below `root`; the caller runs `serve_forever`."""
-    return ThreadingHTTPServer((host, port), type("Bound", (Handler,), {"root": root}))
+    return ThreadingHTTPServer((host, port), type("Bound", (handler,), {"root": root}))
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None, handler: type[Handler] = Handler) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--bind", default="")
     parser.add_argument("--port", type=int, default=8000)
-    arguments = parser.parse_args()
-    server = serve(arguments.root, arguments.bind, arguments.port)
+    arguments = parser.parse_args(argv)
+    server = serve(arguments.root, arguments.bind, arguments.port, handler)
     print(f"serving on {arguments.bind}:{server.server_port}", flush=True)
 
     def stop(_number: int, _frame: object) -> None:

@@ -63,7 +63,6 @@ def deploy(settings: Settings, nats_conf: str, *, services: bool) -> None:
             "SLIPWAY_EGRESS_APART": labels.egress_bridge(settings.instance),
             "SLIPWAY_EGRESS_SET": egress.set_by_operator(settings),
             "SLIPWAY_EGRESS_ALLOW": egress.allowed(settings),
-            "SLIPWAY_ALLOW_PRIVATE_SOURCES": "true" if settings.first_owner else "false",
         },
     )  # fmt: skip
 

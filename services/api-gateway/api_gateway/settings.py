@@ -30,8 +30,6 @@ class GatewaySettings(Settings):
     """Of the host, as proxy-sync's: no service publishes it."""
     api_port: int = 4000
     """Of the host, as proxy-sync's: no service publishes it."""
-    allow_private_sources: bool = False
-    """Whether repositories may be at private addresses: with `make up`, not in production."""
     test_kinds: bool = False
     """Whether there are services of kind `raw`, workloads as they are said: for tests alone."""
 

@@ -11,7 +11,7 @@ from slipway.runtime.process import until
 from slipway.runtime.reactor import Reactor, dead_letter
 from slipway.sealing import Opener
 
-from builder.adapters import shell
+from builder.adapters import clones, shell
 from builder.adapters.containers import Containers
 from builder.adapters.engine import Engine
 from builder.build.react import Builds, key
@@ -39,6 +39,7 @@ async def main(stopping: asyncio.Event) -> None:
         Engine(api, settings.registry_port),
         buildkits,
         shell.run,
+        clones.clone,
         Opener(master, connection.keys.get),
         clock,
         settings,

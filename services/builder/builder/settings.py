@@ -10,8 +10,8 @@ class BuilderSettings(Settings):
     nats_user: str = "builder"
     master_private: SecretStr = SecretStr("")
     """The master key's private half, which opens organizations' keys."""
-    allow_private_sources: bool = False
-    """Whether repositories may be at private addresses, also behind a name."""
+    control_image: str = ""
+    """The control plane's own: repositories are cloned by it."""
     work: Path = Path("/var/lib/slipway/builder")
     """Where repositories are cloned to; nothing in it outlives its build."""
     builds_at_once: int = 3

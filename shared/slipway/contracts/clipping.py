@@ -19,13 +19,13 @@ _SEQUENCE = re.compile(
     r"|[\]PX^_][^\x00-\x1f\x7f-\x9f]*(?:\x07|\x1b\\)"  # titles, links
     r"|[ -/]*[0-~])"
 )
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_STEERING = (
+    *range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F,
+    *range(0x2028, 0x202F), *range(0x2066, 0x206A),
+)  # fmt: skip
 """C0 but tab and line feed, C1, other line ends, and what turns the direction of writing."""
-
-
-def _visible(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return " " if found[0] == "\r" else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+_VISIBLE = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _STEERING}
+_VISIBLE[ord("\r")] = " "
 
 
 def shown(text: str) -> str:
@@ -34,7 +34,7 @@ def shown(text: str) -> str:
     once."""
     if text.isprintable():
         return text
-    return _STEERING.sub(_visible, _SEQUENCE.sub("", text))
+    return _SEQUENCE.sub("", text).translate(_VISIBLE)
 
 
 def stored_size(text: str) -> int:

@@ -121,6 +121,20 @@ def build_network(instance: str, organization: str) -> str:
     return f"{instance}-build-{organization}"
 
 
+def cloning_container(instance: str, organization: str) -> str:
+    """Where its repositories are cloned, in that network."""
+    return f"{instance}-clone-{organization}"
+
+
+SAMPLE = "sample-git"
+"""The name of the sample's git server."""
+
+
+def sample_service(instance: str) -> str:
+    """The Swarm service of the sample's git server, where there is one."""
+    return f"{instance}_{SAMPLE}"
+
+
 def registry_network(instance: str) -> str:
     """Of the registry and its door. The engine publishes a container's ports by the first of its
     networks in the order of their names: before `build`."""

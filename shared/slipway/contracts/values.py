@@ -52,9 +52,14 @@ class ScopedVariables(Value):
 
 
 class GitSource(Value):
+    """At most one of `branch`, `tag` and `commit`; without any it is the remote's default
+    branch."""
+
     kind: Literal["git"] = "git"
     url: str
-    branch: str = "main"
+    branch: str | None = None
+    tag: str | None = None
+    commit: str | None = None
     path: str = ""
 
 
@@ -320,9 +325,12 @@ class Specification(Value):
 
 
 class GitCommit(Clipped):
+    """`branch`: that it was cloned by."""
+
     hash: Annotated[str, at_most(100)]
     message: Annotated[str, at_most(2000)] = ""
     author: Annotated[str, at_most(400)] = ""
+    branch: Annotated[str | None, at_most(1000)] = None
 
 
 class BuiltImage(Clipped):

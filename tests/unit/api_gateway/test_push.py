@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from api_gateway.webhooks.push import Push, kind, parse, signed
+from slipway.contracts.values import GitSource
 from slipway.kernel.errors import Invalid
 
 COMMIT = "a" * 40
@@ -22,6 +23,31 @@ def test_branches_may_have_slashes():
     found = parse({"x-github-event": "push"}, {**PUSH, "ref": "refs/heads/feature/a/b"})
     assert found is not None
     assert found.branch == "feature/a/b"
+
+
+@pytest.mark.parametrize(
+    ("source", "concerned"),
+    [
+        ({"branch": "main"}, True),
+        ({"branch": "next"}, False),
+        ({}, True),
+        ({"tag": "main"}, False),
+        ({"commit": COMMIT}, False),
+    ],
+)
+def test_whom_a_push_concerns(source: Any, concerned: bool):
+    """Who names no branch follows the one that the server calls its default."""
+    payload = {**PUSH, "repository": {"default_branch": "main"}}
+    push = parse({"x-gitea-event": "push"}, payload)
+    assert push is not None
+    assert push.concerns(GitSource(url="https://git.example/a.git", **source)) is concerned
+
+
+@pytest.mark.parametrize("repository", [None, 3, {}, {"default_branch": None}])
+def test_a_server_that_names_no_default_branch(repository: Any):
+    push = parse({"x-gitea-event": "push"}, {**PUSH, "repository": repository})
+    assert push is not None
+    assert not push.concerns(GitSource(url="https://git.example/a.git"))
 
 
 def test_without_an_id_a_delivery_is_what_it_announces():

@@ -152,6 +152,12 @@ def test_one_that_had_no_turn_says_for_whom_what_serves_stands_still():
     assert said == ["what serves stands still for the deployment d9"]
 
 
+def test_what_was_scaled_to_none_is_not_waited_for():
+    state = serving(replicas={"main": 0})
+    said = told(RolloutFailed(**OWN, state=state, failure=FAILURE, former="not_running"))
+    assert said == ["what served before stays as it is: scaled to none"]
+
+
 def test_of_very_many_tasks_only_the_first_are_known():
     state = serving(wanted=release(), tasks=TASKS[:1] * (MOST_TASKS + 1))
     ready = told(RolloutStarted(**OWN, state=state), RolloutReady(**OWN, state=state))

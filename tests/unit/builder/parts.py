@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builder.adapters.shell import ProgramSilent
 from builder.build.failures import BuildError
-from builder.build.job import BuildKit, End, Job
+from builder.build.job import BuildKit, CloningPlace, End, Job
 from builder.build.log import BuildLog
 from builder.build.work import work
+from builder.cloning.order import Cloned, NotCloned, Order
 from builder.settings import BuilderSettings
 from slipway.contracts.deployment import DeploymentRequested, Trigger
+from slipway.contracts.logs import build_subject
 from slipway.contracts.registry import Account
 from slipway.contracts.values import (
     ApplicationSettings,
@@ -64,10 +65,6 @@ class Engine:
         self.pulled.append(reference)
         self.here[reference] = self.registry[reference]
 
-    async def subnets(self, network: str) -> list[str]:
-        self._answer()
-        return []
-
     def _answer(self) -> None:
         if self.trouble:
             raise self.trouble
@@ -89,19 +86,46 @@ class Kits:
         signed_in = Account(organization, "hunter3")
         yield BuildKit(f"slipway-build-{organization}", "registry:5000", signed_in, 3 << 30, 2048)
 
+    @asynccontextmanager
+    async def cloning(self, organization: str) -> AsyncIterator[CloningPlace]:
+        if self.trouble:
+            raise self.trouble
+        yield CloningPlace(f"slipway-clone-{organization}", 1 << 30)
+
     async def ended(self, buildkit: BuildKit) -> End | None:
         return self.ends.pop(0) if self.ends else None
 
 
 @dataclass
-class Programs:
-    """git clones `files`, BuildKit makes an image; `play` comes first and may do otherwise."""
+class Clones:
+    """Of a repository with `files`; `play` comes first and may do otherwise."""
 
     files: Mapping[str, str] = field(default_factory=lambda: {"Dockerfile": "FROM scratch\n"})
+    play: Callable[[Order, Path, Callable[[str], None]], Cloned | NotCloned | None] | None = None
+    orders: list[tuple[str, Order]] = field(default_factory=list)
+    """(container, what was to be cloned there)."""
+    hangs: bool = False
+
+    async def __call__(
+        self, container: str, order: Order, folder: Path, tell: Callable[[str], None]
+    ) -> Cloned | NotCloned:
+        self.orders.append((container, order))
+        for name, text in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        if self.hangs:
+            await asyncio.sleep(1e6)
+        played = self.play(order, folder, tell) if self.play else None
+        return played or Cloned(HASH, "Ada", "One", order.branch)
+
+
+@dataclass
+class Programs:
+    """BuildKit makes an image; `play` comes first and may do otherwise."""
+
     play: Callable[[list[str], Callable[[str], None]], Any] | None = None
     ran: list[list[str]] = field(default_factory=list)
     hangs: bool = False
-    silent: bool = False
 
     async def __call__(
         self,
@@ -115,26 +139,14 @@ class Programs:
         played = self.play(argv, on_line or (lambda _: None)) if self.play else None
         if played is not None:
             return played
-        if "clone" in argv:
-            self._clone(Path(argv[-1]))
-        if self.silent and silence:
-            raise ProgramSilent
-        if self.hangs and "log" not in argv:
+        if self.hangs:
             await asyncio.sleep(1e6)
-        if "log" in argv:
-            return 0, f"{HASH}\0Ada\0One"
         if "--metadata-file" in argv:
             self._made(Path(argv[argv.index("--metadata-file") + 1]))
         return 0, ""
 
     def _made(self, metadata: Path) -> None:
         metadata.write_text(json.dumps({"containerimage.digest": DIGEST}))
-
-    def _clone(self, folder: Path) -> None:
-        (folder / ".git").mkdir(parents=True)
-        for name, text in self.files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
 
 
 @dataclass
@@ -145,6 +157,7 @@ class Played:
     engine: Engine = field(default_factory=Engine)
     kits: Kits = field(default_factory=Kits)
     programs: Programs = field(default_factory=Programs)
+    clones: Clones = field(default_factory=Clones)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
 
     def job(self, source: Source, build: Build | None = None, **more: Any) -> Job:
@@ -162,6 +175,7 @@ class Played:
             "engine": self.engine,
             "buildkits": self.kits,
             "run": self.programs,
+            "clone": self.clones,
             "clock": clock,
             "log": BuildLog(self.logs, MemoryObjects(), clock, "org", "d1"),
             "organization": "org",
@@ -172,6 +186,12 @@ class Played:
             "mark_key": b"key",
         }
         return Job(**{**given, **more})
+
+    async def said(self, job: Job) -> list[str]:
+        """The lines of its log."""
+        await job.log.close()
+        subject = build_subject("org", "d1")
+        return [line.text async for _, lines in self.logs.read(subject) for line in lines]
 
     def left(self) -> list[Path]:
         return list(self.root.iterdir())

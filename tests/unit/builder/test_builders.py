@@ -42,7 +42,7 @@ def wanted(kind: tuple[Build, dict[str, str]]) -> Build:
 @pytest.fixture
 def played(tmp_path: Path, kind: tuple[Build, dict[str, str]]) -> Played:
     played = Played(tmp_path)
-    played.programs.files = kind[1]
+    played.clones.files = kind[1]
     return played
 
 
@@ -94,7 +94,7 @@ async def test_it_makes_an_image_that_its_service_owns(played: Played, wanted: B
 @each
 async def test_no_secret_stands_in_an_argument(played: Played, wanted: Build):
     declared = {"Dockerfile": "FROM x\nARG KEY\nARG PLAIN\n"}
-    played.programs.files = {**played.programs.files, **declared}
+    played.clones.files = {**played.clones.files, **declared}
     job = played.job(
         SOURCE, wanted, variables={"KEY": "hunter2", "PLAIN": "seen"},
         secret_names=frozenset({"KEY"}),
@@ -318,12 +318,19 @@ async def test_a_dockerfile_that_is_not_there(played: Played, file: str):
     assert "Dockerfile" in failure.hint
 
 
+async def test_a_lower_case_one_is_found_where_none_is_named(played: Played):
+    played.clones.files = {"dockerfile": "FROM scratch\n"}
+    await image_of(played.job(SOURCE, DockerfileBuild()))
+    assert options(arguments(played), "--opt", "filename=") == ["dockerfile"]
+    await why(played.job(SOURCE, DockerfileBuild(file="Containerfile")))
+
+
 async def test_without_a_word_it_is_the_dockerfile(played: Played):
     assert builder_of(None) == builder_of(DockerfileBuild())
 
 
 async def test_what_the_dockerfile_declares_is_passed_and_the_owners_word_wins(played: Played):
-    played.programs.files = {"Dockerfile": "FROM x\nARG A\nARG B\nARG D\n"}
+    played.clones.files = {"Dockerfile": "FROM x\nARG A\nARG B\nARG D\n"}
     wanted = DockerfileBuild(args={"B": "own", "E": "own"}, target="web")
     job: Job = played.job(
         SOURCE, wanted, variables={"A": "1", "B": "2", "C": "3", "D": "4"},

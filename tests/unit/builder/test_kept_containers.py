@@ -17,10 +17,11 @@ from slipway.runtime.engine import EngineAway, EngineRefused
 
 from tests.simulation.world import VirtualClock, virtual
 
+CLONE, SAMPLE = "slipway-clone-org", "abc123"
 DOOR, REGISTRY, KIT = "slipway-registry-door", "slipway-registry", "slipway-build-org"
 SETTINGS = BuilderSettings(
     instance="slipway", master_private=SecretStr("master"), registry_port=5001,
-    buildkit_idle_seconds=60,
+    buildkit_idle_seconds=60, control_image="slipway/control:1",
 )  # fmt: skip
 
 
@@ -68,6 +69,10 @@ class Engine:
     async def organizations(self) -> set[str]:
         return self.left_over
 
+    async def task_of(self, service: str) -> str | None:
+        assert service == "slipway_sample-git"
+        return SAMPLE if SAMPLE in self.there else None
+
     async def ensure_network(self, body: Mapping[str, Any]) -> None:
         self.networks.add(body["Name"])
 
@@ -75,7 +80,7 @@ class Engine:
         self.volumes.add(body["Name"])
 
     async def join(self, container: str, network: str, alias: str) -> None:
-        assert alias == "registry"
+        assert alias == ("sample-git" if container == SAMPLE else "registry")
         there = self.there[container]
         self.there[container] = replace(there, networks=there.networks | {network})
 
@@ -190,6 +195,48 @@ async def test_an_idle_one_goes_with_its_network_and_leaves_what_it_knows(site: 
 
 
 @virtual
+async def test_repositories_are_cloned_in_the_network_of_builds_by_nobody(site: Site):
+    async with site.running():
+        async with site.buildkits.cloning("org") as place, site.buildkits.cloning("org"):
+            assert (place.container, place.memory) == (CLONE, 1 << 30)
+            assert site.engine.there[CLONE].networks == {KIT}
+            await asyncio.sleep(300)
+            assert CLONE in site.engine.there, "it works"
+        async with site.buildkits.taken("org"):
+            pass
+        body = site.engine.bodies[CLONE]
+        assert body["User"] == "65534:65534"
+        host = body["HostConfig"]
+        assert (host["CapDrop"], host["SecurityOpt"]) == (["ALL"], ["no-new-privileges"])
+        assert (host["Memory"], host["PidsLimit"], "Mounts" in host) == (1 << 30, 256, False)
+        assert "--guarded" in body["Entrypoint"], "not before the rules stand"
+        assert site.engine.said.count(f"made {CLONE}") == 1
+        await asyncio.sleep(100)
+        assert {CLONE, KIT} & {*site.engine.there, *site.engine.networks} == set()
+
+
+@virtual
+@pytest.mark.parametrize("change", [{"runs": False}, {"made": "otherwise"}])
+async def test_where_repositories_are_cloned_is_made_anew(site: Site, change: dict[str, Any]):
+    async with site.running():
+        async with site.buildkits.cloning("org"):
+            pass
+        site.engine.change(CLONE, **change)
+        async with site.buildkits.cloning("org"):
+            assert site.engine.said.count(f"made {CLONE}") == 2
+
+
+@virtual
+async def test_the_samples_git_server_is_let_in_while_it_is_needed(site: Site):
+    site.engine.there[SAMPLE] = Found("s", True, "", frozenset({"slipway_control"}), False)
+    async with site.running():
+        async with site.buildkits.cloning("org"):
+            assert site.engine.there[SAMPLE].networks == {"slipway_control", KIT}
+        await asyncio.sleep(100)
+        assert site.engine.there[SAMPLE].networks == {"slipway_control"}
+
+
+@virtual
 async def test_a_build_that_comes_while_one_is_stopped_has_its_own(site: Site):
     async with site.running():
         async with site.buildkits.taken("org"):
@@ -248,11 +295,12 @@ async def test_a_network_whose_container_is_gone_is_left_over_too():
                 ]
             return [
                 {"Names": ["/slipway-build-a"], "Labels": its("a")},
+                {"Names": ["/slipway-clone-e"], "Labels": its("e")},
                 {"Names": ["/web.1"], "Labels": its("d", **{"slipway.service": "s"})},
             ]
 
     engine: Any = Listing()
-    assert await Containers(engine, "slipway").organizations() == {"a", "b"}
+    assert await Containers(engine, "slipway").organizations() == {"a", "b", "e"}
 
 
 @virtual

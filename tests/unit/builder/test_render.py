@@ -6,10 +6,16 @@ from typing import Any
 import pytest
 from builder.build import render
 from builder.buildkit import render as buildkit
+from builder.cloning import render as cloning
+from builder.cloning.order import Limits, Order
 from builder.registry import render as registry
 from slipway.contracts.values import StaticBuild
 
 from tests.golden.cases import cases, check
+
+
+def _order(given: dict[str, Any]) -> Order:
+    return Order("https://git.example/shop/app.git", **given["order"])
 
 
 def rendered(given: dict[str, Any]) -> Any:
@@ -25,9 +31,15 @@ def rendered(given: dict[str, Any]) -> Any:
                 wanted, address, "registry:5000/org/app", Path("/build/metadata.json")
             )
         case "clone":
-            return render.clone(given["url"], given["branch"], "/build/source", given["pinned"])
-        case "branches":
-            return render.branches(given["url"], given["pinned"])
+            return cloning.clone(_order(given), "/tmp/clone/source", shallow=given["shallow"])
+        case "submodules":
+            return cloning.submodules("/tmp/clone/source", shallow=given["shallow"])
+        case "names":
+            return cloning.names(_order(given))
+        case "configuration of git":
+            return cloning.configuration(Limits())
+        case "environment of git":
+            return cloning.environment("/tmp/clone")
         case "nginx":
             return render.nginx_conf(StaticBuild.model_validate(given["build"]))
         case "static Dockerfile":

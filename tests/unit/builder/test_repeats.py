@@ -102,7 +102,13 @@ async def test_of_its_images_alone_new_workloads_are_made(played: Played):
     assert isinstance(found, Workloads)
     (program,) = found.items
     assert (program.image, program.port, program.command) == (MADE, 3000, ("serve",))
-    assert program.environment == {"MODE": "new", "PORT": "3000"}
+    assert dict(program.environment) == {
+        "MODE": "new",
+        "PORT": "3000",
+        "SLIPWAY_GIT_COMMIT": "2" * 40,
+        "SLIPWAY_GIT_MESSAGE": "Two",
+        "SLIPWAY_GIT_AUTHOR": "Ada",
+    }
 
 
 # -- by the log -----------------------------------------------------------------------------------

@@ -7,18 +7,22 @@ from typing import Any, get_args
 
 import orjson
 import pytest
+from builder.adapters.containers import NotReady
 from builder.build.work import work
+from builder.cloning.order import NotCloned, Order
 from builder.kinds.raw import Raw
 from builder.sources import source_of
 from slipway.contracts import values
 from slipway.contracts.values import (
     BuiltImage,
+    DockerfileBuild,
     GitSource,
     ImageSource,
     RawProgram,
     RawSettings,
     Source,
 )
+from slipway.contracts.workload import Workloads
 from slipway.runtime.engine import EngineAway, EngineRefused
 
 from tests.unit.builder.parts import BUILT, HASH, Played, cancelled, image_of, why
@@ -58,7 +62,7 @@ async def test_it_gives_a_folder_of_its_source_or_an_image(played: Played, wante
 @each
 async def test_when_it_is_cancelled_nothing_is_left(played: Played, wanted: Source):
     job = played.job(wanted)
-    played.programs.hangs = True
+    played.programs.hangs = played.clones.hangs = True
 
     async def hang(reference: str) -> None:
         await played.programs([])
@@ -74,10 +78,28 @@ async def test_when_it_is_cancelled_nothing_is_left(played: Played, wanted: Sour
 async def test_trouble_of_the_engine_is_explained(
     played: Played, wanted: Source, trouble: Exception
 ):
-    played.engine.trouble = trouble
+    played.engine.trouble = played.kits.trouble = trouble
     failure = await why(played.job(wanted))
     assert str(trouble) in failure.detail
     assert played.left() == []
+
+
+@each
+async def test_what_it_needs_does_not_come_up(played: Played, wanted: Source):
+    played.kits.trouble = NotReady("the rules do not stand")
+    failure = await why(played.job(wanted))
+    assert failure.reason == "build-place-away"
+    assert "the rules do not stand" in failure.detail
+
+
+@each
+async def test_it_works_where_the_organizations_builds_do(played: Played, wanted: Source):
+    await work(played.job(wanted))
+    containers = [container for container, _ in played.clones.orders]
+    assert [*played.kits.taken_by, *containers]
+    assert set(containers) <= {"slipway-clone-org"}
+    assert set(played.kits.taken_by) == {"org"}
+    assert {argv[0] for argv in played.programs.ran} == {"buildctl"}
 
 
 @each
@@ -85,6 +107,7 @@ async def test_however_much_is_said_the_failure_is_small(played: Played, wanted:
     words = "\x01x" * 2_000_000
     played.engine.refuses = EngineRefused(words)
     played.programs.play = lambda *_: (128, words)
+    played.clones.play = lambda *_: NotCloned("git", words)
     failure = await why(played.job(wanted))
     assert len(orjson.dumps(failure.model_dump())) < 100_000
 
@@ -92,65 +115,143 @@ async def test_however_much_is_said_the_failure_is_small(played: Played, wanted:
 # -- git ------------------------------------------------------------------------------------------
 
 
-async def test_the_commit_is_known_and_its_history_is_gone(played: Played):
-    job = played.job(GitSource(url=URL))
-    root = await source_of(GitSource(url=URL)).fetch(job)
+async def test_it_is_cloned_in_the_organizations_own_network(played: Played):
+    job = played.job(GitSource(url=URL, branch="next"))
+    root = await source_of(GitSource(url=URL, branch="next")).fetch(job)
     assert job.commit is not None
     assert (job.commit.hash, job.commit.author, job.commit.message) == (HASH, "Ada", "One")
     assert isinstance(root, Path)
-    assert [entry.name for entry in root.iterdir()] == ["Dockerfile"]
+    assert played.clones.orders == [("slipway-clone-org", Order(URL, branch="next"))]
+    assert played.programs.ran == [], "nothing runs beside the builder"
 
 
-@pytest.mark.parametrize("described", ["", HASH, f"{HASH}\0Ada", f"{HASH}\0Ada\0a\0b"])
-async def test_a_commit_that_says_little_is_one(played: Played, described: str):
-    def play(argv: list[str], _: Any) -> tuple[int, str] | None:
-        return (0, described) if "log" in argv else None
+@pytest.mark.parametrize("more", [{"branch": "a"}, {"tag": "v1"}, {"commit": HASH}, {}])
+async def test_what_is_named_is_cloned(played: Played, more: Any):
+    await work(played.job(GitSource(url=URL, **more)))
+    assert played.clones.orders[0][1] == Order(URL, **more)
 
-    played.programs.play = play
+
+@pytest.mark.parametrize(("said", "history"), [("1", True), ("true", True), ("0", False)])
+async def test_its_history_is_there_where_the_dockerfile_is_to_have_it(
+    played: Played, said: str, history: bool
+):
+    build = DockerfileBuild(args={"BUILDKIT_CONTEXT_KEEP_GIT_DIR": said})
+    await work(played.job(GitSource(url=URL), build))
+    assert played.clones.orders[0][1].history is history
+
+
+async def test_the_program_and_the_dockerfile_know_the_commit(played: Played):
+    """The owner's own variables of those names win; arguments are those that are declared."""
+    text = "FROM x\nARG SLIPWAY_GIT_COMMIT\nARG SLIPWAY_GIT_BRANCH\n"
+    played.clones.files = {"Dockerfile": text}
+    mine = {"SLIPWAY_GIT_BRANCH": "mine"}
+    made = await work(played.job(GitSource(url=URL, branch="next"), variables=mine))
+    assert isinstance(made, Workloads)
+    environment = dict(made.items[0].environment)
+    assert environment == {
+        "SLIPWAY_GIT_COMMIT": HASH,
+        "SLIPWAY_GIT_BRANCH": "mine",
+        "SLIPWAY_GIT_MESSAGE": "One",
+        "SLIPWAY_GIT_AUTHOR": "Ada",
+    }
+    (argv,) = [argv for argv in played.programs.ran if "buildctl" in argv]
+    args = [word for word in argv if word.startswith("build-arg:")]
+    assert args == ["build-arg:SLIPWAY_GIT_BRANCH=mine", f"build-arg:SLIPWAY_GIT_COMMIT={HASH}"]
+
+
+async def test_how_far_it_came_is_in_the_log(played: Played):
+    played.clones.play = lambda _, __, tell: tell("Receiving objects:  45% (9/20)")
     job = played.job(GitSource(url=URL))
     await work(job)
-    assert job.commit is not None
-    assert job.commit.hash == described[:40]
+    assert "Receiving objects:  45% (9/20)" in await played.said(job)
+
+
+@pytest.mark.parametrize(("ends", "reason"), [(1, None), (2, "git-ended")])
+async def test_one_that_ended_without_a_word_is_begun_once_more(
+    played: Played, ends: int, reason: str | None
+):
+    def play(_: Order, folder: Path, __: object) -> NotCloned | None:
+        assert not (folder / "left").exists()
+        (folder / "left").touch()
+        return NotCloned("ended") if len(played.clones.orders) <= ends else None
+
+    played.clones.play = play
+    if reason is None:
+        await work(played.job(GitSource(url=URL)))
+    else:
+        assert (await why(played.job(GitSource(url=URL)))).reason == reason
+    assert len(played.clones.orders) == 2
+
+
+@pytest.mark.parametrize("said", ["git", "silent", "size"])
+async def test_one_that_failed_is_not(played: Played, said: str):
+    played.clones.play = lambda *_: NotCloned(said)
+    await why(played.job(GitSource(url=URL)))
+    assert len(played.clones.orders) == 1
+
+
+async def test_a_clone_that_talks_without_end_fills_no_log(played: Played):
+    def play(_: Order, __: Path, tell: Callable[[str], None]) -> None:
+        for _line in range(50_000):
+            tell("x" * 500)
+
+    played.clones.play = play
+    job = played.job(GitSource(url=URL))
+    await work(job)
+    assert sum(map(len, await played.said(job))) < 6 << 20
 
 
 @pytest.mark.parametrize(
     "path", ["nothing", "x" * 300, "/".join(["x" * 200] * 30), "circle", "out", "Dockerfile"]
 )
 async def test_a_folder_that_is_not_there(played: Played, path: str):
-    def play(argv: list[str], _: Any) -> None:
-        if "log" in argv:
-            source = played.root / "d1/source"
-            (source / "circle").symlink_to("circle")
-            (source / "out").symlink_to("/etc")
+    def play(_: Order, folder: Path, __: object) -> None:
+        (folder / "circle").symlink_to("circle")
+        (folder / "out").symlink_to("/etc")
 
-    played.programs.play = play
+    played.clones.play = play
     failure = await why(played.job(GitSource(url=URL, path=path)))
     assert failure.reason == "folder-missing"
     assert played.left() == []
 
 
-async def test_a_server_that_says_nothing(played: Played):
-    played.programs.silent = True
-    failure = await why(played.job(GitSource(url=URL)))
-    assert failure.reason == "git-silent"
-    assert URL in failure.detail
+REFUSED = {
+    "ext::sh -c id": "http",
+    "file:///etc": "http",
+    "ssh://git@git.example/a.git": "http",
+    "git@git.example:a.git": "http",
+    "--upload-pack=id": "http",
+    "http://": "can exist",
+    "http://git..example/app.git": "can exist",
+    f"http://{'a' * 64}.example/a.git": "can exist",
+    "http://a:70000/a.git": "can exist",
+    "http://a:0/a.git": "can exist",
+    "http://[::1/a.git": "can exist",
+    "http://git.example/a b.git": "blanks",
+    "http://git.example/a\nb.git": "blanks",
+    "https://ada:hunter2@git.example/a.git": "credentials",
+    "https://ada:hun@ter2@git.example/a.git": "credentials",
+    "https://hunter2@git.example/a.git": "credentials",
+}
 
 
-async def test_an_address_that_cannot_exist(played: Played):
-    failure = await why(played.job(GitSource(url="http://git..example/app.git")))
+@pytest.mark.parametrize("url", REFUSED)
+async def test_what_is_no_plain_http_address_is_not_tried(played: Played, url: str):
+    """However it came into the log: the gateway refuses it too."""
+    job = played.job(GitSource(url=url))
+    failure = await why(job)
     assert failure.reason == "git-address-refused"
-    assert played.programs.ran == []
+    assert REFUSED[url] in failure.detail
+    assert played.clones.orders == []
+    assert "ter2" not in failure.model_dump_json() + "".join(await played.said(job))
 
 
-async def test_branches_that_are_there_are_offered(played: Played):
-    def play(argv: list[str], _: Any) -> tuple[int, str]:
-        if "ls-remote" in argv:
-            return 0, "1\trefs/heads/main\n2\trefs/heads/next"
-        return 128, "fatal: Remote branch mian not found in upstream origin"
-
-    played.programs.play = play
-    failure = await why(played.job(GitSource(url=URL, branch="mian")))
-    assert (failure.reason, failure.hint) == ("git-branch-not-found", "branches there: main")
+@pytest.mark.parametrize(
+    "url", ["http://[::1]:80/a.git", "http://a_b/x", "https://müll.example./x"]
+)
+async def test_other_addresses_are_left_to_the_guard(played: Played, url: str):
+    await work(played.job(GitSource(url=url)))
+    assert len(played.clones.orders) == 1
 
 
 # -- image ----------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def no_cache(played: Played) -> list[str]:
 @pytest.mark.parametrize(("name", "wanted"), [(" AS a", "no-cache=a"), ("", "no-cache=")])
 async def test_a_changed_secret_reaches_the_step(tmp_path: Path, name: str, wanted: str):
     played = Played(tmp_path)
-    played.programs.files = {"Dockerfile": f"FROM x{name}\n{STEP}\n"}
+    played.clones.files = {"Dockerfile": f"FROM x{name}\n{STEP}\n"}
 
     async def built(token: str) -> list[str]:
         await work(played.job(SOURCE, DockerfileBuild(), variables={"TOKEN": token}))
@@ -109,7 +109,7 @@ async def test_a_changed_secret_reaches_the_step(tmp_path: Path, name: str, want
 
 async def test_a_build_that_failed_says_nothing_of_its_secrets(tmp_path: Path):
     played = Played(tmp_path)
-    played.programs.files = {"Dockerfile": f"FROM x AS a\n{STEP}\n"}
+    played.clones.files = {"Dockerfile": f"FROM x AS a\n{STEP}\n"}
     job = played.job(SOURCE, DockerfileBuild(), variables={"TOKEN": "1"})
     played.programs.play = lambda argv, _: (1, "") if "buildctl" in argv else None
     await why(job)

@@ -137,7 +137,7 @@ class Yard:
         unused: Any = None  # the work is played
         return Builds(
             store or Seen(self.world, life), self.logs, self.archive, self.world.workloads, unused,
-            unused, unused, opener, self.world.clock, settings, self.work,
+            unused, unused, unused, opener, self.world.clock, settings, self.work,
         )  # fmt: skip
 
 

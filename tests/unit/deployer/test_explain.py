@@ -124,6 +124,11 @@ def test_what_the_engine_can_t_start_says_what_to_do_about_it(error: str, to_do:
     assert to_do in explain.task(TaskView("t", "refused", error=error), ready=False).hint
 
 
+def test_a_job_that_was_killed_is_told_of_its_memory():
+    assert "memory_limit" in explain.job(137, None).hint
+    assert "memory_limit" not in explain.job(1, None).hint
+
+
 def test_the_last_twenty_lines_are_kept():
     failure = explain.with_lines(explain.no_route(), [str(number) for number in range(50)])
     assert failure.lines == tuple(str(number) for number in range(30, 50))

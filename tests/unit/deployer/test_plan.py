@@ -156,6 +156,9 @@ OLD_2, NEW_2 = beside(OLD), beside(NEW)
 OLD_DB, NEW_DB = OLD_2.workloads[1], NEW_2.workloads[1]
 ON_OLD_DB = on_engine("d1-db", task("t0"), workload="db")
 ON_NEW_DB = on_engine("d2-db", task("t3"), workload="db")
+NO_ROOM = on_engine(
+    "d2-db", task("t3", "starting", error="no suitable node"), workload="db"
+)  # fmt: skip
 DB_STARTING = on_engine("d2-db", task("t3", "starting"), workload="db")
 
 
@@ -190,6 +193,11 @@ THE_JOB: Released = WITH_JOB.workloads[-1]
 ON_JOB = replace(ON_NEW_DB, job=True, tasks=(task("t3", "starting"),))
 JOB_ENDED = replace(ON_JOB, tasks=(task("t3", "ended", exit_code=4, over=True),))
 
+NO_USER = "starting container failed: unable to find user bob"
+JOB_NOT_STARTED = replace(
+    ON_JOB, tasks=(task("t3", "ended", exit_code=128, error=NO_USER, over=True),)
+)
+
 
 def with_job(*there: SwarmServiceView, **more: Any) -> View:
     """d1 serves, d2 has a job beside its main workload."""
@@ -206,6 +214,16 @@ AFTER_DB = NEW_2.model_copy(
         )
     }
 )
+
+# Its database is the serving one's, which goes on; the main workload starts after it.
+ON_DB_KEPT = AFTER_DB.model_copy(
+    update={"workloads": (AFTER_DB.workloads[0], OLD_DB.model_copy(update={"carried": True}))}
+)
+
+
+def keeping_db(*there: SwarmServiceView, **more: Any) -> View:
+    view = state_of(rolling(**more), serving=OLD_2, wanted=ON_DB_KEPT)
+    return replace(view, there=by_name(ON_OLD, *there))
 
 
 def writer(name: str, *tasks: TaskView, replicas: int = 1) -> SwarmServiceView:
@@ -543,6 +561,14 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
         ready(("t2", "main")),
     ),
     # jobs
+    "what goes on is waited for": (
+        keeping_db(on_engine("d1-db", task("t0", "starting"), workload="db")),
+        Wait(SOON),
+    ),
+    "but not where it was scaled to none": (
+        keeping_db(on_engine("d1-db", replicas=0, workload="db"), replicas={"db": 0}),
+        Create(ON_DB_KEPT, ON_DB_KEPT.workloads[0], 1),
+    ),
     "a job begins": (with_job(ON_NEW), StartJob(WITH_JOB, THE_JOB)),
     "a job runs": (with_job(ON_NEW, ON_JOB, jobs=(Job(workload="db"),)), Wait(SOON)),
     "how it ended is said": (
@@ -714,6 +740,11 @@ FAILS: dict[str, tuple[View, str, str]] = {
         "job-failed",
         "db: the job ended with exit code 3",
     ),
+    "a job could not be started": (
+        with_job(ON_NEW, JOB_NOT_STARTED, jobs=(Job(workload="db", exit=128),)),
+        "not-started",
+        "db: the container could not be started: starting container failed: unable to find user",
+    ),
     "a job is late": (
         with_job(ON_NEW, ON_JOB, jobs=(Job(workload="db"),), deadline=PAST),
         "rollout-timeout",
@@ -772,6 +803,16 @@ FAILS: dict[str, tuple[View, str, str]] = {
         "GET /h answered 503",
     ),
     "it is late": (state_of(rolling(STARTING), deadline=PAST), "rollout-timeout", "ready in time"),
+    "what another waits for is late": (
+        state_of(rolling(NO_ROOM), wanted=AFTER_DB, deadline=PAST),
+        "rollout-timeout",
+        "db: it did not become ready in time: no suitable node",
+    ),
+    "what goes on did not run until it was too late": (
+        state_of(keeping_db(on_engine("d1-db", workload="db")), deadline=PAST),
+        "rollout-timeout",
+        "main: it starts after db, which goes on as it was",
+    ),
     "it is nowhere": (
         state_of(rolling(on_engine("d2")), deadline=PAST),
         "rollout-timeout",

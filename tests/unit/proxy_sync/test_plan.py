@@ -194,6 +194,21 @@ def test_the_networks_of_what_domains_lead_to():
     assert plan.own_networks(replace(view, bound=())) == {}
 
 
+def test_what_was_scaled_to_none_and_goes_on_is_activated_at_once():
+    """Nobody could answer."""
+    idle = release(NEW, swarm_service=f"s-{OLD}", carried=True)
+    state = RolloutState(environment="env", serving=release(OLD), wanted=idle, ready=True)
+    route = routed().model_copy(update={"addresses": ()})
+    view = second(rollout=state, route=route, tasks=())
+    assert plan.routing(view).deployment == NEW
+    served = (Served(workload=MAIN, swarm_service=f"s-{OLD}"),)
+    named = {"deployment": NEW, "served": served, "named": (f"s-{OLD}",)}
+    assert said(switched(view)) == plan.Activate(route.model_copy(update=named))
+    seen = (Task(id="t1", workload=MAIN, address="10.0.0.1"),)
+    runs = replace(view, rollout=state.model_copy(update={"tasks": seen}), waited=9.0)
+    assert plan.routing(runs).deployment == OLD, "one was seen, and has to answer"
+
+
 def test_nothing_fails_unasked_however_long_this_process_was_away():
     view = first(waited=500.0, now=100.1)
     assert said(view) is None

@@ -164,3 +164,14 @@ async def test_an_address_whose_workload_is_not_there_is_not_asked():
     loaded = Routing("app", (binding,), (), "d1", (Served(workload=MAIN, swarm_service="s-d1"),))
     assert await probes.confirm(proxy, SystemClock(), loaded, release("d1")) is None  # pyright: ignore[reportArgumentType]
     assert proxy.asked == []
+
+
+async def test_an_address_of_what_goes_on_without_a_task_is_not_asked():
+    proxy = Public(503)
+    binding = Binding(domain="d", host="app.example", path="/", workload=MAIN, port=80)
+    loaded = Routing("app", (binding,), (), "d2", (Served(workload=MAIN, swarm_service="s-d1"),))
+    idle = release("d2", port=80, carried=True)
+    assert await probes.confirm(proxy, SystemClock(), loaded, idle) is None  # pyright: ignore[reportArgumentType]
+    assert proxy.asked == []
+    new = release("d2", port=80)
+    assert await probes.confirm(proxy, SystemClock(), loaded, new) is not None  # pyright: ignore[reportArgumentType]

@@ -201,6 +201,9 @@ def _given_up(event: RolloutFailed | RolloutCancelled) -> list[Said]:
         return [Said(other, "rollout")]
     if event.former == "not_running" and event.state.stopped:
         return [Said("what served before stays stopped", "rollout")]
+    scaled = event.state.replicas.values()
+    if event.former == "not_running" and scaled and not any(scaled):
+        return [Said("what served before stays as it is: scaled to none", "rollout")]
     if event.former == "not_running":
         again = "what served before does not run again yet; the platform goes on trying"
         return [Said(again, "rollout")]

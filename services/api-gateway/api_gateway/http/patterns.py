@@ -12,6 +12,7 @@ EMAIL = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"
 NAMED = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
 MODE = r"^0?[0-7]{3}$"
 USER = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$"
+COMMIT = r"^([0-9a-f]{40}|[0-9a-f]{64})$"
 _STAGE = r"^[A-Za-z0-9._-]+$"
 
 ALLOWED = {
@@ -28,6 +29,7 @@ ALLOWED = {
     NAMED: "may hold letters from A to Z, digits and . _ / -, and begins with a letter or digit",
     MODE: "has to be an octal mode of a file, such as 0444",
     USER: "has to be a user, such as app, 1000 or 1000:1000",
+    COMMIT: "has to be the whole hash of a commit: 40 or 64 digits, letters from a to f among them",
     _STAGE: "may hold letters from A to Z, digits, dots, underscores and hyphens",
 }
 """By the pattern. A test finds one that has no sentence."""

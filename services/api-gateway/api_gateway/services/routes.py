@@ -57,8 +57,7 @@ async def create_service(id_: Id, body: kinds.NewService, gateway: Gate, ctx: Ct
         return await show(gateway, ctx, await _document(gateway, ctx, service), 201)
     alive("environment", parent.phase)
     ctx.precondition(head.version)
-    allow_private, seal = gateway.settings.allow_private_sources, await _seal(gateway, ctx)
-    settings = kinds.settings_of(body, allow_private=allow_private, seal=seal)
+    settings = kinds.settings_of(body, seal=await _seal(gateway, ctx))
     domain.agree(settings)
     schema.not_too_large(settings)
     claims = await _free_ports(gateway, ctx, service, settings)
@@ -196,8 +195,7 @@ def _changes(
     if "webhook_secret" in body.model_fields_set:
         place, secret = f"service/{id_}/webhook-secret", body.webhook_secret
         changes["webhook_secret"] = gateway.own_key.seal(secret, place) if secret else None
-    allow_private = gateway.settings.allow_private_sources
-    change = kinds.change_of(body, settings, allow_private=allow_private, seal=seal)
+    change = kinds.change_of(body, settings, seal=seal)
     return domain.Configure(**changes, settings=change)
 
 

@@ -1,6 +1,5 @@
 """What a client says of a service."""
 
-import ipaddress
 import re
 import shlex
 from typing import Annotated, Any, Literal, Self
@@ -24,7 +23,7 @@ from slipway.contracts.values import (
 )
 from slipway.kernel.errors import Invalid
 
-from api_gateway.http.patterns import ADDRESS, ASKED_PATH, LABEL, NAMED
+from api_gateway.http.patterns import ADDRESS, ASKED_PATH, COMMIT, LABEL, NAMED
 from api_gateway.http.schema import Body, HostName, Text, given, kinds_of, of_kind
 from api_gateway.services.resources import (
     LARGEST,
@@ -39,7 +38,12 @@ from api_gateway.services.resources import (
     ports_of,
 )
 
-_BRANCH = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
+_NO_REF = re.compile(
+    r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock/"
+    r"|\A[-/.]|[/.]\Z|\.lock\Z|\AHEAD\Z|\A\Z"
+)
+"""What git forbids in the name of a branch or a tag: git check-ref-format --branch."""
+_LONGEST_REF = 200
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REGISTRY = (
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -57,9 +61,14 @@ Label = Annotated[str, StringConstraints(max_length=63, pattern=LABEL)]
 
 
 class Git(Body):
+    """At most one of `branch`, `tag` and `commit` (its whole hash); without any it is the remote's
+    default branch."""
+
     kind: Literal["git"]
     url: Annotated[str, StringConstraints(max_length=2000, pattern=ADDRESS)]
-    branch: Annotated[str, Field(max_length=200)] = "main"
+    branch: Annotated[str | None, Field(max_length=_LONGEST_REF)] = None
+    tag: Annotated[str | None, Field(max_length=_LONGEST_REF)] = None
+    commit: Annotated[str | None, StringConstraints(max_length=64, pattern=COMMIT)] = None
     path: RepositoryPath = ""
 
     @field_validator("url")
@@ -72,12 +81,18 @@ class Git(Body):
             raise ValueError("must not hold credentials")
         return value
 
-    @field_validator("branch")
+    @field_validator("branch", "tag")
     @classmethod
-    def ref(cls, value: str) -> str:
-        if not _BRANCH.fullmatch(value):
-            raise ValueError("is no name of a branch")
+    def ref(cls, value: str | None) -> str | None:
+        if value is not None and _NO_REF.search(value):
+            raise ValueError("is no name that git allows for a branch or a tag")
         return value
+
+    @model_validator(mode="after")
+    def one(self) -> Self:
+        if sum(each is not None for each in (self.branch, self.tag, self.commit)) > 1:
+            raise ValueError("has a branch, a tag or a commit, and not two of them")
+        return self
 
 
 def reference(value: str) -> str:
@@ -197,27 +212,16 @@ class ChangedApplication(RuntimeFields):
 _RUNTIME = tuple(RuntimeFields.model_fields)
 
 
-def source_of(given: Git | Image, *, allow_private: bool) -> Source:
-    """Raises Invalid for an address that is not cloned from."""
+def source_of(given: Git | Image) -> Source:
     if isinstance(given, Image):
         return ImageSource(image=given.image)
-    if not allow_private and _is_private(urlsplit(given.url).hostname or ""):
-        raise Invalid(
-            "repositories at private addresses are not allowed here",
-            pointer="/source/url",
-            hint="the operator can allow them: SLIPWAY_ALLOW_PRIVATE_SOURCES",
-        )
-    return GitSource(url=given.url, branch=given.branch, path=given.path.strip("/"))
-
-
-def _is_private(host: str) -> bool:
-    """As far as the name tells; what it resolves to is judged when it is cloned."""
-    if host.rstrip(".").rpartition(".")[2] in ("localhost", "local", "internal"):
-        return True
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
+    return GitSource(
+        url=given.url,
+        branch=given.branch,
+        tag=given.tag,
+        commit=given.commit,
+        path=given.path.strip("/"),
+    )
 
 
 def runtime_of(body: RuntimeFields, former: Runtime, seal: Seal) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.contracts.values import GitSource
 from slipway.kernel.errors import Invalid
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -19,9 +20,18 @@ _SIGNATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Push:
+    """`default`: the repository's default branch, where the server says it."""
+
     delivery: str
     branch: str
     commit: str
+    default: str | None = None
+
+    def concerns(self, source: GitSource) -> bool:
+        """A tag and a commit stay what they are, whatever is pushed."""
+        if source.tag is not None or source.commit is not None:
+            return False
+        return self.branch == (source.branch if source.branch is not None else self.default)
 
 
 def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str:
@@ -53,8 +63,11 @@ def parse(headers: Mapping[str, str], payload: Any) -> Push | None:
     if not ref.startswith("refs/heads/") or set(commit) == {"0"}:
         return None
     delivery = _first(headers, _DELIVERIES)
+    repository = payload.get("repository")
+    default = repository.get("default_branch") if isinstance(repository, dict) else None
     return Push(
         delivery=delivery[:200] or hashlib.sha256(f"{ref}{commit}".encode()).hexdigest(),
         branch=ref.removeprefix("refs/heads/"),
         commit=commit,
+        default=default if isinstance(default, str) else None,
     )

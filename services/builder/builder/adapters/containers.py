@@ -89,7 +89,14 @@ class Containers:
         named = [(each["Names"][0].removeprefix("/"), each["Labels"]) for each in containers]
         named += [(each["Name"], each["Labels"]) for each in networks]
         found = {(name, its[labels.ORGANIZATION]) for name, its in named}
-        return {of for name, of in found if name == labels.build_network(self._instance, of)}
+        names = (labels.build_network, labels.cloning_container)
+        return {of for name, of in found if name in [each(self._instance, of) for each in names]}
+
+    async def task_of(self, service: str) -> str | None:
+        """The id of a running container of a Swarm service on this node."""
+        marks = {"label": [f"com.docker.swarm.service.name={service}"]}
+        found = await self._engine.query("containers/json", params={"filters": json.dumps(marks)})
+        return found[0]["Id"] if found else None
 
     async def ensure_network(self, body: Mapping[str, Any]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The engine: images, and which networks are the control plane's."""
+"""The engine's images."""
 
 import re
 
@@ -42,10 +42,3 @@ class Engine:
 
     async def pull(self, reference: str) -> None:
         await self._engine.pull(registry.fetched(self._port, reference))
-
-    async def subnets(self, network: str) -> list[str]:
-        try:
-            found = await self._engine.query(f"networks/{network}")
-        except EngineMissing:
-            return []
-        return [config["Subnet"] for config in found["IPAM"]["Config"] or () if "Subnet" in config]

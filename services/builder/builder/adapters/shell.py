@@ -37,22 +37,28 @@ class _Output:
         return (self._head + gap + self._tail).decode(errors="replace").rstrip("\n")
 
 
-class _Lines:
-    """Hands over whole lines; of a longer one than LONGEST_LINE its beginning."""
+class Lines:
+    """Hands over whole lines; of one that is longer than `longest` bytes its beginning."""
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        self._on_line, self._rest = on_line, bytearray()
+    def __init__(self, on_line: Callable[[str], None], longest: int = LONGEST_LINE) -> None:
+        self._on_line, self._longest, self._rest = on_line, longest, bytearray()
 
     def feed(self, data: bytes) -> None:
         first, *others = data.split(b"\n")
-        self._rest += first[: LONGEST_LINE - len(self._rest)]
+        self._rest += first[: self._longest - len(self._rest)]
         for line in others:
             self._on_line(self._rest.decode(errors="replace"))
-            self._rest = bytearray(line)
+            self._rest = bytearray(line[: self._longest])
 
     def end(self) -> None:
         if self._rest:
             self._on_line(self._rest.decode(errors="replace"))
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Of a program: nothing of the builder's own but what leads to the engine and outside."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**_PATH, **kept, **(more or {})}
 
 
 async def run(
@@ -65,17 +71,16 @@ async def run(
     """(exit code, output: its beginning and its end where it is long). With `on_line` each line is
     handed over and not kept. `silence`: after so many seconds without output it is ended, and
     ProgramSilent is raised. When cancelled the whole group is ended first."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     process = await asyncio.create_subprocess_exec(
         *argv,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env={**_PATH, **kept, **(env or {})},
+        env=environment(env),
         start_new_session=True,
     )
     assert process.stdout is not None  # noqa: S101
-    output, lines = _Output(), _Lines(on_line) if on_line else None
+    output, lines = _Output(), Lines(on_line) if on_line else None
     try:
         while data := await _read(process.stdout, silence):
             (lines or output).feed(data)
@@ -83,7 +88,7 @@ async def run(
             lines.end()
         return await process.wait(), output.text()
     finally:
-        await asyncio.shield(_end(process))
+        await asyncio.shield(end(process))
 
 
 async def _read(stream: asyncio.StreamReader, silence: float | None) -> bytes:
@@ -94,7 +99,7 @@ async def _read(stream: asyncio.StreamReader, silence: float | None) -> bytes:
         raise ProgramSilent(f"no output for {silence:.0f} s") from error
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end(process: asyncio.subprocess.Process) -> None:
     """The program is asked, and forced a second later; what else is of its group goes with it."""
     with contextlib.suppress(ProcessLookupError, TimeoutError):
         if process.returncode is None:

@@ -1,6 +1,5 @@
 """Why a build failed, in words for whoever has to mend it. Pure."""
 
-import difflib
 import re
 from collections.abc import Sequence
 
@@ -21,9 +20,6 @@ _LINE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)", re.MULTILINE)
 _PARSE = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.IGNORECASE)
 _LINE_TOO_LONG = re.compile(r"line greater than max allowed size of (\d+)")
 _EOF = re.compile(r"unexpected eof|: eof$", re.MULTILINE)
-_HTTP = re.compile(r"returned error: (\d+)")
-_PROGRESS = re.compile(r"(remote: )?[A-Z][\w ]+: +\d+(% \(|,|$)|Cloning into ")
-"""What git prints while it works."""
 _NO_PROCESS = re.compile(
     "resource temporarily unavailable|can't start new thread|cannot fork|fork failed"
     "|pthread_create failed|unable to create (new )?native thread",
@@ -152,68 +148,6 @@ def secrets_unreadable(detail: str) -> Failure:
         reason="secrets-unreadable",
         detail=f"the variables of this deployment can't be opened: {detail}",
         hint="set the secret variables again; if many are concerned, the master key was changed",
-    )
-
-
-def git(url: str, branch: str, output: str, there: Sequence[str]) -> Failure:
-    """`there` are the branches that exist, empty when they can't be listed."""
-    lines = tuple(_spoken(output)[-10:])
-    low = "\n".join(lines).lower()
-    status = int((_HTTP.search(low) or ("", "0"))[1])
-    if "remote branch" in low and "not found" in low:
-        near = difflib.get_close_matches(branch, there, 3, 0.4) or list(there[:5])
-        return Failure(
-            reason="git-branch-not-found",
-            detail=f"{url} has no branch {branch}",
-            hint=f"branches there: {', '.join(near)}" if near else "the repository has no branch",
-            lines=lines,
-        )
-    if "authentication failed" in low or "could not read username" in low or status in (401, 403):
-        return Failure(
-            reason="git-authentication",
-            detail=f"{url} asks for a sign-in",
-            hint="only public repositories can be cloned; check the address",
-            lines=lines,
-        )
-    if "not found" in low or "does not appear to be a git repository" in low or status == 404:
-        return Failure(
-            reason="git-repository-not-found",
-            detail=f"there is no git repository at {url}",
-            hint="check the address of the source",
-            lines=lines,
-        )
-    if 300 <= status < 400:
-        return Failure(
-            reason="git-redirected",
-            detail=f"{url} redirects to another address",
-            hint="use the address that it redirects to",
-            lines=lines,
-        )
-    return Failure(
-        reason="git-unreachable",
-        detail=f"{url} could not be cloned",
-        hint="check that the server can reach that address",
-        lines=lines,
-    )
-
-
-def _spoken(output: str) -> list[str]:
-    return [row for row in output.splitlines() if row.strip() and not _PROGRESS.match(row)]
-
-
-def git_silent(url: str, seconds: float) -> Failure:
-    return Failure(
-        reason="git-silent",
-        detail=f"{url} sent nothing for {seconds:.0f} s, so cloning it was ended",
-        hint="check that this git server works and can be reached from here, then deploy again",
-    )
-
-
-def address_refused(url: str, why: str) -> Failure:
-    return Failure(
-        reason="git-address-refused",
-        detail=f"{url} is not cloned: {why}",
-        hint="use a public address, or let the operator allow private ones",
     )
 
 

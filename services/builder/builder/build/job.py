@@ -17,6 +17,7 @@ from builder.build import failures
 from builder.build.failures import BuildError
 from builder.build.log import BuildLog
 from builder.build.progress import Progress
+from builder.cloning.order import Cloned, NotCloned, Order
 from builder.settings import BuilderSettings
 
 
@@ -33,8 +34,6 @@ class Images(Protocol):
         """EngineRefused has the registry's words why not."""
         ...
 
-    async def subnets(self, network: str) -> list[str]: ...
-
 
 @dataclass(frozen=True, slots=True)
 class BuildKit:
@@ -49,6 +48,15 @@ class BuildKit:
     """That all of them may have."""
 
 
+@dataclass(frozen=True, slots=True)
+class CloningPlace:
+    """A container in the network of an organization's builds that runs."""
+
+    container: str
+    memory: int
+    """Bytes that all its clones may take together."""
+
+
 type End = Literal["gone", "memory", "registry"]
 """It ended itself; or the limit of memory of all the organization's builds
 was met; or the registry was away."""
@@ -58,6 +66,10 @@ class BuildKits(Protocol):
     """All raise NotReady, EngineAway and EngineRefused."""
 
     def taken(self, organization: str) -> AbstractAsyncContextManager[BuildKit]:
+        """It is kept until the context is left."""
+        ...
+
+    def cloning(self, organization: str) -> AbstractAsyncContextManager[CloningPlace]:
         """It is kept until the context is left."""
         ...
 
@@ -79,6 +91,15 @@ class Programs(Protocol):
     ) -> tuple[int, str]: ...
 
 
+class Cloner(Protocol):
+    async def __call__(
+        self, container: str, order: Order, folder: Path, tell: Callable[[str], None]
+    ) -> Cloned | NotCloned:
+        """Into `folder`, which is made; `tell` is told how far it came. Raises OSError of the
+        builder's own disk."""
+        ...
+
+
 @dataclass(slots=True)
 class Job:
     """`commit`, `built` and the steps hold what was reached, also when it fails."""
@@ -87,6 +108,7 @@ class Job:
     engine: Images
     buildkits: BuildKits
     run: Programs
+    clone: Cloner
     clock: Clock
     log: BuildLog
     organization: str

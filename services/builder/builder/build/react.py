@@ -35,7 +35,7 @@ from slipway.sealing import CannotOpen, Opener
 
 from builder.build import failures
 from builder.build.failures import BuildError
-from builder.build.job import BuildKits, Images, Job, Programs
+from builder.build.job import BuildKits, Cloner, Images, Job, Programs
 from builder.build.log import BuildLog
 from builder.build.slots import FairSlots
 from builder.build.variables import opened, with_files
@@ -106,6 +106,7 @@ class Builds:
         engine: Images,
         buildkits: BuildKits,
         run: Programs,
+        clone: Cloner,
         opener: Opener,
         clock: Clock,
         settings: BuilderSettings,
@@ -113,7 +114,7 @@ class Builds:
     ) -> None:
         self._store, self._logs, self._archive, self._sealed = store, logs, archive, sealed
         self._engine, self._buildkits = engine, buildkits
-        self._run, self._opener = run, opener
+        self._run, self._clone, self._opener = run, clone, opener
         self._clock, self._settings, self._work = clock, settings, work
         self._appender = Appender(store, clock, "builder")
         self._slots = FairSlots(settings.builds_at_once)
@@ -214,6 +215,7 @@ class Builds:
             engine=self._engine,
             buildkits=self._buildkits,
             run=self._run,
+            clone=self._clone,
             clock=self._clock,
             log=log,
             organization=organization,

@@ -48,29 +48,6 @@ def declared_args(dockerfile: str) -> set[str]:
     }
 
 
-def clone(url: str, branch: str, folder: str, pinned: str) -> list[str]:
-    """`pinned` is `host:port:address`: git connects there, whatever the name says a moment later.
-    Redirects would lead past that check. It tells its progress, so that silence means something."""
-    return [
-        "git", "-c", "http.followRedirects=false", "-c", f"http.curloptResolve={pinned}",
-        "-c", "protocol.allow=never", "-c", "protocol.http.allow=always",
-        "-c", "protocol.https.allow=always", "-c", "core.hooksPath=/dev/null",
-        "clone", "--progress", "--depth", "1", "--single-branch", "--no-tags",
-        "--branch", branch, "--", url, folder,
-    ]  # fmt: skip
-
-
-def branches(url: str, pinned: str) -> list[str]:
-    return [
-        "git", "-c", "http.followRedirects=false", "-c", f"http.curloptResolve={pinned}",
-        "ls-remote", "--heads", "--", url,
-    ]  # fmt: skip
-
-
-def describe_commit(folder: str) -> list[str]:
-    return ["git", "-C", folder, "log", "-1", "--format=%H%x00%an%x00%s"]
-
-
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """An image. `secrets` are (id, variable of the program's environment that holds it): no secret

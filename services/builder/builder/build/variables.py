@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from slipway.contracts.values import (
     ApplicationSettings,
     FileMount,
+    GitCommit,
     Mount,
     Scope,
     ScopedVariables,
@@ -53,6 +54,19 @@ def opened(
     near = merged(scopes)
     secret = frozenset(name for name in values if near[name][1].secret)
     return Opened(values, secret, hidden)
+
+
+def of_commit(commit: GitCommit | None) -> dict[str, str]:
+    """What programs and Dockerfiles may know of what they are made of."""
+    if commit is None:
+        return {}
+    known = {
+        "SLIPWAY_GIT_COMMIT": commit.hash,
+        "SLIPWAY_GIT_BRANCH": commit.branch,
+        "SLIPWAY_GIT_MESSAGE": commit.message,
+        "SLIPWAY_GIT_AUTHOR": commit.author,
+    }
+    return {name: value for name, value in known.items() if value}
 
 
 def with_files(settings: Settings, unseal: Callable[[Sealed, Scope, str], str]) -> Settings:

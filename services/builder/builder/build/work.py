@@ -13,6 +13,7 @@ from builder.adapters.containers import NotReady
 from builder.build import failures
 from builder.build.failures import BuildError
 from builder.build.job import Job
+from builder.build.variables import of_commit
 from builder.kinds import kind_of
 from builder.sources.image import again
 from builder.workloads import workloads_of
@@ -30,7 +31,8 @@ async def work(job: Job) -> Workloads | BuildSucceeded:
             images = await _images_again(job, job.former[0])
         else:
             images = await kind_of(specification).images(job)
-        return workloads_of(specification, images, job.variables)
+        variables = {**of_commit(job.commit), **job.variables}
+        return workloads_of(specification, images, variables)
     except NotReady as error:
         raise BuildError(failures.not_ready(str(error))) from error
     except EngineAway as error:

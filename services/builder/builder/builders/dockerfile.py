@@ -8,6 +8,7 @@ from slipway.contracts.values import BuiltImage, DockerfileBuild
 from builder.build import failures, render, stages
 from builder.build.failures import BuildError
 from builder.build.job import Job
+from builder.build.variables import of_commit
 from builder.builders import buildkit
 from builder.builders.remembered import Remembered
 
@@ -22,6 +23,8 @@ class Dockerfile:
     async def build(self, job: Job, root: Path) -> BuiltImage:
         context = job.folder_of(root, self.wanted.context)
         file = job.inside(root, self.wanted.file)
+        if file is None and self.wanted.file == "Dockerfile":
+            file = job.inside(root, "dockerfile")  # as docker build takes it
         if file is None or not file.is_file():
             raise BuildError(failures.dockerfile_missing(self.wanted.file, _names(root)))
         with file.open(errors="replace") as opened:
@@ -29,7 +32,7 @@ class Dockerfile:
         declared = render.declared_args(text)
         given = {
             name: value
-            for name, value in job.variables.items()
+            for name, value in {**of_commit(job.commit), **job.variables}.items()
             if name in declared and name not in job.secret_names
         }
         steps = stages.secret_steps(text)

@@ -14,7 +14,7 @@ from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 
 from builder.adapters.containers import MADE, Found, NotReady, mark
-from builder.build.job import BuildKit, End
+from builder.build.job import BuildKit, CloningPlace, End
 from builder.buildkit import render
 from builder.registry.render import ALIAS, PORT
 from builder.settings import BuilderSettings
@@ -35,8 +35,10 @@ class Engine(Protocol):
     async def remove(self, name: str, grace: int = 0) -> None: ...
     async def has_file(self, name: str, path: str) -> bool: ...
     async def organizations(self) -> set[str]: ...
+    async def task_of(self, service: str) -> str | None: ...
     async def ensure_network(self, body: Mapping[str, Any]) -> None: ...
     async def ensure_volume(self, body: Mapping[str, Any]) -> None: ...
+    async def join(self, container: str, network: str, alias: str) -> None: ...
     async def remove_network(self, name: str, *guests: str) -> None: ...
     async def remove_volume(self, name: str) -> None: ...
 
@@ -55,6 +57,8 @@ class _Of:
 
     free_since: float
     users: int = 0
+    builds: int = 0
+    clones: int = 0
     begun: bool = False
     """It has been seen to listen since it was made."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -73,16 +77,39 @@ class BuildKits:
     async def taken(self, organization: str) -> AsyncIterator[BuildKit]:
         """It runs, and is not stopped before the context is left. Raises NotReady, EngineAway,
         EngineRefused."""
+        async with self._used(organization) as of:
+            of.builds += 1
+            try:
+                async with of.lock:
+                    await self._ensure(organization, of)
+                name = labels.build_network(self._instance, organization)
+                master = self._settings.master_private.get_secret_value()
+                signed_in = account(master, organization)
+                limits = self._limits
+                yield BuildKit(name, f"{ALIAS}:{PORT}", signed_in, limits.memory, limits.processes)
+            finally:
+                of.builds -= 1
+
+    @asynccontextmanager
+    async def cloning(self, organization: str) -> AsyncIterator[CloningPlace]:
+        """The same of where repositories are cloned, which stays for as long as the BuildKit."""
+        async with self._used(organization) as of:
+            of.clones += 1
+            try:
+                async with of.lock:
+                    await self._ensure_cloning(organization, of)
+                name = labels.cloning_container(self._instance, organization)
+                yield CloningPlace(name, self._limits.cloning_memory)
+            finally:
+                of.clones -= 1
+
+    @asynccontextmanager
+    async def _used(self, organization: str) -> AsyncIterator[_Of]:
+        """Nothing of it is stopped meanwhile."""
         of = self._of.setdefault(organization, _Of(self._now()))
         of.users += 1
         try:
-            async with of.lock:
-                await self._ensure(organization, of)
-            name = labels.build_network(self._instance, organization)
-            master = self._settings.master_private.get_secret_value()
-            signed_in = account(master, organization)
-            limits = self._limits
-            yield BuildKit(name, f"{ALIAS}:{PORT}", signed_in, limits.memory, limits.processes)
+            yield of
         finally:
             of.users -= 1
             of.free_since = self._now()
@@ -114,8 +141,11 @@ class BuildKits:
             if of.users or idle < self._settings.buildkit_idle_seconds:
                 return
             name = labels.build_network(self._instance, organization)
+            await self._engine.remove(labels.cloning_container(self._instance, organization))
             await self._engine.remove(name, _GRACE)
-            await self._engine.remove_network(name, labels.registry_door(self._instance))
+            sample = await self._engine.task_of(labels.sample_service(self._instance))
+            guests = [labels.registry_door(self._instance), *([sample] if sample else [])]
+            await self._engine.remove_network(name, *guests)
             if not of.users:  # else a build waits for the end of this
                 del self._of[organization]
 
@@ -128,7 +158,7 @@ class BuildKits:
         made = mark(body, files)
         there = await self._engine.found(name)
         fresh = there is not None and there.made == made and not there.out_of_memory
-        if there is None or not there.runs or (of.users == 1 and not fresh):
+        if there is None or not there.runs or (of.builds == 1 and not fresh):
             of.begun = False
             await self._engine.remove(name, _GRACE if there is not None and there.runs else 0)
             await self._engine.ensure_network(render.network(instance, organization))
@@ -139,6 +169,24 @@ class BuildKits:
             await self._begun(name)
             of.begun = True
         await self._door.let_in(organization, name)
+
+    async def _ensure_cloning(self, organization: str, of: _Of) -> None:
+        """The sample's git server, where there is one, is let in."""
+        instance = self._instance
+        name = labels.cloning_container(instance, organization)
+        network = labels.build_network(instance, organization)
+        image = self._settings.control_image
+        body = render.cloning(instance, organization, image, self._limits)
+        made = mark(body)
+        there = await self._engine.found(name)
+        if there is None or not there.runs or (of.clones == 1 and there.made != made):
+            await self._engine.remove(name)
+            await self._engine.ensure_network(render.network(instance, organization))
+            labelled = body | {"Labels": {**body["Labels"], MADE: made}}
+            await self._engine.make(name, labelled, {})
+        sample = await self._engine.task_of(labels.sample_service(instance))
+        if sample is not None:
+            await self._engine.join(sample, network, labels.SAMPLE)
 
     async def _begun(self, name: str) -> None:
         """Raises NotReady when it does not. One that ends by itself may have found its state

@@ -8,6 +8,8 @@ from slipway.contracts import labels
 START = "/etc/slipway/start.sh"
 CONF = "/etc/slipway/buildkitd.toml"
 SOCKET = "/run/buildkit/buildkitd.sock"
+LIFELINE = "/usr/lib/slipway/lifeline"
+"""Where it is in the control image."""
 _STATE = "/var/lib/buildkit"
 _SHARES = 128
 """Of a processor that everybody wants: an eighth of what the engine gives each other container."""
@@ -16,12 +18,14 @@ _SHARES = 128
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of an organization's builds together. Bytes, processes, cores; `cache`: bytes of what is kept
-    from build to build."""
+    from build to build. `cloning_…`: of its clones together."""
 
     memory: int = 3 << 30
     processes: int = 2048
     cpus: float = 2.0
     cache: int = 10 << 30
+    cloning_memory: int = 1 << 30
+    cloning_processes: int = 256
 
 
 def start_script() -> str:
@@ -104,6 +108,28 @@ def container(instance: str, organization: str, image: str, limits: Limits) -> d
                 },
             ],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
+        },
+    }
+
+
+def cloning(instance: str, organization: str, image: str, limits: Limits) -> dict[str, Any]:
+    """The body of the container in which repositories are cloned: nobody, without any right, and
+    not before the guard's rules stand. What a clone leaves is gone with the container."""
+    return {
+        "Image": image,
+        "Entrypoint": [LIFELINE, "run", "--drain", "0", "--guarded", "--", "sleep", "infinity"],
+        "Cmd": [],
+        "User": "65534:65534",
+        "Labels": _labels(instance, organization),
+        "HostConfig": {
+            "NetworkMode": labels.build_network(instance, organization),
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "Memory": limits.cloning_memory,
+            "MemorySwap": limits.cloning_memory,
+            "PidsLimit": limits.cloning_processes,
+            "NanoCpus": int(limits.cpus * 10**9),
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "2"}},
         },
     }
 

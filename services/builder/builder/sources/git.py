@@ -1,23 +1,25 @@
-"""A branch of a git repository, cloned."""
+"""A git repository, cloned in the organization's own network."""
 
 import asyncio
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from slipway.contracts import labels
-from slipway.contracts.values import GitCommit, GitSource
+from slipway.contracts.logs import LogLine
+from slipway.contracts.values import ApplicationSettings, DockerfileBuild, GitCommit, GitSource
 
-from builder.adapters import addresses
-from builder.adapters.shell import ProgramSilent
-from builder.build import failures, render
-from builder.build.failures import BuildError
+from builder.build.failures import BuildError, disk_full
 from builder.build.job import Job
+from builder.cloning.order import Cloned, Order, refused
+from builder.sources import failures
 
 _NEEDED = 512 * 1024**2
-_SILENCE = 60.0
-"""Seconds. git tells its progress while anything moves, so nothing moves when it is silent."""
+_TRIES = 2
+"""So often a clone is begun that ends without a word."""
+_KEEP = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
+_CREDENTIALS = re.compile(r"//[^/?#]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,60 +30,50 @@ class Git:
     async def fetch(self, job: Job) -> Path:
         job.settings.work.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(job.settings.work).free < _NEEDED:
-            raise BuildError(failures.disk_full("less than 512 MiB are free"))
-        url, began = self.wanted.url, job.now()
-        job.log.say(f"cloning {url}, branch {self.wanted.branch}", "clone")
-        pinned = await self._pinned(job)
-        try:
-            await self._clone(job, pinned)
-        except ProgramSilent as error:
-            raise BuildError(failures.git_silent(url, _SILENCE)) from error
-        commit = job.commit = await self._commit(job)
-        await asyncio.to_thread(shutil.rmtree, job.source / ".git", True)
+            raise BuildError(disk_full("less than 512 MiB are free"))
+        wanted, began = self.wanted, job.now()
+        order = Order(
+            wanted.url, wanted.branch, wanted.tag, wanted.commit, history=_with_history(job)
+        )
+        shown = _CREDENTIALS.sub("//", order.url)
+        if why := refused(order.url):
+            raise BuildError(failures.address_refused(shown, why))
+        job.log.say(f"cloning {order.url}, {order.wanted}", "clone")
+        found = await self._cloned(job, order)
+        commit = job.commit = GitCommit(
+            hash=found.hash,
+            author=found.author,
+            message=found.message[:500],
+            branch=found.branch,
+        )
         job.ended("clone", began)
         job.log.say(f"commit {commit.hash[:12]} of {commit.author}: {commit.message}", "clone")
         return job.folder_of(job.source, self.wanted.path)
 
-    async def _pinned(self, job: Job) -> str:
-        url = self.wanted.url
-        control = await job.engine.subnets(labels.control_network(job.settings.instance))
-        try:
-            return await addresses.pin(
-                url, allow_private=job.settings.allow_private_sources, control=control
-            )
-        except addresses.AddressRefused as error:
-            raise BuildError(failures.address_refused(url, str(error))) from error
-        except OSError as error:
-            words = f"the name can't be resolved: {error}"
-            raise BuildError(failures.git(url, self.wanted.branch, words, [])) from error
-
-    async def _clone(self, job: Job, pinned: str) -> None:
-        url, branch = self.wanted.url, self.wanted.branch
-        argv = render.clone(url, branch, str(job.source), pinned)
-        code, output = await job.run(argv, env=_environment(job), silence=_SILENCE)
-        if not code:
-            return
-        there = []
-        if "not found" in output.lower():
-            argv = render.branches(url, pinned)
-            _, listed = await job.run(argv, env=_environment(job), silence=_SILENCE)
-            there = [row.rpartition("refs/heads/")[2] for row in listed.splitlines()]
-        if "no space left on device" in output.lower():
-            raise BuildError(failures.disk_full("while cloning"))
-        raise BuildError(failures.git(url, branch, output, there))
-
     @staticmethod
-    async def _commit(job: Job) -> GitCommit:
-        argv = render.describe_commit(str(job.source))
-        _, described = await job.run(argv, env=_environment(job))
-        hash_, author, message, *_ = (*described.split("\x00", 2), "", "")
-        return GitCommit(hash=hash_, author=author, message=message[:500])
+    async def _cloned(job: Job, order: Order) -> Cloned:
+        """Raises BuildError. Where it is cloned may end at any time; then it is begun once more."""
+
+        def tell(progress: str) -> None:
+            line = LogLine(at=job.now(), stream="stderr", step="clone", text=progress)
+            job.log.add([line])
+
+        for left in reversed(range(_TRIES)):
+            await asyncio.to_thread(shutil.rmtree, job.source, True)
+            async with job.buildkits.cloning(job.organization) as place:
+                found = await job.clone(place.container, order, job.source, tell)
+            if isinstance(found, Cloned):
+                return found
+            if found.why != "ended" or not left:
+                raise BuildError(failures.not_cloned(order, found, place.memory))
+            job.log.say("the clone ended before its end; once more", "clone")
+        raise AssertionError
 
 
-def _environment(job: Job) -> dict[str, str]:
-    return {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "HOME": str(job.settings.work),
-    }
+def _with_history(job: Job) -> bool:
+    """A Dockerfile that asks for `.git`, by the argument that Docker has for it, gets it."""
+    match job.requested.specification.settings:
+        case ApplicationSettings(build=DockerfileBuild(args=args)):
+            return args.get(_KEEP, "").lower() in ("1", "t", "true")
+        case _:
+            return False

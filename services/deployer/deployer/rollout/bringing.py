@@ -122,7 +122,7 @@ def _program(view: View, wanted: Release, workload: Released) -> RolloutStep | N
         return free
     if there.replicas != replicas:
         return Scale(there, replicas)
-    return None if len(settled(view, workload)) >= replicas else Wait(SOON)
+    return None if _is_ready(view, workload) else Wait(SOON)
 
 
 def _job(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
@@ -134,8 +134,7 @@ def _job(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
         return freed(view, wanted, workload) or StartJob(wanted, workload)
     if job.exit is not None:
         return Remove(there) if there is not None else None
-    ended = next((task for task in there.tasks if task.phase == "ended"), None) if there else None
-    if ended is not None:
+    if (ended := _ended_task(there)) is not None:
         return NoteJobEnded(workload, ended.exit_code or 0)
     return Wait(SOON)
 
@@ -186,6 +185,11 @@ def _being_ended(task: TaskView) -> bool:
 
 
 def _may_begin(view: View, wanted: Release, workload: Released) -> bool:
+    return _waits_for(view, wanted, workload) is None
+
+
+def _waits_for(view: View, wanted: Release, workload: Released) -> Released | None:
+    """The first of those that it starts after which has not come so far."""
     others = {other.name: other for other in wanted.workloads}
     for after in workload.after:
         other = others.get(after.workload)
@@ -194,13 +198,15 @@ def _may_begin(view: View, wanted: Release, workload: Released) -> bool:
         if other.job:
             job = job_of(view, other.name)
             if job is None or job.exit is None:
-                return False
+                return other
         else:
             begun = running(view.there.get(other.swarm_service))
             enough = begun if after.condition == "started" else settled(view, other)
-            if len(enough) < wanted_replicas(view, other):
-                return False
-    return True
+            # Nobody brings up what goes on as it is: scaled to none, it has come as far as it will.
+            count = replicas_of if other.carried else wanted_replicas
+            if len(enough) < count(view, other):
+                return other
+    return None
 
 
 def failure(view: View, wanted: Release, *, late: bool) -> Failure | None:
@@ -235,9 +241,18 @@ def _of_time(view: View, wanted: Release) -> Failure:
             return explain.of_workload(wanted, workload, explain.not_free(workload.holds))
         if there is not None and _runs(job_of(view, workload.name)):
             return explain.of_workload(wanted, workload, explain.job_late(there.tasks))
-    if any(there is None for workload, there in new if not workload.job):
-        return explain.too_late()
-    return explain.never_ready([task for _, there in new if there for task in there.tasks])
+    for workload, there in new:
+        if there and not workload.job and not _is_ready(view, workload):
+            return explain.of_workload(wanted, workload, explain.never_ready(there.tasks))
+    for workload, there in new:
+        other = _waits_for(view, wanted, workload) if there is None else None
+        if other is not None and other.carried:
+            return explain.of_workload(wanted, workload, explain.waited_for(other.name))
+    return explain.too_late()
+
+
+def _is_ready(view: View, workload: Released) -> bool:
+    return len(settled(view, workload)) >= wanted_replicas(view, workload)
 
 
 def _runs(job: Job | None) -> bool:
@@ -256,7 +271,11 @@ def _of_job(view: View, workload: Released, there: SwarmServiceView | None) -> F
         return None
     if job.exit is None:
         return explain.job_lost() if there is None else None
-    return explain.job(job.exit) if job.exit else None
+    return explain.job(job.exit, _ended_task(there)) if job.exit else None
+
+
+def _ended_task(there: SwarmServiceView | None) -> TaskView | None:
+    return next((task for task in there.tasks if task.phase == "ended"), None) if there else None
 
 
 def _of_health(view: View, wanted: Release, workload: Released) -> Failure | None:

@@ -23,6 +23,9 @@ _STEPS = {
 }
 """What Swarm or the engine says of a task that it can't place or start → what to do."""
 
+_KILLED = 137
+"""The exit code of what was ended by force."""
+
 
 def _step(error: str, otherwise: str) -> str:
     return next((step for words, step in _STEPS.items() if words in error), otherwise)
@@ -50,6 +53,11 @@ def by_health(ended: TaskView) -> bool:
     return "unhealthy container" in ended.error
 
 
+def _not_started(ended: TaskView) -> bool:
+    """There was a container, and nothing ran in it."""
+    return "starting container" in ended.error
+
+
 def task(ended: TaskView, *, ready: bool) -> Failure:
     """Of the first task that ended though it was to run."""
     when = "after it had been healthy" if ready else "at its start"
@@ -66,13 +74,13 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
             detail=f"the container was ended {when}: its health check kept failing",
             hint="look at what the health check asks and at the log of the service",
         )
-    if ended.exit_code == 137:
+    if ended.exit_code == _KILLED:
         return Failure(
             reason="killed",
             detail=f"the container was killed {when} (exit code 137)",
             hint="it probably used more memory than its limit; raise memory_limit",
         )
-    if ended.exit_code is not None and "starting container" not in error:
+    if ended.exit_code is not None and not _not_started(ended):
         return Failure(
             reason="exited",
             detail=f"the container ended {when} with exit code {ended.exit_code}",
@@ -162,6 +170,17 @@ def too_late() -> Failure:
     )
 
 
+def waited_for(name: str) -> Failure:
+    """Of one that starts after another, which serves already."""
+    return Failure(
+        reason="rollout-timeout",
+        detail=f"it starts after {name}, which goes on as it was and did not run, or was not"
+        " healthy, until the time of this deployment was over",
+        hint=f"look at the log of the service for what {name} says; restart the service, or change"
+        f" {name}, so that it begins anew",
+    )
+
+
 def internal(deployment: str, step: str, error: Exception) -> Failure:
     """The error's own words may hold what is secret: the deployer's log has them."""
     return Failure(
@@ -234,11 +253,17 @@ def named(release: Release, workload: Released, text: str) -> str:
     return text if len(release.workloads) == 1 else f"{workload.name}: {text}"
 
 
-def job(code: int) -> Failure:
+def job(code: int, ended: TaskView | None) -> Failure:
+    """`ended`: its task, where Swarm still knows it."""
+    if ended is not None and _not_started(ended):
+        return task(ended, ready=False)
+    why = "its last lines say why"
+    if code == _KILLED:
+        why = "it was killed, probably as it used more memory than its limit; raise memory_limit"
     return Failure(
         reason="job-failed",
         detail=f"the job ended with exit code {code}",
-        hint="its last lines say why; what it has done is not undone",
+        hint=f"{why}; what it has done is not undone",
     )
 
 

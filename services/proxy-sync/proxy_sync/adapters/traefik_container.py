@@ -83,7 +83,8 @@ class TraefikContainer:
         except EngineRefused as error:
             if "not found" in str(error):
                 raise EngineMissing(network) from error
-            if "already exists" not in str(error):
+            # It is there: another service of the environment was quicker.
+            if "already exists" not in str(error) and "already attached" not in str(error):
                 raise
 
     async def alone_in(self, network: str) -> tuple[str, str] | None:

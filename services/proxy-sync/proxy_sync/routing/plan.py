@@ -149,10 +149,13 @@ def _good_since(
 
 def _ready_since(view: View, release: Release) -> float | None:
     """Since when every running task of the candidate has answered; at least as many as the
-    deployer found ready, or as there are when it was scaled down meanwhile."""
+    deployer found ready, or as there are when it was scaled down meanwhile. None while it has not
+    come so far."""
     if _behind(view, release):
         return None
     running = [(name, task) for name, task in _tasks(view, _served(release)) if task.running]
+    if not running and release == view.rollout.wanted and not view.rollout.tasks:
+        return view.began  # all of it was carried over, and scaled to none: nobody is to be asked
     since = [_good_since(view, *each, targets(view, release)) for each in running]
     known = [moment for moment in since if moment is not None]
     return max(known) if running and len(known) == len(running) else None

@@ -102,12 +102,19 @@ def _public_path(binding: Binding, release: Release | None) -> str:
     return checked if checked and beneath else binding.path
 
 
+def _idle(loaded: Routing, release: Release | None) -> set[str]:
+    led = {name for name, _ in loaded.addresses}
+    programs = release.programs if release else ()
+    return {each.name for each in programs if each.carried and each.name not in led}
+
+
 async def confirm(
     proxy: Proxy, clock: Clock, loaded: Routing, release: Release | None
 ) -> Failure | None:
     """Every public address once more, as anybody would ask; a bad answer is asked twice. One that
-    leads to a workload which is not there answers 503, and is left out."""
-    there = {each.workload for each in loaded.served}
+    leads to a workload which is not there answers 503, and is left out; so is one that leads to
+    what was carried over without a task, as it was scaled to none."""
+    there = {each.workload for each in loaded.served} - _idle(loaded, release)
     for binding in [each for each in loaded.bindings if each.workload in there]:
         path = _public_path(binding, release)
         for pause in _PAUSES:

@@ -61,12 +61,12 @@ async def only_named(request: Request, gateway: Gate, _: Ctx) -> None:
         raise RequestValidationError(errors, body=body) from None
 
 
-def settings_of(body: NewApplication | NewRaw, *, allow_private: bool, seal: Seal) -> Settings:
+def settings_of(body: NewApplication | NewRaw, *, seal: Seal) -> Settings:
     """Raises Invalid."""
     match body:
         case NewApplication():
             return ApplicationSettings(
-                source=source_of(body.source, allow_private=allow_private),
+                source=source_of(body.source),
                 build=body.build,
                 runtime=Runtime(**runtime_of(body, Runtime(), seal)),
             )
@@ -76,9 +76,7 @@ def settings_of(body: NewApplication | NewRaw, *, allow_private: bool, seal: Sea
             assert_never(body)
 
 
-def change_of(
-    body: ChangedService, settings: Settings | None, *, allow_private: bool, seal: Seal
-) -> SettingsChange:
+def change_of(body: ChangedService, settings: Settings | None, *, seal: Seal) -> SettingsChange:
     """Of the fields that were sent; null takes away what may be absent. Raises Invalid."""
     if body.kind is not None and settings is not None and body.kind != settings.kind:
         raise Invalid(f"it is of kind {settings.kind}, which never changes", pointer="/kind")
@@ -88,7 +86,7 @@ def change_of(
         return RawChange(programs(body.workloads) if body.workloads else None)
     changes = given(body, "build")
     if body.source is not None:
-        changes["source"] = source_of(body.source, allow_private=allow_private)
+        changes["source"] = source_of(body.source)
     former = settings.runtime if settings is not None else Runtime()
     return ApplicationChange(**changes, runtime=runtime_of(body, former, seal))
 
