@@ -161,11 +161,10 @@ def added(attacker: Service, address: str) -> dict[str, str]:
 
 def test_add_leads_where_the_rules_let_it(attacker: Service, machine: Machine):
     leads = f"http://{machine.address}:{machine.open_port}"
-    nats = address_of(container_of(service("nats")), CONTROL_NETWORK)
     closed = (
         f"{leads}/on",
         f"http://{machine.address}:{machine.closed_port}/",
-        f"http://{nats}:8222/",
+        f"http://{reach.bridged()[0]}:8222/",
     )
     assert added(attacker, f"{leads}/")["reason"] == "no-command"
     assert {added(attacker, each)["reason"] for each in closed} == {"build-failed"}
