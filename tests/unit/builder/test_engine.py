@@ -13,8 +13,10 @@ class Answering:
     def __init__(self, *exposed: str) -> None:
         self.exposed = exposed
         self.pulled: list[str] = []
+        self.asked: list[str] = []
 
     async def query(self, path: str) -> Any:
+        self.asked.append(path)
         match path:
             case "images/127.0.0.1:5001/org/a1@sha256:0/json":
                 ports: dict[str, dict[str, str]] = {port: {} for port in self.exposed}
@@ -52,3 +54,11 @@ async def test_an_image_is_the_registrys_and_is_named_without_its_place():
 @pytest.mark.parametrize("reference", ["sha256:9", "nginx:1", "org/a2@sha256:0"])
 async def test_nothing_else_of_the_engines_store_is_taken(reference: str):
     assert await engine(Answering()).image(reference, source=None) is None
+
+
+async def test_which_node_it_is_is_asked_once():
+    answering = Answering()
+    asks = engine(answering)
+    for _ in range(2):
+        assert await asks.image("org/a1@sha256:0", source=None) is not None
+    assert answering.asked.count("info") == 1

@@ -86,9 +86,10 @@ def test_the_order_of_the_rules():
         "ip daddr { 198.18.0.1/32 } tcp dport { 80, 443 } accept",
         "fib daddr type { local, broadcast, anycast, multicast } goto refused",
         'iifname != "swabc-w" fib daddr . iif oif exists accept',
+        "ip daddr { 172.17.0.0/16 } drop",
         (
-            "ip daddr { 100.100.100.200/32, 168.63.129.16/32, 169.254.0.0/16, 172.17.0.0/16,"
-            " 192.0.0.192/32, 198.18.0.1/32 } goto refused"
+            "ip daddr { 100.100.100.200/32, 168.63.129.16/32, 169.254.0.0/16, 192.0.0.192/32,"
+            " 198.18.0.1/32 } goto refused"
         ),
         "ip6 daddr { fd00:ec2::/32, fd20:ce::254/128, fe80::/10 } goto refused",
         "ip daddr { 10.0.0.0/8 } accept",
