@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
 INSTANCE, IMAGE = "nodes", "python:3.13-slim"
 EGRESS = labels.egress_network(INSTANCE)
+BRIDGE = labels.workloads_bridge(INSTANCE, "0001")
 TABLE = render.table(INSTANCE)
 PORTS = (22, 80, 2377)
 
@@ -42,7 +43,7 @@ def nodes() -> Iterator[tuple[Machine, Machine]]:
             _guard(machine, (manager, worker))
             machine.docker(
                 "network", "create", "--config-only",
-                "--opt", f"com.docker.network.bridge.name={labels.egress_bridge(INSTANCE)}",
+                "--opt", f"com.docker.network.bridge.name={BRIDGE}",
                 "--opt", "com.docker.network.bridge.enable_icc=false",
                 labels.egress_configuration(INSTANCE),
             )  # fmt: skip
@@ -87,7 +88,7 @@ def _guard(machine: Machine, all_: tuple[Machine, Machine]) -> None:
     script = render.script(
         INSTANCE,
         labels.egress_bridges(INSTANCE),
-        labels.egress_bridge(INSTANCE),
+        labels.workloads_bridges(INSTANCE),
         policy,
         facts.of_node((), Path(root)),
     )

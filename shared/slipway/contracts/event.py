@@ -68,14 +68,13 @@ def lasting(value: Value) -> None:
     and not with each of them, where it takes as much memory as all else."""
     is_set = value.__pydantic_fields_set__
     _set(value, "__pydantic_fields_set__", _SET.setdefault(frozenset(is_set), is_set))
-    for inner in value.__dict__.values():
-        kind = type(inner)
+    inner: list[Any] = [*value.__dict__.values()]
+    for each in inner:
+        kind = each.__class__
         if kind in _VALUES:
-            lasting(inner)
+            lasting(each)
         elif kind is tuple or kind is dict:
-            for each in inner.values() if kind is dict else inner:
-                if type(each) in _VALUES:
-                    lasting(each)
+            inner.extend(each.values() if kind is dict else each)
 
 
 class Event(Value):

@@ -50,7 +50,7 @@ def table(instance: str) -> str:
 
 def script(instance: str, bridges: str, apart: str, policy: Policy, facts: Facts) -> str:
     """Replaces the table in one transaction: at no moment it is not there, or half of it.
-    `bridges`: what the names of the instance's egress bridges begin with; `apart`: the one whose
+    `bridges`: what the names of the instance's egress bridges begin with; `apart`: those whose
     members don't reach one another. What says that it comes from elsewhere than the network of its
     bridge is forged: who may send raw frames would be taken for somebody else."""
     name = table(instance)
@@ -103,7 +103,7 @@ def _begun(apart: str, policy: Policy, facts: Facts) -> Iterator[str]:
 
 def _own_bridge(apart: str) -> str:
     """Frames from member to member come by too, where the kernel filters those of bridges."""
-    return f'iifname != "{apart}" fib daddr . iif oif exists accept'
+    return f'iifname != "{apart}*" fib daddr . iif oif exists accept'
 
 
 def _rules(apart: str, policy: Policy, facts: Facts) -> Iterator[str]:

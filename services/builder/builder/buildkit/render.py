@@ -137,7 +137,7 @@ def cloning(instance: str, organization: str, image: str, limits: Limits) -> dic
 def network(instance: str, organization: str) -> dict[str, Any]:
     """The body for the engine's `POST /networks/create`. By its bridge's name the guard's rules say
     what a build reaches."""
-    bridge = labels.egress_bridge(instance, organization)
+    bridge = labels.builds_bridge(instance, organization)
     return {
         "Name": labels.build_network(instance, organization),
         "Driver": "bridge",
