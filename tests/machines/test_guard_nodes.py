@@ -15,12 +15,12 @@ from slipway.egress.policy import Policy
 from slipway_guard import facts
 
 from tests.e2e.engine import eventually
-from tests.machines.engine import Machine, cabled
+from tests.machines.engine import IMAGE, Machine, cabled, load
 from tests.machines.wires import CLIENT, SERVER
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
-INSTANCE, IMAGE = "nodes", "python:3.13-slim"
+INSTANCE = "nodes"
 EGRESS = labels.egress_network(INSTANCE)
 BRIDGE = labels.workloads_bridge(INSTANCE, "0001")
 TABLE = render.table(INSTANCE)
@@ -39,7 +39,7 @@ def nodes() -> Iterator[tuple[Machine, Machine]]:
             f"{manager.address}:2377",
         )
         for machine in (manager, worker):
-            _load(machine)
+            load(machine)
             _guard(machine, (manager, worker))
             machine.docker(
                 "network", "create", "--config-only",
@@ -63,13 +63,6 @@ def nodes() -> Iterator[tuple[Machine, Machine]]:
         for machine in (manager, worker):
             eventually("a task runs", lambda m=machine: m.docker("ps", "--quiet"), 60)
         yield manager, worker
-
-
-def _load(machine: Machine) -> None:
-    saved = subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE)
-    load = ["docker", "--host", machine.socket, "load", "--quiet"]
-    subprocess.run(load, stdin=saved.stdout, stdout=subprocess.DEVNULL, check=True)
-    assert saved.wait() == 0
 
 
 def _guard(machine: Machine, all_: tuple[Machine, Machine]) -> None:

@@ -23,7 +23,7 @@ class WaysOut:
 
     async def there(self) -> dict[int, str]:
         """Number → id in the swarm. The one with the highest number is in use."""
-        filters = {"name": [labels.egress_network(self._instance)], "scope": ["swarm"]}
+        filters = {"driver": ["bridge"], "scope": ["swarm"]}
         found = await self._engine.query("networks", params={"filters": json.dumps(filters)})
         numbered = {
             labels.egress_number(self._instance, each["Name"]): each["Id"] for each in found
