@@ -146,7 +146,9 @@ class Kits:
         yield BuildKit(organization, "registry:5000", Account(organization, "secret"), 1 << 30, 100)
 
     @asynccontextmanager
-    async def cloning(self, organization: str) -> AsyncIterator[CloningPlace]:
+    async def cloning(
+        self, organization: str, *, sample: bool = False
+    ) -> AsyncIterator[CloningPlace]:
         await asyncio.sleep(0.05)
         yield CloningPlace(organization, 1 << 30)
 

@@ -77,6 +77,7 @@ class Kits:
     ends: list[End] = field(default_factory=list)
     trouble: Exception | None = None
     taken_by: list[str] = field(default_factory=list)
+    with_sample: list[bool] = field(default_factory=list)
 
     @asynccontextmanager
     async def taken(self, organization: str) -> AsyncIterator[BuildKit]:
@@ -87,9 +88,12 @@ class Kits:
         yield BuildKit(f"slipway-build-{organization}", "registry:5000", signed_in, 3 << 30, 2048)
 
     @asynccontextmanager
-    async def cloning(self, organization: str) -> AsyncIterator[CloningPlace]:
+    async def cloning(
+        self, organization: str, *, sample: bool = False
+    ) -> AsyncIterator[CloningPlace]:
         if self.trouble:
             raise self.trouble
+        self.with_sample.append(sample)
         yield CloningPlace(f"slipway-clone-{organization}", 1 << 30)
 
     async def ended(self, buildkit: BuildKit) -> End | None:
