@@ -53,7 +53,7 @@ def platform() -> Iterator[Platform]:
     http_port, https_port, api_port = free_ports(3)
     environment = {
         **os.environ, "SLIPWAY_INSTANCE": NAME, "HTTP_PORT": http_port, "HTTPS_PORT": https_port,
-        "API_PORT": api_port, "SLIPWAY_KEEP_ENGINE": "1",
+        "API_PORT": api_port, "REGISTRY_PORT": "", "SLIPWAY_KEEP_ENGINE": "1",
     }  # fmt: skip
     environment.pop("PUBLIC_URL", None)
 
