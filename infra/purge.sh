@@ -31,7 +31,9 @@ if docker info >/dev/null 2>&1; then
 	sh "$ROOT/infra/down.sh" purge
 	remove_data() {
 		# It has a label only while a task is on it; its configuration can't go before it.
-		docker network rm "${INSTANCE}_egress" >/dev/null 2>&1 || true
+		for network in $(docker network ls --format '{{.Name}}' | grep -E "^${INSTANCE}_egress(_[0-9]+)?$"); do
+			docker network rm "$network" >/dev/null 2>&1 || true
+		done
 		for kind in network secret config volume; do remove_all "$kind"; done
 	}
 	step "networks, secrets, volumes removed" remove_data

@@ -11,7 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 _TOGETHER = {
     "tests/e2e": "platform",
     "tests/machines": "engines",
-    "tests/architecture/test_contributing.py": "copy with the examples",
+    "tests/contract/test_examples.py": "copy with the examples",
     "tests/architecture/test_static_checks.py": "copy with breaches",
 }
 """Folder or file → what its tests have in common."""

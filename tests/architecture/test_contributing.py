@@ -1,114 +1,13 @@
-"""The examples of docs/contributing.md are made in a copy of the sources, and their tests run."""
+"""What docs/contributing.md says of examples and tests; that its examples work is
+tests/contract/test_examples.py."""
 
 import ast
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.architecture import static_checks
-
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/contributing.md").read_text()
-BAD_INPUT = "tests/contract/test_bad_input.py"
-DRIVEN = (
-    "every_operation or every_kind or hold_every_field or says_how_large"
-    " or (are_valid and (service or note))"
-)
-"""Of its tests those that tell what an example left out; the others send thousands of bodies."""
-COPIED = ("shared", "services", "infra/install", "tests", "docs", "pyproject.toml", ".importlinter")
-_BLOCK = re.compile(r"^```(python|diff) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A new file, or changes of one."""
-
-    section: str
-    kind: str
-    path: str
-    text: str
-
-
-def blocks(page: str) -> Iterator[Block]:
-    for section in page.split("\n## ")[1:]:
-        title = section.partition("\n")[0]
-        for kind, path, text in _BLOCK.findall(section):
-            yield Block(title, kind, path, text)
-
-
-def changed(before: str, diff: str, name: str = "") -> str:
-    """`diff` without line numbers: each part between `@@` has to fit in exactly one place."""
-    for part in diff.split("@@\n"):
-        lines = [line or " " for line in part.removesuffix("\n").split("\n")]
-        old = "".join(f"{line[1:]}\n" for line in lines if line[0] in " -")
-        new = "".join(f"{line[1:]}\n" for line in lines if line[0] in " +")
-        assert before.count(old) == 1, f"{name} has this {before.count(old)} times:\n{old}"
-        before = before.replace(old, new)
-    return before
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tree")
-    ignored = shutil.ignore_patterns("__pycache__", "node_modules", ".venv")
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, folder / name)
-    for block in blocks(PAGE):
-        file = folder / block.path
-        if block.kind == "python":
-            assert not file.exists(), block.path
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(block.text)
-        else:
-            file.write_text(changed(file.read_text(), block.text, block.path))
-    for package in {(folder / b.path).parent for b in blocks(PAGE) if b.path.endswith(".py")}:
-        (package / "__init__.py").touch()
-    return folder
-
-
-def run(folder: Path, *argv: str) -> str:
-    paths = [folder, folder / "shared", folder / "infra/install", *folder.glob("services/*")]
-    done = subprocess.run(
-        [sys.executable, "-m", *argv],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_the_examples_do_what_their_tests_say(copy: Path):
-    said = {block.path for block in blocks(PAGE) if block.path.startswith("tests/")}
-    assert len(said) >= 6
-    run(copy, "tests.architecture.event_samples")
-    also = ["unit/api_gateway/test_features.py", "architecture/test_events.py"]
-    also += ["architecture/test_rooms.py", "architecture/test_imports.py::test_the_contracts_hold"]
-    also = [f"tests/{name}" for name in also]
-    whole = sorted(said - {BAD_INPUT})
-    run(copy, "pytest", *whole, *also, "-q", "-p", "no:randomly")
-
-
-def test_the_examples_leave_no_field_out(copy: Path):
-    run(copy, "pytest", BAD_INPUT, "-k", DRIVEN, "-q", "-p", "no:randomly")
-
-
-def test_the_examples_are_written_as_all_code_is(copy: Path):
-    files = sorted({block.path for block in blocks(PAGE)})
-    run(copy, "ruff", "check", "--quiet", *files)
-    run(copy, "ruff", "format", "--quiet", "--check", *files)
-    assert static_checks.types(copy, *files) == static_checks.Outcome("passed")
+from tests.architecture.examples import PAGE, ROOT, blocks, changed
 
 
 def test_few_files_are_touched():

@@ -1,5 +1,6 @@
 """From a second commit to its answer, by the platform and by hand; and what stands by for it."""
 
+import json
 import tempfile
 import time
 import uuid
@@ -98,8 +99,10 @@ class Site:
 
 def stopped(buildkit: str) -> None:
     """As it is when it has idled: its volume alone is there."""
-    docker("rm", "--force", buildkit)
-    docker("network", "disconnect", "--force", buildkit, labels.registry_door(INSTANCE))
+    organization = buildkit.removeprefix(labels.build_network(INSTANCE, ""))
+    docker("rm", "--force", buildkit, labels.cloning_container(INSTANCE, organization))
+    for guest in json.loads(docker("network", "inspect", buildkit))[0]["Containers"].values():
+        docker("network", "disconnect", "--force", buildkit, guest["Name"])
     docker("network", "rm", buildkit)
 
 
@@ -147,7 +150,7 @@ def _standing_by(report: Report) -> None:
     time.sleep(RESTS)
     kept = {}
     for program in idle.programs():
-        if program.name.startswith(("registry", "guard", "build-")):
+        if program.name.startswith(("registry", "guard", "build-", "clone-")):
             kept[program.name] = program.processes
     everybody = [process for processes in kept.values() for process in processes]
     together = idle.own(everybody)

@@ -194,7 +194,7 @@ async def test_a_deployment_that_met_a_stop_ends(platform: Platform, service: di
         organization=platform.organization,
     )  # fmt: skip
     trigger = Trigger(kind="webhook", commit="b" * 40)
-    await request(platform.gateway.commands, ctx, before, trigger)
+    await request(platform.gateway, ctx, before, trigger)
     await until(lambda: _has(platform, ids.derived(ctx.id, "deployment"), "cancelled"))
     assert (await platform.ok("POST", f"{path}/start"))["trigger"]["commit"] == "b" * 40
 

@@ -1,5 +1,6 @@
 """What can be reached from a container of a network."""
 
+import ipaddress
 import json
 import subprocess
 import sys
@@ -55,6 +56,12 @@ def machine_networks() -> list[str]:
         [sys.executable, "-c", PROGRAM, "networks"], capture_output=True, text=True, check=True
     )
     return json.loads(done.stdout)
+
+
+def near(target: str) -> bool:
+    """Whether it would not leave this machine on its way to the address of `target`."""
+    address = ipaddress.ip_address(target.rpartition(":")[0])
+    return any(address in ipaddress.ip_network(network) for network in machine_networks())
 
 
 def reach(network: str, targets: list[str]) -> dict[str, str]:

@@ -84,7 +84,8 @@ def test_what_fails_before_it_leaves_the_former_as_it_is(api: Api, environment: 
     assert error["reason"] == "job-failed"
     assert error["detail"] == "init-1: the job ended with exit code 3"
     assert "no such table" in error["lines"]
-    assert http_get(found.host, "/one") == (200, "first\n")
+    # It runs when that is said; the proxy leads to it as soon as it has answered once.
+    eventually("it serves", lambda: http_get(found.host, "/one") == (200, "first\n"), 5)
     assert http_get(found.host, "/two")[0] == 404, "the second one never ran"
 
 

@@ -43,6 +43,7 @@ def test_each_has_its_own_network_volume_and_limits(
         assert mounts == {name: True, f"{INSTANCE}_lifeline": False}
         host = found["HostConfig"]
         assert (host["Memory"], host["PidsLimit"]) == (3 << 30, 2048)
+        assert 0 < host["CpuShares"] < 1024, "less than what the engine gives to all others"
         assert not host["PortBindings"]
         assert not host["Privileged"]
         assert not any(bind.endswith("docker.sock") for bind in host["Binds"] or ())

@@ -47,13 +47,14 @@ class Platform:
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[Platform]:
+def platform(git_server: GitServer) -> Iterator[Platform]:
     folder = Path(tempfile.mkdtemp(prefix="slipway-e2e-"))
     gate = Gate(folder / "engine.sock")
     http_port, https_port, api_port = free_ports(3)
     environment = {
         **os.environ, "SLIPWAY_INSTANCE": NAME, "HTTP_PORT": http_port, "HTTPS_PORT": https_port,
-        "API_PORT": api_port, "SLIPWAY_KEEP_ENGINE": "1",
+        "API_PORT": api_port, "REGISTRY_PORT": "", "SLIPWAY_KEEP_ENGINE": "1",
+        "SLIPWAY_EGRESS_ALLOW": git_server.address,
     }  # fmt: skip
     environment.pop("PUBLIC_URL", None)
 

@@ -15,6 +15,7 @@ from typing import Self
 from tests.e2e.instance import ROOT
 
 NAME = f"slipway-m{os.getpid()}"
+IMAGE = "python:3.13-slim"
 
 
 def run(*argv: str, check: bool = True) -> str:
@@ -69,6 +70,13 @@ class Machine:
             time.sleep(0.2)
         raise AssertionError(f"{self.name}: the engine does not answer in 30 s")
 
+    def ends(self, how: signal.Signals) -> None:
+        """The engine, and is started again."""
+        assert self._daemon is not None
+        self._daemon.send_signal(how)
+        self._daemon.wait(30)
+        self._start()
+
     def docker(self, *argv: str, check: bool = True) -> str:
         return run("docker", "--host", self.socket, *argv, check=check)
 
@@ -107,6 +115,14 @@ class Machine:
                 run("umount", "--lazy", place, check=False)
         run("ip", "netns", "delete", self.name, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def load(machine: Machine) -> None:
+    """What tasks are made of there, from this machine's engine."""
+    saved = subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE)
+    load = ["docker", "--host", machine.socket, "load", "--quiet"]
+    subprocess.run(load, stdin=saved.stdout, stdout=subprocess.DEVNULL, check=True)
+    assert saved.wait() == 0
 
 
 def cabled(machines: Sequence[Machine]) -> None:

@@ -15,13 +15,14 @@ from slipway.egress.policy import Policy
 from slipway_guard import facts
 
 from tests.e2e.engine import eventually
-from tests.machines.engine import Machine, cabled
+from tests.machines.engine import IMAGE, Machine, cabled, load
 from tests.machines.wires import CLIENT, SERVER
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
-INSTANCE, IMAGE = "nodes", "python:3.13-slim"
+INSTANCE = "nodes"
 EGRESS = labels.egress_network(INSTANCE)
+BRIDGE = labels.workloads_bridge(INSTANCE, "0001")
 TABLE = render.table(INSTANCE)
 PORTS = (22, 80, 2377)
 
@@ -38,11 +39,11 @@ def nodes() -> Iterator[tuple[Machine, Machine]]:
             f"{manager.address}:2377",
         )
         for machine in (manager, worker):
-            _load(machine)
+            load(machine)
             _guard(machine, (manager, worker))
             machine.docker(
                 "network", "create", "--config-only",
-                "--opt", f"com.docker.network.bridge.name={labels.egress_bridge(INSTANCE)}",
+                "--opt", f"com.docker.network.bridge.name={BRIDGE}",
                 "--opt", "com.docker.network.bridge.enable_icc=false",
                 labels.egress_configuration(INSTANCE),
             )  # fmt: skip
@@ -64,13 +65,6 @@ def nodes() -> Iterator[tuple[Machine, Machine]]:
         yield manager, worker
 
 
-def _load(machine: Machine) -> None:
-    saved = subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE)
-    load = ["docker", "--host", machine.socket, "load", "--quiet"]
-    subprocess.run(load, stdin=saved.stdout, stdout=subprocess.DEVNULL, check=True)
-    assert saved.wait() == 0
-
-
 def _guard(machine: Machine, all_: tuple[Machine, Machine]) -> None:
     """What the guard does there."""
     root = machine.folder / "node"
@@ -87,7 +81,7 @@ def _guard(machine: Machine, all_: tuple[Machine, Machine]) -> None:
     script = render.script(
         INSTANCE,
         labels.egress_bridges(INSTANCE),
-        labels.egress_bridge(INSTANCE),
+        labels.workloads_bridges(INSTANCE),
         policy,
         facts.of_node((), Path(root)),
     )

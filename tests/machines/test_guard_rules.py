@@ -152,6 +152,20 @@ def test_containers_on_the_engines_bridges_are_closed(world: World):
     assert opened(world.workload.reach(at(("172.18.0.2", "172.20.0.5")))) == {*at(("172.20.0.5",))}
 
 
+def test_it_is_not_known_whether_a_container_has_an_address(world: World):
+    """The engine drops what goes to one of them past its own bridge, in its table `raw`."""
+    world.guard(POLICY)
+    world.machine.nft(
+        "table ip engine {\nchain raw { type filter hook prerouting priority raw;\n"
+        'iifname != "eng0" ip daddr 172.18.0.2 drop\n}\n}'
+    )
+    asked = at(("172.18.0.2", "172.18.0.3"), 22, 81)
+    try:
+        assert set(world.workload.reach(asked).values()) == {"Connection refused"}
+    finally:
+        world.machine.nft("delete table ip engine")
+
+
 def test_the_resolver_is_open_at_its_port_alone(world: World):
     world.guard(POLICY, resolver="10.20.0.1")
     assert opened(world.workload.reach(at(("10.20.0.1",)))) == {*at(("10.20.0.1",), 53)}
@@ -244,10 +258,76 @@ def test_members_of_one_bridge_reach_one_another_but_for_workloads(bridge: str, 
     assert found == {target for port in wanted for target in at(("172.30.0.3",), port)}
 
 
-def test_containers_of_others_are_untouched(world: World):
+FORGED = """
+import socket, struct, sys
+
+def packet(source, to):
+    ends = socket.inet_aton(source) + socket.inet_aton(to)
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 28, 1, 0, 64, 17, 0) + ends
+    total = sum(struct.unpack(">10H", ip))
+    total = ~((total >> 16) + (total & 0xffff)) & 0xffff
+    return ip[:10] + struct.pack(">H", total) + ip[12:] + struct.pack(">HHHH", 5000, 7777, 8, 0)
+
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind(("eth0", 0))
+own = wire.getsockname()[4]
+gateway = bytes.fromhex(sys.argv[1].replace(":", ""))
+for source in sys.argv[2:]:
+    wire.send(gateway + own + b"\\x08\\x00" + packet(source, "9.9.9.9"))
+"""
+
+
+def test_a_frame_with_anothers_address_gets_nowhere(world: World):
     world.guard(POLICY)
-    targets = at((*OUTSIDE[:8], *MACHINE[:3]))
-    assert opened(world.foreign.reach(targets)) == {*targets}
+    gateway = world.machine.ip("-brief", "link", "show", APART).split()[2]
+    world.outside.nft(
+        "table inet forged { counter came { }\nchain incoming { type filter hook prerouting"
+        " priority 0;\nudp dport 7777 counter name came\n}\n}"
+    )
+
+    def arrived(*sources: str) -> int:
+        argv = [*world.workload.inside, sys.executable, "-c", FORGED, gateway, *sources]
+        subprocess.run(argv, check=True, timeout=20)
+        said = world.outside.nft("reset counters table inet forged")
+        return int(said.partition("packets ")[2].split()[0])
+
+    try:
+        assert arrived("10.66.0.2") == 1
+        assert arrived("172.18.0.2", "8.8.0.1", "8.8.0.2", "9.9.9.9", "203.0.113.5") == 0
+    finally:
+        world.outside.nft("delete table inet forged")
+
+
+def test_fifty_containers_of_others_and_their_rules_are_untouched(world: World):
+    others = [f"172.18.7.{n}" for n in range(1, 51)]
+    for each in others:
+        world.foreign.address(f"{each}/16", "eth0")
+    world.machine.nft(
+        "table ip theirs {\nchain raw { type filter hook prerouting priority raw;\n"
+        "ip saddr 172.18.7.1 tcp dport 22 reject with tcp reset\n}\n"
+        "chain nat { type nat hook prerouting priority dstnat;\n"
+        "ip saddr 172.18.7.2 tcp dport 81 redirect to :80\n}\n}"
+    )
+    targets = at((*OUTSIDE[:8], *MACHINE[:3], "10.66.0.2"), 22, 80, 81)
+    asked = [f"{to} from {own}" for own in others for to in targets]
+
+    def seen() -> tuple[dict[str, str], str]:
+        rules = world.machine.nft("list table ip theirs\nlist tables ip\nlist tables ip6")
+        return world.foreign.reach(asked), rules
+
+    try:
+        before = seen()
+        for policy in (POLICY, Policy(entries("10.0.0.0/8 169.254.169.254:80"), POLICY.ports)):
+            world.guard(policy)
+            assert seen() == before
+        world.unguarded()
+        assert seen() == before
+    finally:
+        world.machine.nft("delete table ip theirs")
+    refused = at(OUTSIDE[:8], 22), "172.18.7.1"
+    changed = at(MACHINE[:3], 81), "172.18.7.2"
+    for (tos, own), answer in ((refused, "Connection refused"), (changed, "open")):
+        assert {before[0][f"{to} from {own}"] for to in tos} == {answer}, "their rules do hold"
 
 
 def test_written_again_nothing_is_left_of_the_former(world: World):

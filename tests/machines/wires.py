@@ -30,9 +30,11 @@ CLIENT = """
 import concurrent.futures, json, socket, sys
 
 def ask(target):
+    target, _, source = target.partition(" from ")
     host, _, port = target.rpartition(":")
+    own = (source, 0) if source else None
     try:
-        socket.create_connection((host.strip("[]"), int(port)), 2).close()
+        socket.create_connection((host.strip("[]"), int(port)), 2, own).close()
     except OSError as error:
         return error.strerror or "timed out"
     return "open"
@@ -94,7 +96,8 @@ class Namespace:
         assert server.stdout.readline() == "up\n"
 
     def reach(self, targets: Sequence[str]) -> dict[str, str]:
-        """`host:port` → `open`, or what the system said."""
+        """`host:port` → `open`, or what the system said. `host:port from address`: from that one of
+        its addresses."""
         done = subprocess.run(
             [*self.inside, sys.executable, "-c", CLIENT],
             input=json.dumps(targets), capture_output=True, text=True, timeout=60, check=True,

@@ -149,7 +149,9 @@ class Kits:
         yield BuildKit(organization, "registry:5000", Account(organization, "secret"), *most)
 
     @asynccontextmanager
-    async def cloning(self, organization: str) -> AsyncIterator[CloningPlace]:
+    async def cloning(
+        self, organization: str, *, sample: bool = False
+    ) -> AsyncIterator[CloningPlace]:
         await asyncio.sleep(0.05)
         yield CloningPlace(organization, 1 << 30)
 

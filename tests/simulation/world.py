@@ -668,6 +668,8 @@ class Swarm:
                 made = {"Id": self._new("network"), "Name": name, "Labels": asked["Labels"]}
                 self.networks[name] = made
                 return made
+            case ["GET", "networks"] if "scope" in json.loads(params["filters"]):
+                return [{"Id": "egress", "Name": labels.egress_network(INSTANCE)}]
             case ["GET", "networks"]:
                 return [n for n in self.networks.values() if _fits(n["Labels"], params)]
             case ["GET", "networks", name]:

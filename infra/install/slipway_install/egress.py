@@ -1,6 +1,7 @@
 """What workloads and builds may call beyond public addresses, as far as make up knows it."""
 
 import ipaddress
+import secrets
 import socket
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
@@ -69,21 +70,24 @@ def ensure_networks(settings: Settings) -> None:
     for name in sorted(existing):
         if name.startswith((settings.named("env_"), settings.named("svc_"))):
             _leads_nowhere(settings, name)
-    label = ("--label", f"{engine.INSTANCE}={settings.instance}")
+    ways = engine.rows(
+        "network", "ls", "--filter", f"name={labels.egress_network(settings.instance)}"
+    )
+    if any(labels.egress_number(settings.instance, row["Name"]) is not None for row in ways):
+        return
     configuration = labels.egress_configuration(settings.instance)
     if configuration not in existing:
+        bridge = labels.workloads_bridge(settings.instance, secrets.token_hex(2))
         engine.run(
             "network", "create", "--config-only",
-            "--opt", f"com.docker.network.bridge.name={labels.egress_bridge(settings.instance)}",
+            "--opt", f"com.docker.network.bridge.name={bridge}",
             "--opt", "com.docker.network.bridge.enable_icc=false",
-            *label, configuration,
+            "--label", f"{engine.INSTANCE}={settings.instance}", configuration,
         )  # fmt: skip
-    egress = labels.egress_network(settings.instance)
-    if engine.inspect("network", egress) is None:
-        engine.run(  # it can't have a label: on each node it gets those of the configuration
-            "network", "create", "--driver", "bridge", "--scope", "swarm",
-            "--config-from", configuration, egress,
-        )  # fmt: skip
+    engine.run(  # it can't have a label: on each node it gets those of the configuration
+        "network", "create", "--driver", "bridge", "--scope", "swarm",
+        "--config-from", configuration, labels.egress_network(settings.instance),
+    )  # fmt: skip
 
 
 def _leads_nowhere(settings: Settings, network: str) -> None:

@@ -60,7 +60,7 @@ def deploy(settings: Settings, nats_conf: str, *, services: bool) -> None:
             "SLIPWAY_NODE": engine.node_id(),
             "SLIPWAY_NODES": " ".join(engine.node_addresses()),
             "SLIPWAY_EGRESS_BRIDGES": labels.egress_bridges(settings.instance),
-            "SLIPWAY_EGRESS_APART": labels.egress_bridge(settings.instance),
+            "SLIPWAY_EGRESS_APART": labels.workloads_bridges(settings.instance),
             "SLIPWAY_EGRESS_SET": egress.set_by_operator(settings),
             "SLIPWAY_EGRESS_ALLOW": egress.allowed(settings),
         },

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
-from slipway.contracts.event import UNKNOWN
+from slipway.contracts.event import UNKNOWN, Value, lasting
 from slipway.eventstore.store import Commit
 from slipway.kernel.decider import Decider
 from slipway.kernel.envelope import Actor, Subject
@@ -73,7 +73,7 @@ class Aggregates(Projection):
         self.ahead = ahead
         self.folds_with = (decider.evolve, type(decider.initial))
         self._decider = decider
-        self._model: type[BaseModel] = type(decider.initial)
+        self._model: type[Value] = type(decider.initial)
 
     def keys(self, commit: Commit) -> Iterable[str]:
         return (key_of(commit.subject),)
@@ -81,11 +81,13 @@ class Aggregates(Projection):
     def fold(self, document: Document | None, commit: Commit, key: str) -> Document:
         if document is None:
             state = self._decider.fold(commit.events)
+            lasting(state)
             origin = Origin.of(commit)
             return document_of(commit.subject, state, commit.version, origin, origin.at)
         state = document["state"]
         if isinstance(state, dict):
             state = self._model.model_validate(state)
+            lasting(state)
         return {
             **document,
             "version": commit.version,

@@ -39,6 +39,7 @@ from deployer.rollout.react import Rollouts
 from deployer.rollout.sealed import SealedWorkloads
 from deployer.settings import DeployerSettings
 from deployer.volumes.react import Volumes
+from deployer.way_out.react import WayOut
 
 
 def key(commit: Commit) -> str | None:
@@ -147,6 +148,7 @@ async def deploy(settings: DeployerSettings, api: EngineApi, engine: Engine, clo
             group.create_task(networks.run())
             group.create_task(volumes.run())
             group.create_task(egress.run())
+            group.create_task(WayOut(engine.ways_out, clock, lease).run())
             group.create_task(reactor.run())
     finally:
         await lease.release()

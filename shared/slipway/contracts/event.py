@@ -25,6 +25,11 @@ PUBLIC = object()
 _set = object.__setattr__
 """Values are frozen."""
 
+_VALUES: set[type] = set()
+"""All classes of values."""
+_SET: dict[frozenset[str], set[str]] = {}
+"""Names of fields → the one set of them that many values share. It is never changed."""
+
 
 class Value(BaseModel):
     """A frozen value inside events. Making one with an unknown field is an error: a misspelt one
@@ -32,6 +37,10 @@ class Value(BaseModel):
     error says where and what is wrong, not with which value: it may be secret, and is logged."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        _VALUES.add(cls)
 
     @classmethod
     def from_stored(cls, stored: object) -> Self:
@@ -46,10 +55,26 @@ class Value(BaseModel):
         copied = self.__new__(type(self))
         is_set = self.__pydantic_fields_set__
         _set(copied, "__dict__", {**self.__dict__, **(update or {})})
-        _set(copied, "__pydantic_fields_set__", is_set | update.keys() if update else is_set)
+        if update and not update.keys() <= is_set:
+            is_set = is_set | update.keys()
+        _set(copied, "__pydantic_fields_set__", is_set)
         _set(copied, "__pydantic_extra__", None)
         _set(copied, "__pydantic_private__", None)
         return copied
+
+
+def lasting(value: Value) -> None:
+    """For values of which many are held: which fields were set is kept once for all that are alike,
+    and not with each of them, where it takes as much memory as all else."""
+    is_set = value.__pydantic_fields_set__
+    _set(value, "__pydantic_fields_set__", _SET.setdefault(frozenset(is_set), is_set))
+    inner: list[Any] = [*value.__dict__.values()]
+    for each in inner:
+        kind = each.__class__
+        if kind in _VALUES:
+            lasting(each)
+        elif kind is tuple or kind is dict:
+            inner.extend(each.values() if kind is dict else each)
 
 
 class Event(Value):

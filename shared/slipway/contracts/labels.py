@@ -85,15 +85,24 @@ def guard_service(instance: str) -> str:
     return f"{instance}_guard"
 
 
-def egress_network(instance: str) -> str:
-    """The way out of workloads: a bridge on each node, whose members don't reach one another."""
-    return f"{instance}_egress"
+def egress_network(instance: str, number: int = 0) -> str:
+    """The way out of workloads: a bridge on each node, whose members don't reach one another.
+    `number`: how often another one had to take its place."""
+    return f"{instance}_egress{f'_{number}' if number else ''}"
 
 
-def egress_configuration(instance: str) -> str:
+def egress_number(instance: str, network: str) -> int | None:
+    """Of a network of that name, None where it is another."""
+    first, _, number = network.removeprefix(egress_network(instance)).partition("_")
+    if first or not network.startswith(egress_network(instance)):
+        return None
+    return int(number) if number.isdecimal() else None if number else 0
+
+
+def egress_configuration(instance: str, number: int = 0) -> str:
     """What a node has to know of that bridge before it can take work: a network of the engine's
     kind `config-only`."""
-    return f"{instance}_egress_bridge"
+    return f"{instance}_egress_bridge{f'_{number}' if number else ''}"
 
 
 def egress_bridges(instance: str) -> str:
@@ -102,10 +111,20 @@ def egress_bridges(instance: str) -> str:
     return f"sw{_short(instance)}-"
 
 
-def egress_bridge(instance: str, of: str = "workloads") -> str:
-    """The device's name, at most 15 characters. `of`: who is behind it, workloads or the builds of
-    an organization."""
-    return f"{egress_bridges(instance)}{_short(of)}"
+def builds_bridge(instance: str, organization: str) -> str:
+    """The device's name, at most 15 characters."""
+    return f"{egress_bridges(instance)}{_short(organization)}"
+
+
+def workloads_bridges(instance: str) -> str:
+    """What the names of those begin with whose members don't reach one another."""
+    return f"{egress_bridges(instance)}w-"
+
+
+def workloads_bridge(instance: str, mark: str) -> str:
+    """`mark`: four characters that no bridge before had: an engine may keep one that it has lost
+    otherwise, and takes no other of its name."""
+    return f"{workloads_bridges(instance)}{mark}"
 
 
 def _short(text: str) -> str:

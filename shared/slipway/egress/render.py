@@ -50,14 +50,26 @@ def table(instance: str) -> str:
 
 def script(instance: str, bridges: str, apart: str, policy: Policy, facts: Facts) -> str:
     """Replaces the table in one transaction: at no moment it is not there, or half of it.
-    `bridges`: what the names of the instance's egress bridges begin with; `apart`: the one whose
-    members don't reach one another."""
+    `bridges`: what the names of the instance's egress bridges begin with; `apart`: those whose
+    members don't reach one another. What says that it comes from elsewhere than the network of its
+    bridge is forged: who may send raw frames would be taken for somebody else."""
     name = table(instance)
-    rules = "\n".join(f"\t\t{rule}" for rule in _rules(apart, policy, facts))
+    begun, rules = (
+        "\n".join(f"\t\t{rule}" for rule in some)
+        for some in (_begun(apart, policy, facts), _rules(apart, policy, facts))
+    )
     return f"""\
 table inet {name}
 delete table inet {name}
 table inet {name} {{
+	chain first {{
+		type filter hook prerouting priority -310; policy accept;
+		iifname "{bridges}*" meta nfproto ipv4 fib saddr . iif oif missing drop
+		iifname "{bridges}*" tcp flags & (fin | syn | rst | ack) == syn goto begun
+	}}
+	chain begun {{
+{begun}
+	}}
 	chain prerouting {{
 		type filter hook prerouting priority -150; policy accept;
 		iifname "{bridges}*" goto egress
@@ -79,6 +91,21 @@ def removal(instance: str) -> str:
     return f"table inet {name}\ndelete table inet {name}\n"
 
 
+def _begun(apart: str, policy: Policy, facts: Facts) -> Iterator[str]:
+    """For a connection that begins, before the engine's own rules: it drops what goes to an address
+    that a container of another bridge has, so who is there would be known by the silence."""
+    yield from _at_port(facts.resolvers, 53)
+    yield from _allowed(each for each in policy.allow if each.exact)
+    yield "fib daddr type local accept"
+    yield _own_bridge(apart)
+    yield from _to(facts.bridged, "goto refused")
+
+
+def _own_bridge(apart: str) -> str:
+    """Frames from member to member come by too, where the kernel filters those of bridges."""
+    return f'iifname != "{apart}*" fib daddr . iif oif exists accept'
+
+
 def _rules(apart: str, policy: Policy, facts: Facts) -> Iterator[str]:
     nodes = tuple(map(ipaddress.ip_network, policy.nodes))
     yield f"fib daddr type local udp dport {ASKED} reject with icmp net-prohibited"
@@ -94,9 +121,10 @@ def _rules(apart: str, policy: Policy, facts: Facts) -> Iterator[str]:
         yield f"fib daddr type local {ports} accept"
         yield from _to(nodes, f"{ports} accept")
     yield f"fib daddr type {_KINDS} goto refused"
-    # Frames from member to member come by here too, where the kernel filters those of bridges.
-    yield f'iifname != "{apart}" fib daddr . iif oif exists accept'
-    yield from _to((*NEVER, *facts.bridged, *nodes), "goto refused")
+    yield _own_bridge(apart)
+    # As silent as the engine is; what begins a connection there was refused before.
+    yield from _to(facts.bridged, "drop")
+    yield from _to((*NEVER, *nodes), "goto refused")
     yield from _allowed(each for each in policy.allow if not each.exact)
     yield from _to(NOT_PUBLIC, "goto refused")
 

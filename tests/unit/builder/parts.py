@@ -79,6 +79,7 @@ class Kits:
     ends: list[End] = field(default_factory=list)
     trouble: Exception | None = None
     taken_by: list[str] = field(default_factory=list)
+    with_sample: list[bool] = field(default_factory=list)
 
     @asynccontextmanager
     async def taken(self, organization: str, limits: BuildLimits) -> AsyncIterator[BuildKit]:
@@ -90,9 +91,12 @@ class Kits:
         yield BuildKit(name, "registry:5000", signed_in, *most)
 
     @asynccontextmanager
-    async def cloning(self, organization: str) -> AsyncIterator[CloningPlace]:
+    async def cloning(
+        self, organization: str, *, sample: bool = False
+    ) -> AsyncIterator[CloningPlace]:
         if self.trouble:
             raise self.trouble
+        self.with_sample.append(sample)
         yield CloningPlace(f"slipway-clone-{organization}", 1 << 30)
 
     async def ended(self, buildkit: BuildKit) -> End | None:

@@ -13,8 +13,10 @@ class Answering:
     def __init__(self, *exposed: str) -> None:
         self.exposed = exposed
         self.pulled: list[str] = []
+        self.asked: list[str] = []
 
     async def query(self, path: str) -> Any:
+        self.asked.append(path)
         match path:
             case "images/127.0.0.1:5001/org/a1@sha256:0/json":
                 ports: dict[str, dict[str, str]] = {port: {} for port in self.exposed}
@@ -85,3 +87,11 @@ async def test_what_is_forgotten_is_the_registrys_name_alone():
     assert store.removed == ["images/127.0.0.1:5001/org/a1@sha256:1"]
     with pytest.raises(EngineRefused):
         await engine(Store(used=True)).forget(names[0])
+
+
+async def test_which_node_it_is_is_asked_once():
+    answering = Answering()
+    asks = engine(answering)
+    for _ in range(2):
+        assert await asks.image("org/a1@sha256:0", source=None) is not None
+    assert answering.asked.count("info") == 1

@@ -248,6 +248,8 @@ async def test_the_samples_git_server_is_let_in_while_it_is_needed(site: Site):
     site.engine.there[SAMPLE] = Found("s", True, "", frozenset({"slipway_control"}), False)
     async with site.running():
         async with site.buildkits.cloning("org"):
+            assert site.engine.there[SAMPLE].networks == {"slipway_control"}
+        async with site.buildkits.cloning("org", sample=True):
             assert site.engine.there[SAMPLE].networks == {"slipway_control", KIT}
         await asyncio.sleep(100)
         assert site.engine.there[SAMPLE].networks == {"slipway_control"}

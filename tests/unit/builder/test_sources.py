@@ -125,6 +125,16 @@ async def test_it_is_cloned_in_the_organizations_own_network(played: Played):
     assert played.programs.ran == [], "nothing runs beside the builder"
 
 
+@pytest.mark.parametrize(
+    ("url", "there"), [("http://sample-git/sample.git", True), ("http://x.sample-git/a", False)]
+)
+async def test_the_samples_server_is_let_in_for_who_clones_from_it(
+    played: Played, url: str, there: bool
+):
+    await work(played.job(GitSource(url=url)))
+    assert played.kits.with_sample == [there]
+
+
 @pytest.mark.parametrize("more", [{"branch": "a"}, {"tag": "v1"}, {"commit": HASH}, {}])
 async def test_what_is_named_is_cloned(played: Played, more: Any):
     await work(played.job(GitSource(url=URL, **more)))

@@ -44,6 +44,7 @@ def test_networks_that_lead_out_themselves_end_it(
     there = {"slipway_env_1": {"Internal": internal}}
     monkeypatch.setattr(egress.engine, "inspect", lambda _, name: there.get(name))
     monkeypatch.setattr(egress.engine, "run", lambda *argv: made.append(argv))
+    monkeypatch.setattr(egress.engine, "rows", lambda *_: [{"Name": "slipway_egress_bridge"}])
     if told:
         with pytest.raises(InstallError, match="slipway_env_1") as refused:
             egress.ensure_networks(settings())
@@ -52,3 +53,14 @@ def test_networks_that_lead_out_themselves_end_it(
     else:
         egress.ensure_networks(settings())
         assert [argv[-1] for argv in made] == ["slipway_egress_bridge", "slipway_egress"]
+
+
+def test_another_way_out_is_not_made_where_one_took_the_place_of_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    made: list[tuple[str, ...]] = []
+    monkeypatch.setattr(egress.engine, "names", lambda *_: set[str]())
+    monkeypatch.setattr(egress.engine, "run", lambda *argv: made.append(argv))
+    monkeypatch.setattr(egress.engine, "rows", lambda *_: [{"Name": "slipway_egress_2"}])
+    egress.ensure_networks(settings())
+    assert made == []

@@ -85,10 +85,11 @@ def test_the_order_of_the_rules():
         "fib daddr type local tcp dport { 80, 443 } accept",
         "ip daddr { 198.18.0.1/32 } tcp dport { 80, 443 } accept",
         "fib daddr type { local, broadcast, anycast, multicast } goto refused",
-        'iifname != "swabc-w" fib daddr . iif oif exists accept',
+        'iifname != "swabc-w*" fib daddr . iif oif exists accept',
+        "ip daddr { 172.17.0.0/16 } drop",
         (
-            "ip daddr { 100.100.100.200/32, 168.63.129.16/32, 169.254.0.0/16, 172.17.0.0/16,"
-            " 192.0.0.192/32, 198.18.0.1/32 } goto refused"
+            "ip daddr { 100.100.100.200/32, 168.63.129.16/32, 169.254.0.0/16, 192.0.0.192/32,"
+            " 198.18.0.1/32 } goto refused"
         ),
         "ip6 daddr { fd00:ec2::/32, fd20:ce::254/128, fe80::/10 } goto refused",
         "ip daddr { 10.0.0.0/8 } accept",
@@ -117,12 +118,25 @@ def test_what_is_not_public_is_what_no_registry_calls_so():
 
 
 def test_a_bridge_has_a_name_that_a_device_may_have_and_that_no_other_instance_has():
-    names = {
-        labels.egress_bridge(instance, of)
-        for instance in ("slipway", "slipway-test", "x" * 20)
-        for of in ("workloads", "an-organization", "another")
+    instances = ("slipway", "slipway-test", "x" * 20)
+    names = {labels.builds_bridge(each, of) for each in instances for of in ("an-org", "another")}
+    names |= {
+        labels.workloads_bridge(each, mark) for each in instances for mark in ("00ff", "a1b2")
     }
-    assert len(names) == 9
+    assert len(names) == 12
     assert all(len(name) == 15 for name in names)
-    assert labels.egress_bridge("slipway").startswith(labels.egress_bridges("slipway"))
+    for each in instances:
+        assert labels.workloads_bridge(each, "00ff").startswith(labels.workloads_bridges(each))
+        assert labels.workloads_bridges(each).startswith(labels.egress_bridges(each))
     assert labels.egress_bridges("slipway") != labels.egress_bridges("slipway-test")
+
+
+def test_which_way_out_a_network_is():
+    names = {
+        "slipway_egress": 0, "slipway_egress_1": 1, "slipway_egress_12": 12,
+        "slipway_egress_bridge": None, "slipway_egress_bridge_1": None, "slipway_egress2": None,
+        "slipway-two_egress": None, "slipway_env_1": None,
+    }  # fmt: skip
+    assert {name: labels.egress_number("slipway", name) for name in names} == names
+    for number in (0, 1, 12):
+        assert labels.egress_number("slipway", labels.egress_network("slipway", number)) == number

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from api_gateway.app import FEATURES
 from pydantic import BaseModel, ValidationError
-from slipway.contracts.event import Value
+from slipway.contracts.event import Value, lasting
 from slipway.contracts.values import Failure, GitSource
 
 SOURCE = GitSource(url="https://example.test/one.git", branch="main")
@@ -46,3 +46,18 @@ def test_of_no_value_anything_else_would_have_to_be_copied():
 def test_a_copy_keeps_to_bounds_where_the_value_does():
     copied = Failure(reason="a", detail="b").model_copy(update={"detail": "c" * 100_000})
     assert len(copied.detail) < 100_000
+
+
+def test_what_lasts_shares_what_is_alike():
+    one, other = (
+        GitSource.from_stored({"url": url, "branch": "main"})
+        for url in ("https://example.test/a.git", "https://example.test/b.git")
+    )
+    for each in (one, other):
+        before = (each.model_dump(), set(each.model_fields_set), hash(each))
+        lasting(each)
+        assert (each.model_dump(), each.model_fields_set, hash(each)) == before
+    assert one.model_fields_set is other.model_fields_set
+    copied = one.model_copy(update={"path": "a"})
+    assert copied.model_fields_set == {"url", "branch", "path"}
+    assert other.model_fields_set == {"url", "branch"}

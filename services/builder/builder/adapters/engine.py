@@ -17,6 +17,7 @@ class Engine:
 
     def __init__(self, engine: EngineApi, port: int) -> None:
         self._engine, self._port = engine, port
+        self._node = ""
 
     async def image(self, reference: str, *, source: str | None) -> BuiltImage | None:
         """What `reference` of the registry is here, None when it is not here. It runs on the
@@ -30,10 +31,16 @@ class Engine:
         numbers = {int(match[1]) for match in map(_TCP.fullmatch, exposed) if match}
         return BuiltImage(
             reference=reference,
-            node=(await self._engine.query("info"))["Swarm"]["NodeID"],
+            node=await self._own_node(),
             source=source,
             ports=tuple(sorted(number for number in numbers if 1 <= number <= 65535)),
         )
+
+    async def _own_node(self) -> str:
+        """Asked once: for all that it says of itself the engine looks at all containers."""
+        if not self._node:
+            self._node = (await self._engine.query("info"))["Swarm"]["NodeID"]
+        return self._node
 
     async def pull(self, reference: str) -> None:
         await self._engine.pull(registry.fetched(self._port, reference))

@@ -78,8 +78,11 @@ class BuildKits(Protocol):
         """It is kept until the context is left."""
         ...
 
-    def cloning(self, organization: str) -> AbstractAsyncContextManager[CloningPlace]:
-        """It is kept until the context is left."""
+    def cloning(
+        self, organization: str, *, sample: bool = False
+    ) -> AbstractAsyncContextManager[CloningPlace]:
+        """It is kept until the context is left. `sample`: the sample's git server is in its network
+        too, where there is one."""
         ...
 
     async def ended(self, buildkit: BuildKit) -> End | None:

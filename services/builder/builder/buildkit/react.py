@@ -101,13 +101,17 @@ class BuildKits:
                 of.builds -= 1
 
     @asynccontextmanager
-    async def cloning(self, organization: str) -> AsyncIterator[CloningPlace]:
+    async def cloning(
+        self, organization: str, *, sample: bool = False
+    ) -> AsyncIterator[CloningPlace]:
         """The same of where repositories are cloned, which stays for as long as the BuildKit."""
         async with self._used(organization) as of:
             of.clones += 1
             try:
                 async with of.lock:
                     await self._ensure_cloning(organization, of)
+                    if sample:
+                        await self._let_sample_in(organization)
                 name = labels.cloning_container(self._instance, organization)
                 yield CloningPlace(name, render.CLONING_MEMORY)
             finally:
@@ -203,10 +207,8 @@ class BuildKits:
         await self._door.let_in(organization, name)
 
     async def _ensure_cloning(self, organization: str, of: _Of) -> None:
-        """The sample's git server, where there is one, is let in."""
         instance = self._instance
         name = labels.cloning_container(instance, organization)
-        network = labels.build_network(instance, organization)
         image = self._settings.control_image
         body = render.cloning(instance, organization, image)
         made = mark(body)
@@ -216,9 +218,12 @@ class BuildKits:
             await self._engine.ensure_network(render.network(instance, organization))
             labelled = body | {"Labels": {**body["Labels"], MADE: made}}
             await self._engine.make(name, labelled, {})
-        sample = await self._engine.task_of(labels.sample_service(instance))
-        if sample is not None:
-            await self._engine.join(sample, network, labels.SAMPLE)
+
+    async def _let_sample_in(self, organization: str) -> None:
+        server = await self._engine.task_of(labels.sample_service(self._instance))
+        if server is not None:
+            network = labels.build_network(self._instance, organization)
+            await self._engine.join(server, network, labels.SAMPLE)
 
     async def _begun(self, name: str) -> None:
         """Raises NotReady when it does not. One that ends by itself may have found its state

@@ -11,6 +11,8 @@ SOCKET = "/run/buildkit/buildkitd.sock"
 LIFELINE = "/usr/lib/slipway/lifeline"
 """Where it is in the control image."""
 _STATE = "/var/lib/buildkit"
+_SHARES = 128
+"""Of a processor that everybody wants: an eighth of what the engine gives each other container."""
 
 
 def cache(limits: BuildLimits) -> int:
@@ -93,6 +95,7 @@ def container(instance: str, organization: str, image: str, limits: BuildLimits)
             "MemorySwap": limits.memory,
             "PidsLimit": limits.processes,
             "NanoCpus": int(limits.cpus * 10**9),
+            "CpuShares": _SHARES,
             "Mounts": [
                 {"Type": "volume", "Source": name, "Target": _STATE},
                 {
@@ -132,7 +135,7 @@ def cloning(instance: str, organization: str, image: str) -> dict[str, Any]:
 def network(instance: str, organization: str) -> dict[str, Any]:
     """The body for the engine's `POST /networks/create`. By its bridge's name the guard's rules say
     what a build reaches."""
-    bridge = labels.egress_bridge(instance, organization)
+    bridge = labels.builds_bridge(instance, organization)
     return {
         "Name": labels.build_network(instance, organization),
         "Driver": "bridge",

@@ -148,6 +148,7 @@ def registry(instance: str, image: str) -> dict[str, Any]:
     return {
         "Image": image,
         "Entrypoint": ["registry", "serve", _REGISTRY],
+        "Env": ["GOGC=25"],  # it does little, and keeps little in memory for it
         "Labels": {labels.INSTANCE: instance},
         "HostConfig": {**_host(instance, 512), "Mounts": [store]},
     }

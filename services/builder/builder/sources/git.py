@@ -6,7 +6,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
+from slipway.contracts import labels
 from slipway.contracts.logs import LogLine
 from slipway.contracts.values import ApplicationSettings, DockerfileBuild, GitCommit, GitSource
 
@@ -56,9 +58,10 @@ class Git:
             line = LogLine(at=job.now(), stream="stderr", step="clone", text=progress)
             job.log.add([line])
 
+        sample = urlsplit(order.url).hostname == labels.SAMPLE
         for left in reversed(range(_TRIES)):
             await asyncio.to_thread(shutil.rmtree, job.source, True)
-            async with job.buildkits.cloning(job.organization) as place:
+            async with job.buildkits.cloning(job.organization, sample=sample) as place:
                 found = await job.clone(place.container, order, job.source, tell)
             if isinstance(found, Cloned):
                 return found

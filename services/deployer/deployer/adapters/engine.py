@@ -12,9 +12,10 @@ from slipway.contracts.registry import fetched
 from slipway.runtime.engine import EngineMissing, EngineRefused, EngineTransport
 from slipway.runtime.logging import logger
 
+from deployer.adapters.ways_out import WaysOut
 from deployer.rollout.domain import Health, Phase, SwarmServiceView, TaskView
 from deployer.rollout.releases import Found, Owner
-from deployer.rollout.render import asked
+from deployer.rollout.render import asked, placed
 
 _RETRIES = 3
 """The engine's, where a health check says none."""
@@ -139,6 +140,7 @@ class Engine:
         self._odd: set[str] = set()
         """Ids of Swarm services that are no releases, though they are marked so: said once."""
         self.query = api.query
+        self.ways_out = WaysOut(api, instance)
 
     async def knows_start_interval(self) -> bool:
         if self._api == (0, 0):
@@ -237,11 +239,8 @@ class Engine:
 
     async def create(self, body: Mapping[str, Any]) -> None:
         """One that is there under the same name is the same release: names are derived. Its image
-        is the registry's."""
-        template = body["TaskTemplate"]
-        container = template["ContainerSpec"]
-        named = container | {"Image": fetched(self._registry_port, container["Image"])}
-        data = {**body, "TaskTemplate": {**template, "ContainerSpec": named}}
+        is the registry's, its way out the one in use."""
+        data = placed(body, self._instance, self._registry_port, await self.ways_out.name())
         try:
             await self.query("services/create", "POST", data=data)
         except EngineRefused as error:

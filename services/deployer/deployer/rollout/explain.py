@@ -1,5 +1,6 @@
 """Why a release did not come to serve. Pure."""
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -23,6 +24,7 @@ _STEPS = {
 }
 """What Swarm or the engine says of a task that it can't place or start → what to do."""
 
+_LOST = re.compile("network [0-9a-z]+ exists")
 _KILLED = 137
 """The exit code of what was ended by force."""
 
@@ -43,9 +45,10 @@ def final(refused: TaskView) -> bool:
 
 
 def passes(refused: TaskView) -> bool:
-    """Of the node, for seconds: the swarm has given a subnet of a network that was removed to a new
-    one, and the node has not let go of the former yet. Swarm tries again."""
-    return "pool overlaps with other one" in refused.error.lower()
+    """Of the node, for seconds, and Swarm tries again: it has not let go of a removed network yet
+    whose subnet a new one has got; or it has lost the way out, and gets another one."""
+    error = refused.error.lower()
+    return "pool overlaps with other one" in error or _LOST.fullmatch(error) is not None
 
 
 def by_health(ended: TaskView) -> bool:

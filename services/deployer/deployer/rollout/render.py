@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 from slipway.contracts import labels
+from slipway.contracts.registry import fetched
 from slipway.contracts.values import (
     FileMount,
     HealthCheck,
@@ -137,6 +138,21 @@ def swarm_service(
         "Mode": once if workload.job else {"Replicated": {"Replicas": replicas}},
         "EndpointSpec": {"Mode": "dnsrr", "Ports": [_published(port) for port in workload.ports]},
     }
+
+
+def placed(
+    body: Mapping[str, Any], instance: str, registry_port: int, way_out: str
+) -> dict[str, Any]:
+    """The body for the engine's `POST /services/create`, with the names that things have there."""
+    template = body["TaskTemplate"]
+    container = template["ContainerSpec"]
+    named = container | {"Image": fetched(registry_port, container["Image"])}
+    first = labels.egress_network(instance)
+    networks = [
+        each | {"Target": way_out} if each["Target"] == first else each
+        for each in template.get("Networks", ())
+    ]
+    return {**body, "TaskTemplate": {**template, "ContainerSpec": named, "Networks": networks}}
 
 
 def _networks(

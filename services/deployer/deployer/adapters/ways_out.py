@@ -1,0 +1,98 @@
+"""The networks by which workloads get out of their node, in the engine. One of them is in use."""
+
+import json
+import secrets
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
+
+from slipway.contracts import labels
+from slipway.runtime.engine import EngineMissing, EngineRefused, EngineTransport
+
+
+class WaysOut:
+    def __init__(self, engine: EngineTransport, instance: str) -> None:
+        self._engine, self._instance = engine, instance
+        self._name: str | None = None
+
+    async def name(self) -> str:
+        """Of the one in use."""
+        if self._name is None:
+            self._name = labels.egress_network(self._instance, max(await self.there(), default=0))
+        return self._name
+
+    async def there(self) -> dict[int, str]:
+        """Number → id in the swarm. The one with the highest number is in use."""
+        filters = {"driver": ["bridge"], "scope": ["swarm"]}
+        found = await self._engine.query("networks", params={"filters": json.dumps(filters)})
+        numbered = {
+            labels.egress_number(self._instance, each["Name"]): each["Id"] for each in found
+        }
+        ids = {number: id_ for number, id_ in numbered.items() if number is not None}
+        self._name = labels.egress_network(self._instance, max(ids, default=0))
+        return ids
+
+    async def lost(self, network: str) -> bool:
+        """A node's engine has kept it where it does not know of it: it says so of each task."""
+        filters = {"label": [f"{labels.INSTANCE}={self._instance}"], "desired-state": ["shutdown"]}
+        tasks = await self._engine.query("tasks", params={"filters": json.dumps(filters)})
+        words = f"network {network} exists"
+        return any(words in task["Status"].get("Err", "") for task in tasks)
+
+    async def make(self, number: int) -> None:
+        """What is there of it stays. Its device is a new one: see `labels.workloads_bridge`."""
+        configuration = labels.egress_configuration(self._instance, number)
+        bridge = labels.workloads_bridge(self._instance, secrets.token_hex(2))
+        await self._ensure(
+            {
+                "Name": configuration,
+                "ConfigOnly": True,
+                "Labels": {labels.INSTANCE: self._instance},
+                "Options": {
+                    "com.docker.network.bridge.name": bridge,
+                    "com.docker.network.bridge.enable_icc": "false",
+                },
+            }
+        )
+        await self._ensure(
+            {
+                "Name": labels.egress_network(self._instance, number),
+                "Driver": "bridge",
+                "Scope": "swarm",
+                "ConfigFrom": {"Network": configuration},
+            }
+        )
+
+    async def _ensure(self, network: dict[str, Any]) -> None:
+        try:
+            await self._engine.query("networks/create", "POST", data=network)
+        except EngineRefused as error:
+            if "already exists" not in str(error):
+                raise
+
+    async def move(self, former: Collection[str], network: str) -> list[str]:
+        """The Swarm services that were on one of the former, by name, are on `network` now; a job
+        would run again."""
+        filters = {"label": [f"{labels.INSTANCE}={self._instance}", labels.SERVICE]}
+        moved: list[str] = []
+        for found in await self._engine.query("services", params={"filters": json.dumps(filters)}):
+            spec, version = found["Spec"], {"version": str(found["Version"]["Index"])}
+            attached = spec["TaskTemplate"].get("Networks") or []
+            ours = [each for each in attached if each["Target"] in former]
+            if not ours or "Replicated" not in spec["Mode"]:
+                continue
+            for each in ours:
+                each["Target"] = network
+            path = f"services/{found['ID']}/update"
+            await self._engine.query(path, "POST", params=version, data=spec)
+            moved.append(spec["Name"])
+        return moved
+
+    async def remove(self, number: int) -> None:
+        """When nothing is on it any more: else it stays."""
+        for name in (
+            labels.egress_network(self._instance, number),
+            labels.egress_configuration(self._instance, number),
+        ):
+            with suppress(EngineMissing, EngineRefused):
+                await self._engine.query(f"networks/{name}", "DELETE")

@@ -1,0 +1,68 @@
+"""Another way out takes the place of one that an engine has lost. A bridge of Swarm's scope is kept
+by the engine's driver when the engine ends without its own doing, but not by the engine: from then
+on it refuses each task on it, as the network "exists"."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from slipway.eventstore.lease import Lease
+from slipway.kernel.clock import Clock
+from slipway.runtime.logging import logger
+from slipway.runtime.trouble import Trouble
+
+_OFTEN, _SELDOM = 2.0, 60.0
+_FIRST = 180.0
+"""Seconds between two looks, and for how long after a start they are often: with an engine that
+ended the deployer does as well."""
+
+
+class Ways(Protocol):
+    """See `adapters.ways_out.WaysOut`."""
+
+    async def there(self) -> dict[int, str]: ...
+    async def lost(self, network: str) -> bool: ...
+    async def make(self, number: int) -> None: ...
+    async def move(self, former: Collection[str], network: str) -> list[str]: ...
+    async def remove(self, number: int) -> None: ...
+
+
+class WayOut:
+    def __init__(self, ways: Ways, clock: Clock, lease: Lease) -> None:
+        self._ways, self._clock, self._lease = ways, clock, lease
+
+    async def run(self) -> None:
+        """For ever, whatever fails."""
+        often_until = self._clock.monotonic() + _FIRST
+        trouble = Trouble(longest=_SELDOM)
+        while True:
+            try:
+                if self._lease.held:
+                    await self._look()
+                trouble.forget()
+            except Exception as error:
+                trouble.met("look")
+                if trouble.worth_saying("look"):
+                    why = repr(error)[:300]
+                    logger().warning("the way out of workloads can't be looked at", why=why)
+            often = self._clock.monotonic() < often_until
+            await self._clock.sleep(_OFTEN if often else _SELDOM)
+
+    async def _look(self) -> None:
+        """Whatever was begun is gone on with: services that are not moved yet, networks that are
+        not removed."""
+        there = await self._ways.there()
+        if not there:
+            return  # the installation makes the first one
+        newest = max(there)
+        if await self._ways.lost(there[newest]):
+            newest += 1
+            logger().warning("the engine has lost the way out of workloads: another one is made")
+            await self._ways.make(newest)
+            there = await self._ways.there()
+        former = {number: id_ for number, id_ in there.items() if number < newest}
+        if former and newest in there:
+            moved = await self._ways.move(list(former.values()), there[newest])
+            if moved:
+                logger().warning("they have another way out now", services=len(moved))
+            for number in former:
+                await self._ways.remove(number)
