@@ -30,7 +30,7 @@ class Remembered:
         whole = {name: mark for name, mark in known.items() if name not in marks}
         whole |= {name: marks[name] for name in marks if known.get(name) == self._build}
         if marks:
-            self._write(dict(list(whole.items())[-_MOST:]))
+            self._write(whole)
 
     def _read(self) -> dict[str, str]:
         try:
@@ -41,5 +41,5 @@ class Remembered:
     def _write(self, whole: Mapping[str, str]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         part = self._file.with_suffix(".part")
-        part.write_text(json.dumps(whole))
+        part.write_text(json.dumps(dict(list(whole.items())[-_MOST:])))
         part.replace(self._file)
