@@ -1,6 +1,8 @@
 """Everything of the builder, built by hand."""
 
 import asyncio
+import shutil
+from pathlib import Path
 
 from slipway.contracts.registry import PLATFORM, account
 from slipway.eventstore.jetstream import connect
@@ -15,9 +17,17 @@ from builder.adapters import clones, shell
 from builder.adapters.containers import Containers
 from builder.adapters.engine import Engine
 from builder.build.react import Builds, key
+from builder.builders.remembered import MARKS
 from builder.buildkit.react import BuildKits
 from builder.registry.react import Registry
 from builder.settings import BuilderSettings
+
+
+def clear(work: Path) -> None:
+    """What builds left that did not end by themselves: those that go on begin anew."""
+    for left in work.iterdir() if work.exists() else ():
+        if left.name != MARKS:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 async def main(stopping: asyncio.Event) -> None:
@@ -48,6 +58,7 @@ async def main(stopping: asyncio.Event) -> None:
     def each(commit: Commit) -> str:
         return commit.subject.id
 
+    await asyncio.to_thread(clear, settings.work)
     try:
         await until(
             stopping,

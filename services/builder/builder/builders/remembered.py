@@ -5,13 +5,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+MARKS = "marks"
 _MOST = 2000
 """Steps; the oldest go."""
 
 
 class Remembered:
     def __init__(self, work: Path, organization: str, build: str) -> None:
-        self._file = work / "marks" / f"{organization}.json"
+        self._file = work / MARKS / f"{organization}.json"
         self._build = build
 
     def differ(self, marks: Mapping[str, str]) -> bool:

@@ -55,6 +55,7 @@ def not_cloned(order: Order, why: NotCloned, memory: int) -> Failure:
                 detail=f"cloning {url} ended before its end, twice, without a reason",
                 hint="deploy again; if it fails again, look at the log of the builder service and "
                 "at docker ps --all on the server",
+                lines=_spoken(why.output),
             )
 
 
