@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from builder.adapters import clones
 from builder.cloning.order import Cloned, Limits, NotCloned, Order
+from builder.sources.failures import not_cloned
 from slipway_install import git_http
 
 COMMIT = "1" * 40
@@ -159,6 +160,17 @@ async def test_what_is_not_there_is_told_with_what_is(tmp_path: Path, served: Se
         found = await clone(tmp_path / name, order)
         assert isinstance(found, NotCloned)
         assert (found.why, set(found.there)) == ("git", there), name
+
+
+async def test_one_without_a_commit_says_so(tmp_path: Path, served: Served):
+    for name in ("empty", "elsewhere"):
+        if name == "elsewhere":  # what the server calls its head is not there
+            served.push("next", file="next")
+        (tmp_path / name).mkdir()
+        found = await clone(tmp_path / name, order := Order(served.smart))
+        assert isinstance(found, NotCloned), name
+        told = not_cloned(order, found, 1 << 30)
+        assert (told.reason, found.why) == ("git-commit-not-found", "git"), name
 
 
 async def test_a_redirect_without_an_end(tmp_path: Path, served: Served):

@@ -25,8 +25,10 @@ def keep(own: settings.Settings, stopping: threading.Event, changed: threading.E
     """Until told to end. `changed`: something happened to some rules, or it is told to end."""
     said = ""
     while not stopping.is_set():
+        script = ""
         try:
-            rules.apply(_script(own))
+            script = _script(own)
+            rules.apply(script)
             now = _STAND
         except (rules.NotWritten, OSError, ValueError) as error:
             now = f"the rules could not be written: {error}"
@@ -35,22 +37,29 @@ def keep(own: settings.Settings, stopping: threading.Event, changed: threading.E
             said = now
         if now != _STAND:
             stopping.wait(1.0)
-        elif _changed(own, stopping, changed):
+        elif _changed(own, script, stopping, changed):
             said = "somebody changed the rules"
             print(said, flush=True)
             stopping.wait(_PAUSE)
 
 
-def _changed(own: settings.Settings, stopping: threading.Event, changed: threading.Event) -> bool:
-    """Waits until it is time to write them again, or somebody changed them."""
+def _changed(
+    own: settings.Settings, script: str, stopping: threading.Event, changed: threading.Event
+) -> bool:
+    """Waits until it is time to write them again, or somebody changed them, or the node: the engine
+    changes rules of its own with each of its bridges."""
     table = render.table(own.instance)
     try:
         stood = rules.standing(table)
         until = time.monotonic() + _EVERY
-        while changed.wait(max(0.0, until - time.monotonic())) and not stopping.wait(_PAUSE):
+        while (left := until - time.monotonic()) > 0 and changed.wait(left):
+            if stopping.wait(_PAUSE):
+                break
             changed.clear()
             if rules.standing(table) != stood:
                 return True
+            if _script(own) != script:
+                break
     except rules.NotWritten:
         return True
     return False

@@ -48,6 +48,8 @@ def _registries(urls: Iterable[str], resolve: Resolve) -> Iterable[Allowed]:
         if parts.hostname is None or port is None:
             continue
         for text in resolve(parts.hostname):
+            if "%" in text:
+                continue  # on one link of this machine alone
             network = ipaddress.ip_network(text)
             if any(
                 network.version == each.version and network.subnet_of(each)  # pyright: ignore

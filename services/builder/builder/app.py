@@ -1,6 +1,8 @@
 """Everything of the builder, built by hand."""
 
 import asyncio
+import shutil
+from pathlib import Path
 
 from slipway.contracts.registry import PLATFORM, account
 from slipway.eventstore.jetstream import connect
@@ -17,11 +19,19 @@ from builder.adapters.disk import Disk
 from builder.adapters.engine import Engine
 from builder.adapters.repositories import Repositories
 from builder.build.react import Builds, key
+from builder.builders.remembered import MARKS
 from builder.buildkit.react import BuildKits
 from builder.images.react import Sweep
 from builder.registry.gate import Gate
 from builder.registry.react import Registry
 from builder.settings import BuilderSettings
+
+
+def clear(work: Path) -> None:
+    """What builds left that did not end by themselves: those that go on begin anew."""
+    for left in work.iterdir() if work.exists() else ():
+        if left.name != MARKS:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 async def main(stopping: asyncio.Event) -> None:
@@ -66,6 +76,7 @@ async def main(stopping: asyncio.Event) -> None:
         await builds.stop(commit)
         sweep.wake(commit)
 
+    await asyncio.to_thread(clear, settings.work)
     try:
         await until(
             stopping,

@@ -190,3 +190,16 @@ def test_what_is_kept_of_steps_has_an_end():
         progress.feed(json.dumps({"logs": [said]}), NOW)
     assert len(progress.vertices) == 1000
     assert len(progress.steps()) == 1000
+
+
+def test_what_is_kept_of_all_lines_has_an_end():
+    progress = Progress()
+    at = "2026-01-01T10:00:00Z"
+    line = base64.b64encode(b"x" * 15_000 + b"\n").decode()
+    for number in range(900):
+        fails = {"digest": f"v{number}", "name": f"step {number}", "started": at, "error": "no"}
+        said = [{"vertex": f"v{number}", "stream": 1, "data": line, "timestamp": at}] * 2
+        progress.feed(json.dumps({"vertexes": [fails], "logs": said}), NOW)
+    held = sum(len(line) for each in progress.vertices.values() for line in each.lines)
+    assert held < 5 << 20
+    assert len(progress.vertices["v899"].lines) == 2, "those of the step that speaks are there"

@@ -78,3 +78,8 @@ def test_no_value_of_a_secret_stands_in_an_argument_list():
     wanted = render.Wanted(Path("f"), Path("c"), "t", secrets=[("KEY", "SLIPWAY_BUILD_0")])
     argv = render.buildctl(wanted, "a", "r", Path("m"))
     assert "id=KEY,env=SLIPWAY_BUILD_0" in argv
+
+
+@pytest.mark.timeout(5)
+def test_a_dockerfile_of_blank_lines_is_looked_at_at_once():
+    assert render.declared_args("\n" * (1 << 20) + "ARG A\n") == {"A"}

@@ -1,5 +1,6 @@
 """Steps that are given secrets run again where a secret has changed."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,20 @@ async def test_a_build_that_failed_says_nothing_of_its_secrets(tmp_path: Path):
     played.programs.play = None
     await work(played.job(SOURCE, DockerfileBuild(), variables={"TOKEN": "1"}))
     assert no_cache(played) == ["no-cache=a"]
+
+
+def test_of_too_many_steps_none_is_remembered_and_all_run_again():
+    steps = stages.secret_steps(
+        "FROM x AS a\n" + "\n".join(f"RUN --mount=$a{n}" for n in range(5000))
+    )
+    assert len(steps) < 300
+    assert stages.marks(steps, {"A": "1"}, "org", b"key") == {}
+    assert stages.anew(steps, changed=False) == ""
+
+
+def test_builds_that_fail_for_ever_leave_a_file_of_some_size(tmp_path: Path):
+    for number in range(20):
+        remembered = Remembered(tmp_path, "org", f"d{number}")
+        remembered.begin({f"{number}-{step}": "mark" for step in range(200)})
+    assert len(json.loads((tmp_path / "marks/org.json").read_text())) == 2000
+    assert not Remembered(tmp_path, "org", "d").differ({"19-199": "d19"})

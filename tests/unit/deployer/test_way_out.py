@@ -2,14 +2,16 @@
 done once. In virtual time."""
 
 import asyncio
+import json
 from collections.abc import Collection
 from typing import Any
 
 import pytest
+from deployer.adapters.ways_out import WaysOut
 from deployer.rollout.render import placed
 from deployer.way_out.react import WayOut
 from slipway.eventstore.memory import MemoryLease
-from slipway.runtime.engine import EngineAway
+from slipway.runtime.engine import EngineAway, EngineRefused
 
 from tests.simulation.world import World, virtual
 
@@ -79,3 +81,56 @@ def test_a_service_gets_the_one_in_use():
     assert template["Networks"] == [attached[0], {"Target": "slipway_egress_2"}]
     assert template["ContainerSpec"]["Image"] == "127.0.0.1:5000/org/web@sha256:0"
     assert attached[1] == {"Target": "slipway_egress"}
+
+
+class Swarm:
+    """Services on the first way out: one runs, one lacks its task, and one is not changed now."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.moved: dict[str, str] = {}
+
+    def _service(self, id_: str, running: int) -> dict[str, Any]:
+        return {
+            "ID": id_, "Version": {"Index": 1},
+            "ServiceStatus": {"RunningTasks": running, "DesiredTasks": 1},
+            "Spec": {
+                "Name": id_, "Mode": {"Replicated": {"Replicas": 1}},
+                "TaskTemplate": {"Networks": [{"Target": "env"}, {"Target": "first"}]},
+            },
+        }  # fmt: skip
+
+    async def query(
+        self, path: str, method: str = "GET", *, params: dict[str, str] | None = None,
+        data: Any = None,
+    ) -> Any:  # fmt: skip
+        match [method, *path.split("/")]:
+            case ["GET", "info"]:
+                return {"Swarm": {"NodeID": "here"}}
+            case ["GET", "services"]:
+                return [self._service("busy", 0), self._service("runs", 1), self._service("web", 0)]
+            case ["GET", "tasks"]:
+                filters = json.loads((params or {})["filters"])
+                assert filters["node"] == ["here"]
+                (of,) = filters["service"]
+                self.asked.append(of)
+                exists = "network first exists"
+                said = exists if of == "web" else f"unable to find user {exists}"
+                return [{"Status": {"Err": said}}]
+            case ["POST", "services", "busy", "update"]:
+                raise EngineRefused("update out of sequence")
+            case ["POST", "services", id_, "update"]:
+                self.moved[id_] = data["TaskTemplate"]["Networks"][1]["Target"]
+                return None
+            case _:
+                raise AssertionError(path)
+
+
+async def test_one_that_is_not_changed_now_holds_up_no_other():
+    swarm = Swarm()
+    ways = WaysOut(swarm, "slipway")  # pyright: ignore[reportArgumentType]
+    assert await ways.lost("first")
+    assert swarm.asked == ["busy", "web"], "what runs is not asked about"
+    assert not await ways.lost("other")
+    assert await ways.move(["first"], "second") == ["runs", "web"]
+    assert swarm.moved == {"runs": "second", "web": "second"}

@@ -16,7 +16,7 @@ class BuildError(Exception):
 
 
 _EXIT = re.compile(r"exit code: (\d+)")
-_LINE = re.compile(r"^[^\s:]*Dockerfile[^\s:]*:(\d+)", re.MULTILINE)
+_LINE = re.compile(r"^[^\s:]{0,300}?Dockerfile[^\s:]{0,300}:(\d+)", re.MULTILINE)
 _PARSE = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.IGNORECASE)
 _LINE_TOO_LONG = re.compile(r"line greater than max allowed size of (\d+)")
 _EOF = re.compile(r"unexpected eof|: eof$", re.MULTILINE)

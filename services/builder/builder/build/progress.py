@@ -18,6 +18,8 @@ _WORDS = 100
 """Lines that are kept of the program's own words."""
 _LINES = 40
 """Lines that are kept of a step which runs, in case it fails."""
+_KEPT = 4 << 20
+"""Characters that are kept of all steps together, for the same."""
 _STEPS = 1000
 """That are kept of a build. A Dockerfile's parser may be anybody's, and name steps without end."""
 
@@ -53,6 +55,8 @@ class Progress:
     vertices: dict[str, _Vertex] = field(default_factory=dict)
     text: list[str] = field(default_factory=list)
     """What was no status: the program's own words, such as the final error."""
+    kept: int = 0
+    """Characters of lines, at most."""
 
     def clear(self) -> None:
         """It begins anew: what failed before has no say."""
@@ -123,10 +127,23 @@ class Progress:
         stream = "stderr" if given.get("stream") == 2 else "stdout"
         vertex.lines += whole
         del vertex.lines[:-_LINES]
+        self._bound(vertex, sum(map(len, whole)))
         return [
             LogLine(at=at, stream=stream, step=vertex.name, text=line.rstrip("\r"))
             for line in whole
         ]
+
+    def _bound(self, newest: _Vertex, more: int) -> None:
+        """The others' lines go where there are too many of all."""
+        self.kept += more
+        if self.kept <= _KEPT:
+            return
+        self.kept = sum(len(line) for each in self.vertices.values() for line in each.lines)
+        if self.kept > _KEPT:
+            for each in self.vertices.values():
+                if each is not newest:
+                    each.lines.clear()
+            self.kept = sum(map(len, newest.lines))
 
     def steps(self) -> tuple[Step, ...]:
         return tuple(

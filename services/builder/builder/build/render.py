@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slipway.contracts.values import StaticBuild
 
-_ARG = re.compile(r"^\s*ARG\s+(.+)$", re.IGNORECASE | re.MULTILINE)
+_ARG = re.compile(r"^[ \t]*ARG[ \t]+(.+)$", re.IGNORECASE | re.MULTILINE)
 
 STATIC_IMAGE = "nginx:stable"
 DOCKERFILE = "Dockerfile.slipway"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 _FROM = re.compile(r"\s*FROM\s+(?:--\S+\s+)*\S+(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
 _MOUNT = re.compile(r"--mount=(\S*)")
 _ID = re.compile(r"(?:^|,)id=([^,]+)")
+_MOST = 200
+"""Steps with secrets that are told apart. A Dockerfile with more is built anew as a whole."""
 _TARGET = re.compile(r"(?:^|,)(?:target|dst|destination)=([^,]+)")
 
 
@@ -28,6 +30,8 @@ def secret_steps(dockerfile: str) -> list[Secret]:
     found: list[Secret] = []
     stage = ""
     for line in _logical(dockerfile):
+        if len(found) > _MOST:
+            break
         if match := _FROM.fullmatch(line):
             stage = match[1] or ""
         mounts = [each for each in _MOUNT.findall(line) if "secret" in each.lower() or "$" in each]
@@ -61,18 +65,26 @@ def marks(
     steps: list[Secret], values: Mapping[str, str], organization: str, key: bytes
 ) -> dict[str, str]:
     """Of each step the mark of those `values` that it is given. `key`: the organization's."""
-    found: dict[str, str] = {}
-    for step in steps:
-        ids = values.keys() if step.ids is None else step.ids
-        whole = "\0".join(f"{id_}\0{values.get(id_, '')}" for id_ in sorted(ids))
-        name = hashlib.sha256(f"{organization}\0{step.text}".encode()).hexdigest()
-        found[name] = hmac.new(key, whole.encode(), hashlib.sha256).hexdigest()
-    return found
+    if len(steps) > _MOST:
+        return {}
+
+    def mark(ids: frozenset[str] | None) -> str:
+        given = values.keys() if ids is None else ids
+        whole = "\0".join(f"{id_}\0{values.get(id_, '')}" for id_ in sorted(given))
+        return hmac.new(key, whole.encode(), hashlib.sha256).hexdigest()
+
+    by_ids = {ids: mark(ids) for ids in {step.ids for step in steps}}
+    return {
+        hashlib.sha256(f"{organization}\0{step.text}".encode()).hexdigest(): by_ids[step.ids]
+        for step in steps
+    }
 
 
 def anew(steps: list[Secret], changed: bool) -> str | None:
     """BuildKit's `no-cache`: the stages, empty for all of them; None for none. A stage without a
     name can't be told from others."""
+    if len(steps) > _MOST:
+        return ""
     if not steps or not changed:
         return None
     names = sorted({step.stage for step in steps})

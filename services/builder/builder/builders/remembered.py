@@ -5,13 +5,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+MARKS = "marks"
 _MOST = 2000
 """Steps; the oldest go."""
 
 
 class Remembered:
     def __init__(self, work: Path, organization: str, build: str) -> None:
-        self._file = work / "marks" / f"{organization}.json"
+        self._file = work / MARKS / f"{organization}.json"
         self._build = build
 
     def differ(self, marks: Mapping[str, str]) -> bool:
@@ -30,7 +31,7 @@ class Remembered:
         whole = {name: mark for name, mark in known.items() if name not in marks}
         whole |= {name: marks[name] for name in marks if known.get(name) == self._build}
         if marks:
-            self._write(dict(list(whole.items())[-_MOST:]))
+            self._write(whole)
 
     def _read(self) -> dict[str, str]:
         try:
@@ -41,5 +42,5 @@ class Remembered:
     def _write(self, whole: Mapping[str, str]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         part = self._file.with_suffix(".part")
-        part.write_text(json.dumps(whole))
+        part.write_text(json.dumps(dict(list(whole.items())[-_MOST:])))
         part.replace(self._file)

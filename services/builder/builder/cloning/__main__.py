@@ -68,7 +68,9 @@ class _Clone:
             if code:
                 return NotCloned("submodules", output)
         self.watch.check()
-        _, described = self.watch.run(render.commit(self._source))
+        code, described = self.watch.run(render.commit(self._source))
+        if code:
+            return NotCloned("git", described, ())
         hash_, author, message, *_ = (*described.rstrip("\n").split("\0", 2), "", "")
         code, branch = self.watch.run(render.branch(self._source))
         return Cloned(hash_, author, message, None if code else branch.strip())

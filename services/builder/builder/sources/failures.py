@@ -9,7 +9,7 @@ from slipway.contracts.values import Failure
 from builder.build.failures import disk_full
 from builder.cloning.order import Limits, NotCloned, Order
 
-_HTTP = re.compile(r"returned error: (\d+)")
+_HTTP = re.compile(r"returned error: (\d{3})\b")
 _PROGRESS = re.compile(r"(remote: )?[A-Z][\w ]+: +\d+(% \(|,|$)|Cloning into ")
 """What git prints while it works."""
 _ABSENT = re.compile(r"remote branch .* not found|couldn't find remote ref")
@@ -55,6 +55,7 @@ def not_cloned(order: Order, why: NotCloned, memory: int) -> Failure:
                 detail=f"cloning {url} ended before its end, twice, without a reason",
                 hint="deploy again; if it fails again, look at the log of the builder service and "
                 "at docker ps --all on the server",
+                lines=_spoken(why.output),
             )
 
 
@@ -64,6 +65,12 @@ def git(order: Order, output: str, there: Sequence[str]) -> Failure:
     lines = _spoken(output)
     low = "\n".join(lines).lower()
     status = int((_HTTP.search(low) or ("", "0"))[1])
+    if "does not have any commits yet" in low:
+        return Failure(
+            reason="git-commit-not-found",
+            detail=f"{url} has no commit on its default branch",
+            hint="push a commit, or name a branch that has one, then deploy again",
+        )
     if _ABSENT.search(low) or (order.commit and _NOT_OUR_REF.search(low)):
         return _not_there(order, there, lines)
     if "authentication failed" in low or "could not read username" in low or status in (401, 403):

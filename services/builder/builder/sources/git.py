@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from slipway.contracts import labels
 from slipway.contracts.logs import LogLine
 from slipway.contracts.values import ApplicationSettings, DockerfileBuild, GitCommit, GitSource
+from slipway.runtime.logging import logger
 
 from builder.build.failures import BuildError
 from builder.build.job import Job
@@ -65,6 +66,8 @@ class Git:
                 found = await job.clone(place.container, order, job.source, tell)
             if isinstance(found, Cloned):
                 return found
+            if found.why == "ended":
+                logger(organization=job.organization).warning("a clone ended", said=found.output)
             if found.why != "ended" or not left:
                 raise BuildError(failures.not_cloned(order, found, place.memory))
             job.log.say("the clone ended before its end; once more", "clone")

@@ -14,6 +14,7 @@ class WaysOut:
     def __init__(self, engine: EngineTransport, instance: str) -> None:
         self._engine, self._instance = engine, instance
         self._name: str | None = None
+        self._node: str | None = None
 
     async def name(self) -> str:
         """Of the one in use."""
@@ -33,11 +34,27 @@ class WaysOut:
         return ids
 
     async def lost(self, network: str) -> bool:
-        """A node's engine has kept it where it does not know of it: it says so of each task."""
-        filters = {"label": [f"{labels.INSTANCE}={self._instance}"], "desired-state": ["shutdown"]}
-        tasks = await self._engine.query("tasks", params={"filters": json.dumps(filters)})
-        words = f"network {network} exists"
-        return any(words in task["Status"].get("Err", "") for task in tasks)
+        """This node's engine has kept it where it does not know of it: it says so of each task.
+        Asked one by one of those that lack tasks: a task carries all of its variables."""
+        if self._node is None:
+            self._node = (await self._engine.query("info"))["Swarm"]["NodeID"]
+        for service in await self._services():
+            status = service.get("ServiceStatus") or {}
+            if status.get("RunningTasks", 0) >= status.get("DesiredTasks", 0):
+                continue
+            asked = {
+                "service": [service["ID"]], "desired-state": ["shutdown"], "node": [self._node],
+            }  # fmt: skip
+            with suppress(EngineMissing, EngineRefused):
+                tasks = await self._engine.query("tasks", params={"filters": json.dumps(asked)})
+                if any(task["Status"].get("Err") == f"network {network} exists" for task in tasks):
+                    return True
+        return False
+
+    async def _services(self) -> list[dict[str, Any]]:
+        filters = {"label": [f"{labels.INSTANCE}={self._instance}", labels.SERVICE]}
+        params = {"filters": json.dumps(filters), "status": "true"}
+        return await self._engine.query("services", params=params)
 
     async def make(self, number: int) -> None:
         """What is there of it stays. Its device is a new one: see `labels.workloads_bridge`."""
@@ -72,10 +89,9 @@ class WaysOut:
 
     async def move(self, former: Collection[str], network: str) -> list[str]:
         """The Swarm services that were on one of the former, by name, are on `network` now; a job
-        would run again."""
-        filters = {"label": [f"{labels.INSTANCE}={self._instance}", labels.SERVICE]}
+        would run again. One that the engine does not change now is left to the next time."""
         moved: list[str] = []
-        for found in await self._engine.query("services", params={"filters": json.dumps(filters)}):
+        for found in await self._services():
             spec, version = found["Spec"], {"version": str(found["Version"]["Index"])}
             attached = spec["TaskTemplate"].get("Networks") or []
             ours = [each for each in attached if each["Target"] in former]
@@ -84,8 +100,9 @@ class WaysOut:
             for each in ours:
                 each["Target"] = network
             path = f"services/{found['ID']}/update"
-            await self._engine.query(path, "POST", params=version, data=spec)
-            moved.append(spec["Name"])
+            with suppress(EngineMissing, EngineRefused):
+                await self._engine.query(path, "POST", params=version, data=spec)
+                moved.append(spec["Name"])
         return moved
 
     async def remove(self, number: int) -> None:

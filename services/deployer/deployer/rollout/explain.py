@@ -30,6 +30,8 @@ _KILLED = 137
 
 
 def _step(error: str, otherwise: str) -> str:
+    if _LOST.fullmatch(error.lower()):
+        return "the engine has lost the way out of workloads, which is made anew: deploy again soon"
     return next((step for words, step in _STEPS.items() if words in error), otherwise)
 
 

@@ -2,7 +2,7 @@
 by the engine's driver when the engine ends without its own doing, but not by the engine: from then
 on it refuses each task on it, as the network "exists"."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from slipway.eventstore.lease import Lease
@@ -35,34 +35,39 @@ class WayOut:
         often_until = self._clock.monotonic() + _FIRST
         trouble = Trouble(longest=_SELDOM)
         while True:
+            whole = False
             try:
-                if self._lease.held:
-                    await self._look()
+                whole = not self._lease.held or await self._look()
                 trouble.forget()
             except Exception as error:
                 trouble.met("look")
                 if trouble.worth_saying("look"):
                     why = repr(error)[:300]
                     logger().warning("the way out of workloads can't be looked at", why=why)
-            often = self._clock.monotonic() < often_until
+            often = not whole or self._clock.monotonic() < often_until
             await self._clock.sleep(_OFTEN if often else _SELDOM)
 
-    async def _look(self) -> None:
-        """Whatever was begun is gone on with: services that are not moved yet, networks that are
-        not removed."""
+    async def _look(self) -> bool:
+        """Whether there is one and no other. What was begun is gone on with first: services that
+        are not moved yet, networks that are not removed."""
         there = await self._ways.there()
         if not there:
-            return  # the installation makes the first one
+            return True  # the installation makes the first one
+        await self._leave(there)
         newest = max(there)
         if await self._ways.lost(there[newest]):
-            newest += 1
             logger().warning("the engine has lost the way out of workloads: another one is made")
-            await self._ways.make(newest)
-            there = await self._ways.there()
+            await self._ways.make(newest + 1)
+            await self._leave(await self._ways.there())
+        return len(await self._ways.there()) == 1
+
+    async def _leave(self, there: Mapping[int, str]) -> None:
+        """All but the newest."""
+        newest = max(there)
         former = {number: id_ for number, id_ in there.items() if number < newest}
-        if former and newest in there:
-            moved = await self._ways.move(list(former.values()), there[newest])
-            if moved:
-                logger().warning("they have another way out now", services=len(moved))
-            for number in former:
-                await self._ways.remove(number)
+        if not former:
+            return
+        if moved := await self._ways.move(list(former.values()), there[newest]):
+            logger().warning("they have another way out now", services=len(moved))
+        for number in former:
+            await self._ways.remove(number)
