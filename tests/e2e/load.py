@@ -90,7 +90,7 @@ class Load:
         one["first"], one["last"] = min(one["first"], sent), max(one["last"], sent)
 
     async def one(self, keep: bool) -> None:
-        sent, connection, reused = time.time(), None, False
+        sent, connection, reused, refused = time.time(), None, False, ""
         self.requests += 1
         try:
             async with asyncio.timeout(self.timeout):
@@ -101,8 +101,8 @@ class Load:
                 self.connections["reused" if reused else "new"] += 1
                 sent = time.time()
                 status, body, kept = await connection.get(self.path, self.host, keep=keep)
+            refused = str(status)
             if status != 200:
-                self.count(self.refusals, str(status), sent)
                 raise OSError(f"status {status}: {body[:120]!r}")
             self.heard(sent, json.loads(body))
             if kept:
@@ -110,6 +110,7 @@ class Load:
                 connection = None
         except (OSError, EOFError, TimeoutError, ValueError, KeyError) as error:
             self.failed += 1
+            self.count(self.refusals, refused or type(error).__name__, sent)
             if len(self.failures) < 20:
                 kind = "reused" if reused else "new"
                 self.failures.append({"at": sent, "connection": kind, "error": repr(error)})

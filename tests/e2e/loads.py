@@ -75,3 +75,14 @@ def unharmed(load: Load, rate: float = 200) -> None:
     seen = f"{report['failed']} of {report['requests']} requests failed: {report['failures']}"
     assert report["failed"] == 0, seen
     assert report["rate"] >= rate, f"only {report['rate']} requests/s were sent"
+
+
+def gap(report: dict[str, Any]) -> dict[str, float]:
+    """What was answered by 503 while neither release serves. On a machine that has much else to do
+    some requests last longer than the quarter of a second that is left to finish them in: of those
+    that were sent in it, before the first one was refused. Nothing else failed."""
+    refused: dict[str, float] = report["refusals"]["503"]
+    cut = [found for kind, found in report["refusals"].items() if kind != "503"]
+    assert all(found["last"] < refused["first"] + 0.05 for found in cut), report
+    assert sum(found["answers"] for found in cut) < report["rate"] / 4, report
+    return refused

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.api import Api
 from tests.e2e.engine import inspect
-from tests.e2e.loads import load_from_outside, unharmed
+from tests.e2e.loads import gap, load_from_outside, unharmed
 from tests.e2e.services import Image
 from tests.e2e.stacks import Stack, database, web, worker
 
@@ -85,14 +85,8 @@ def test_a_database_is_away_only_from_its_end_to_the_next_ones_start(
     with load_from_outside(http_address, host) as load:
         stack.live(database("replaced"))
     report = load.report
-    # On a machine that has much else to do, one may last longer than what is left to finish it in.
-    cut = report["refusals"].pop("502", {"answers": 0, "last": 0.0})
-    assert report["refusals"].keys() == {"503"}, report
-    refused, new = report["refusals"]["503"], report["versions"].pop("replaced")
+    refused, new = gap(report), report["versions"].pop("replaced")
     (former,) = report["versions"].values()
-    assert cut["answers"] <= 3, cut
-    assert cut["last"] <= refused["first"], cut
-    assert report["failed"] == refused["answers"] + cut["answers"], report["failures"]
     assert former["last"] - refused["first"] < 0.1, report
     assert refused["last"] - new["first"] < 0.1, report
     assert new["first"] - former["last"] < 8, report
