@@ -2,18 +2,21 @@
 by the engine's driver when the engine ends without its own doing, but not by the engine: from then
 on it refuses each task on it, as the network "exists"."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from slipway.eventstore.lease import Lease
 from slipway.kernel.clock import Clock
+from slipway.runtime.actor import insist
 from slipway.runtime.logging import logger
-from slipway.runtime.trouble import Trouble
 
 _OFTEN, _SELDOM = 2.0, 60.0
 _FIRST = 180.0
 """Seconds between two looks, and for how long after a start they are often: with an engine that
 ended the deployer does as well."""
+_LONGEST = 10.0
+"""Seconds from one look that failed to the next."""
 
 
 class Ways(Protocol):
@@ -33,19 +36,16 @@ class WayOut:
     async def run(self) -> None:
         """For ever, whatever fails."""
         often_until = self._clock.monotonic() + _FIRST
-        trouble = Trouble(longest=_SELDOM)
-        while True:
-            whole = False
-            try:
-                whole = not self._lease.held or await self._look()
-                trouble.forget()
-            except Exception as error:
-                trouble.met("look")
-                if trouble.worth_saying("look"):
-                    why = repr(error)[:300]
-                    logger().warning("the way out of workloads can't be looked at", why=why)
+
+        async def attempt() -> float:
+            whole = not self._lease.held or await self._look()
             often = not whole or self._clock.monotonic() < often_until
-            await self._clock.sleep(_OFTEN if often else _SELDOM)
+            return _OFTEN if often else _SELDOM
+
+        def said(why: str) -> None:
+            logger().warning("the way out of workloads can't be looked at", why=why)
+
+        await insist(asyncio.Event(), attempt, said, longest=_LONGEST)
 
     async def _look(self) -> bool:
         """Whether there is one and no other. What was begun is gone on with first: services that
