@@ -2,6 +2,7 @@
  * The health check: a program may listen on the loopback, on one address of the container, on IPv6
  * alone. All of the container's own addresses are asked, one after the other; the next one begins
  * when the one before has failed, or has had its share of the time, and each goes on until the end.
+ * The way out is left out where there is another network: nobody reaches the program there.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -20,6 +21,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "way_out.h"
 
 #define MOST 16        /* addresses */
 #define NAMED_PORTS 10 /* of those that are open instead */
@@ -82,10 +85,18 @@ static size_t own_addresses(struct attempt *all, int port)
     size_t count = add(all, 0, (struct sockaddr *)&four, port);
     count = add(all, count, (struct sockaddr *)&six, port);
     struct ifaddrs *found = NULL;
+    struct way_out out;
     if (getifaddrs(&found) != 0)
         return count;
+    int others = 0, is_out = find_way_out(&out);
+    for (struct ifaddrs *each = found; each != NULL; each = each->ifa_next)
+        others += each->ifa_addr && each->ifa_addr->sa_family == AF_INET &&
+                  !(each->ifa_flags & IFF_LOOPBACK) && is_out &&
+                  strcmp(each->ifa_name, out.interface) != 0;
     for (struct ifaddrs *each = found; each != NULL; each = each->ifa_next) {
         int family = each->ifa_addr ? each->ifa_addr->sa_family : AF_UNSPEC;
+        if (others && strcmp(each->ifa_name, out.interface) == 0)
+            continue;
         if (!(each->ifa_flags & IFF_LOOPBACK) && (family == AF_INET || family == AF_INET6))
             count = add(all, count, each->ifa_addr, port);
     }
@@ -124,9 +135,12 @@ static void nothing_listens(int port, const struct attempt *all, size_t count)
     int ports[NAMED_PORTS];
     size_t found = open_ports("/proc/net/tcp6", ports, open_ports("/proc/net/tcp", ports, 0));
     printf(")%s", found ? "; the program listens on " : "; the program listens on no port");
-    for (size_t i = 0; i < found; i++)
+    int elsewhere = 0;
+    for (size_t i = 0; i < found; i++) {
         printf("%s%d", i ? ", " : "", ports[i]);
-    printf("\n");
+        elsewhere |= ports[i] == port;
+    }
+    printf(elsewhere ? ", at an address where nobody reaches it: let it listen on 0.0.0.0\n" : "\n");
 }
 
 /* -- one address ------------------------------------------------------------------------------- */

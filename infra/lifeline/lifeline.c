@@ -3,7 +3,8 @@
  *
  *   lifeline run --drain SECONDS [--guarded] -- PROGRAM ARG...
  *       With --guarded the program is started once the rules stand which say what it may call
- *       outside; after LATEST seconds without them it is given up.
+ *       outside; after LATEST seconds without them it is given up. The line of the way out
+ *       in /etc/hosts becomes the last one.
  *       As process 1: starts the program, hands signals on, reaps orphans, ends with the program's
  *       exit code. A signal that asks to stop (TERM, INT, QUIT) reaches the program only after
  *       SECONDS: by then its address has left the DNS and the proxy, and nobody new comes. Then
@@ -15,7 +16,7 @@
  *
  *   lifeline check [--timeout SECONDS] [--host HOST] PORT [PATH]
  *       The health check: connects to the port, or asks GET PATH with this Host and takes 2xx and
- *       3xx, at any of the container's own addresses; all within SECONDS.
+ *       3xx, at any of the container's own addresses but that of its way out; all within SECONDS.
  *
  *   lifeline guarded [-- PROGRAM ARG...]
  *       Whether these rules stand, as exit code. With a PROGRAM: it takes lifeline's place, but not
@@ -38,6 +39,7 @@
 #include "check.h"
 #include "connections.h"
 #include "guarded.h"
+#include "way_out.h"
 
 #define PATIENCE 5.0 /* s; a release's time to end, which the deployer sets, is longer */
 #define CHOICE 1.0   /* s for which a good moment is waited for; then a fair one will do */
@@ -94,6 +96,7 @@ static int run(double drain, int only_guarded, char **argv)
     int refused = only_guarded ? wait_until_guarded(&all) : 0;
     if (refused)
         return refused;
+    name_way_out_last("/etc/hosts");
     prctl(PR_SET_NAME, STARTED);
     pid_t child = fork();
     if (child < 0) {
