@@ -114,6 +114,7 @@ async def bare() -> AsyncIterator[Platform]:
         projector=projector,
         logs=MemoryLogs(),
         build_logs=MemoryObjects(),
+        job_logs=MemoryObjects(),
         keys=MemoryKeys(),
         dead_letters=MemoryDeadLetters(SystemClock()),
         clock=SystemClock(),

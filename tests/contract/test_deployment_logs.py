@@ -8,9 +8,15 @@ import pytest
 from api_gateway.deployments.logs import _of_deployment, position
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentExpired
-from slipway.contracts.logs import LogLine, build_subject
+from slipway.contracts.logs import LogLine, build_subject, job_log
 from slipway.contracts.rollout import (
+    Job,
+    Reverting,
+    RolloutFailed,
+    RolloutJobEnded,
+    RolloutJobStarted,
     RolloutReady,
+    RolloutReverting,
     RolloutStarted,
     RolloutState,
     RolloutSucceeded,
@@ -181,6 +187,57 @@ async def test_times_are_those_of_the_events(platform: Platform, service: dict[s
     last = json.loads(answer.text.splitlines()[-1])
     assert (last["stream"], last["step"]) == ("system", "route")
     assert last["at"] == head.meta.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def prints(one: Deploying, job: str, *texts: str) -> None:
+    """What the deployer has kept of a job."""
+    lines = [LogLine(at="2026-01-01T00:00:01Z", step=job, text=text) for text in texts]
+    data = b"\n".join(line.model_dump_json().encode() for line in lines)
+    await one.platform.gateway.job_logs.put(job_log(one.id, job), data)
+
+
+async def test_a_job_is_told_with_what_it_printed_before_its_end(
+    platform: Platform, service: dict[str, Any]
+):
+    one = await deploying(platform, service)
+    await one.build()
+    runs = RolloutState(wanted=one.release, jobs=(Job(workload="migrate"),))
+    await one.append("rollout", RolloutJobStarted(**one.of, state=runs, workload="migrate"))
+    assert (await read(platform, one.id))[-1][1] == "migrate: the job runs"
+    await prints(one, "migrate", "table made", "no such column")
+    await one.append("rollout", RolloutJobEnded(**one.of, state=runs, workload="migrate", exit=3))
+    lines = await read(platform, one.id)
+    said = [
+        "migrate: the job runs",
+        "table made",
+        "no such column",
+        "migrate: the job ended with 3",
+    ]
+    assert [text for _, text in lines[-4:]] == said
+    for seen, (id_, _) in enumerate(lines, 1):
+        assert await read(platform, one.id, id_) == lines[seen:]
+    failure = Failure(reason="job-failed", detail="it ended with 3", lines=("no such column",))
+    state = RolloutState()
+    await one.append("rollout", RolloutFailed(**one.of, state=state, failure=failure))
+    await until(lambda: _has(platform, one.id, "failed"))
+    rest = (await read(platform, one.id))[len(lines) :]
+    assert [text for _, text in rest] == ["failed: it ended with 3"], "its last lines are there"
+
+
+async def test_of_a_job_that_was_given_up_is_told_what_it_had_printed(
+    platform: Platform, service: dict[str, Any]
+):
+    one = await deploying(platform, service)
+    await one.build()
+    jobs = (Job(workload="seed", exit=0), Job(workload="migrate"))
+    reverting = Reverting(outcome="cancelled", paused=("x",), deadline="2126-01-01T00:00:00Z")
+    state = RolloutState(wanted=one.release, jobs=jobs, reverting=reverting)
+    await prints(one, "seed", "told long ago")
+    await prints(one, "migrate", "half way")
+    await one.append("rollout", RolloutReverting(**one.of, state=state))
+    said = ["half way", "undoing it, until what served before runs again"]
+    assert [text for _, text in await read(platform, one.id)][-2:] == said
+    assert "told long ago" not in [text for _, text in await read(platform, one.id)]
 
 
 async def test_why_its_build_failed_is_said_once(platform: Platform, service: dict[str, Any]):

@@ -52,9 +52,10 @@ class Front:
         projector = Projector(store, self.documents, FEATURES.projections, VERSION)
         gateway = Gateway(
             store=store, documents=self.documents, projector=projector, logs=self.logs,
-            build_logs=self.build_logs, keys=MemoryKeys(), dead_letters=self.letters,
-            clock=self.world.clock, settings=SETTINGS, projections=FEATURES.projections,
-            memories=FEATURES.memories, ready=lambda: projector.caught_up,
+            build_logs=self.build_logs, job_logs=self.world.job_logs, keys=MemoryKeys(),
+            dead_letters=self.letters, clock=self.world.clock, settings=SETTINGS,
+            projections=FEATURES.projections, memories=FEATURES.memories,
+            ready=lambda: projector.caught_up,
         )  # fmt: skip
         self._open = gateway, life
         async with asyncio.TaskGroup() as group:

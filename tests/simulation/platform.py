@@ -14,6 +14,7 @@ from deployer.adapters.guard import Guard
 from deployer.app import giving_up, key, reaction
 from deployer.egress.react import Egress
 from deployer.networks.react import Networks
+from deployer.rollout.printed import Printed
 from deployer.rollout.react import Rollouts
 from deployer.rollout.sealed import SealedWorkloads
 from deployer.volumes.react import Volumes
@@ -28,6 +29,7 @@ from slipway.contracts.deployment import (
     Trigger,
 )
 from slipway.contracts.event import Event
+from slipway.contracts.frames import RawLine
 from slipway.contracts.rollout import Release, RolloutEvent
 from slipway.contracts.route import (
     Refusal,
@@ -64,6 +66,7 @@ from slipway.runtime.reactor import Reactor
 from slipway.sealing import Opener, OrganizationKey, generate, wrap
 
 from tests.simulation.world import (
+    EPOCH,
     INSTANCE,
     REGISTRY_PORT,
     Away,
@@ -110,7 +113,7 @@ class SwarmTransport:
             raise EngineMissing(path) from error
 
     async def last_lines(self, container: str, count: int) -> list[str]:
-        return self._swarm.printed[-count:] if container else []
+        raise AssertionError("what containers print is asked of Outputs")
 
     @asynccontextmanager
     async def container_events(
@@ -122,6 +125,21 @@ class SwarmTransport:
             raise EngineAway(str(error)) from error
 
 
+class SwarmOutputs:
+    def __init__(self, swarm: Swarm) -> None:
+        self._swarm = swarm
+
+    async def last(self, container: str, count: int) -> list[str]:
+        return self._swarm.printed[-count:] if container else []
+
+    async def first(self, container: str, most: int) -> tuple[Sequence[RawLine], bool]:
+        self._swarm.asked[f"GET containers/{container}/logs"] += 1
+        data = [line.encode() for line in self._swarm.printed]
+        lines = [RawLine(EPOCH.isoformat(), "stdout", line, len(line)) for line in data]
+        kept = [line for at, line in enumerate(lines) if sum(map(len, data[: at + 1])) <= most]
+        return kept, len(kept) == len(lines)
+
+
 async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.private) -> None:
     """One life of the service, wired as its `app.py` does."""
     store: EventStore = Seen(world, life)
@@ -129,7 +147,10 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
     sealed = SealedWorkloads(world.workloads, Opener(master, wrapped_key))
     networks = Networks(store, engine, world.clock, lease, INSTANCE)
     volumes = Volumes(store, engine, world.clock, lease, INSTANCE, KEEP)
-    rollouts = Rollouts(store, engine, networks, volumes, sealed, world.clock, lease, INSTANCE)
+    printed = Printed(sealed, SwarmOutputs(swarm), world.job_logs)
+    rollouts = Rollouts(
+        store, engine, networks, volumes, sealed, printed, world.clock, lease, INSTANCE
+    )
     egress = Egress(store, Guard(SwarmTransport(swarm, life), INSTANCE), lease)  # no guard here
 
     async with asyncio.TaskGroup() as group:
@@ -287,6 +308,8 @@ class Site:
     id: str = "service-1"
     name: str = "web"
     runtime: Runtime = field(default_factory=lambda: Runtime(port=8080))
+    hidden: tuple[str, ...] = ()
+    """Its secret values."""
 
     @property
     def settings(self) -> ApplicationSettings:
@@ -334,7 +357,7 @@ class Site:
 
     async def made(self, deployment: str, *workloads: Workload) -> Commit:
         """What was built is a stack of these. One that is the same as before is carried over."""
-        made = Workloads(items=workloads)
+        made = Workloads(items=workloads, hidden=self.hidden)
         secret = KEY.secret_for("workload digest")
         event = BuildSucceeded(
             kind="application",

@@ -145,6 +145,7 @@ class World(MemoryStore):
         self.clock = VirtualClock()
         self.workloads = MemoryObjects()
         """Those of each deployment, sealed, beside the log."""
+        self.job_logs = MemoryObjects()
         self.latency = latency
         self.away = False
         """No read of the log is answered."""

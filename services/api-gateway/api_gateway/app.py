@@ -115,6 +115,7 @@ async def main(stopping: asyncio.Event) -> None:
         projector=projector,
         logs=connection.logs,
         build_logs=connection.build_logs,
+        job_logs=connection.job_logs,
         keys=connection.keys,
         dead_letters=connection.dead_letters,
         clock=clock,

@@ -34,6 +34,7 @@ class Gateway:
     projector: Projector
     logs: LogStore
     build_logs: Objects
+    job_logs: Objects
     keys: Keys
     dead_letters: DeadLetters
     clock: Clock

@@ -31,10 +31,12 @@ from slipway.sealing import Opener
 from deployer.adapters.engine import Engine
 from deployer.adapters.guard import Guard
 from deployer.adapters.log_server import LogServer
+from deployer.adapters.output import Outputs
 from deployer.egress.react import Egress
 from deployer.networks.react import Networks
 from deployer.recovery.react import Recovery
 from deployer.rollout.counting import Counting
+from deployer.rollout.printed import Printed
 from deployer.rollout.react import Rollouts
 from deployer.rollout.sealed import SealedWorkloads
 from deployer.settings import DeployerSettings
@@ -129,7 +131,10 @@ async def deploy(settings: DeployerSettings, api: EngineApi, engine: Engine, clo
     keep = settings.volume_keep_seconds
     volumes = Volumes(store, engine, clock, lease, settings.instance, keep)
     sealed = SealedWorkloads(connection.workloads, opener)
-    rollouts = Rollouts(store, engine, networks, volumes, sealed, clock, lease, settings.instance)
+    printed = Printed(sealed, Outputs(api), connection.job_logs)
+    rollouts = Rollouts(
+        store, engine, networks, volumes, sealed, printed, clock, lease, settings.instance
+    )
     egress = Egress(store, Guard(api, settings.instance), lease)
     counting = Counting(engine, rollouts.releases, connection.observations, clock, lease)
     try:

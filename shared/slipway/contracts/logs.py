@@ -22,5 +22,10 @@ def build_subject(organization: str, deployment: str) -> str:
     return f"log.{organization}.build.{deployment}"
 
 
+def job_log(deployment: str, job: str) -> str:
+    """The name of the object that has what a job of a deployment has printed: a LogLine a line."""
+    return f"{deployment}.{job}"
+
+
 def run_subject(organization: str, service: str) -> str:
     return f"log.{organization}.run.{service}"

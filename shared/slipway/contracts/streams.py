@@ -19,8 +19,9 @@ REPLACING = (OBJECTS, DEAD)
 """Those of them that keep the last message of each subject: of what went the server does not tell
 whether it was replaced or forgotten."""
 BUILD_LOGS_SECONDS = 90 * 86400
-"""How long the log of a build is kept. It is read when something fails, and by who asks what ran
-in the last quarter; the outcome with its reason is in the event log for ever."""
+"""How long the log of a build is kept, and those of jobs. They are read when something fails, and
+by who asks what ran in the last quarter; the outcome with its reason is in the event log for
+ever."""
 
 APPENDS: dict[str, tuple[str, ...]] = {
     "api-gateway": (
@@ -78,7 +79,7 @@ LISTED: dict[str, tuple[str, ...]] = {"builder": (OBJECTS,), "metrics": LIMITED}
 BESIDE: dict[str, tuple[str, ...]] = {
     "api-gateway": ("key.*", "dead.>", "lease.projector"),
     "builder": ("obj.buildlogs.>", "obj.workloads.>"),
-    "deployer": ("lease.deployer", "observed"),
+    "deployer": ("lease.deployer", "observed", "obj.joblogs.>"),
     "proxy-sync": ("lease.proxy-sync",),
     "metrics": ("met.>",),
 }

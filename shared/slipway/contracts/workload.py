@@ -75,9 +75,11 @@ def _anywhere(image: BuiltImage) -> BuiltImage:
 
 
 class Workloads(Value):
-    """All of a deployment, in the order in which they are shown."""
+    """All of a deployment, in the order in which they are shown. `hidden`: its secret values, which
+    nothing that they print is shown with."""
 
     items: tuple[Workload, ...]
+    hidden: tuple[str, ...] = ()
 
     @property
     def by_name(self) -> Mapping[str, Workload]:

@@ -199,6 +199,9 @@ class Connection:
         self.build_logs = StreamObjects(
             self.stream(streams.OBJECTS), "buildlogs", streams.BUILD_LOGS_SECONDS
         )
+        self.job_logs = StreamObjects(
+            self.stream(streams.OBJECTS), "joblogs", streams.BUILD_LOGS_SECONDS
+        )
         self.workloads = StreamObjects(self.stream(streams.OBJECTS), "workloads")
         self.observations = StreamObservations(self.stream(streams.OBSERVED))
         self.keys = StreamKeys(self.stream(streams.KEYS))

@@ -71,9 +71,10 @@ class Stage:
         self.letters = MemoryDeadLetters(SystemClock())
         self.gateway = Gateway(
             store=self.store, documents=self.documents, projector=self.projector,
-            logs=MemoryLogs(), build_logs=MemoryObjects(), keys=MemoryKeys(),
-            dead_letters=self.letters, clock=SystemClock(), settings=GatewaySettings(),
-            projections=FEATURES.projections, memories=FEATURES.memories,
+            logs=MemoryLogs(), build_logs=MemoryObjects(), job_logs=MemoryObjects(),
+            keys=MemoryKeys(), dead_letters=self.letters, clock=SystemClock(),
+            settings=GatewaySettings(), projections=FEATURES.projections,
+            memories=FEATURES.memories,
         )  # fmt: skip
 
     async def handle(self, decider: Any, id_: str, command: Any) -> None:

@@ -101,6 +101,7 @@ def gateway(documents: Documents) -> Gateway:
         projector=Projector(store, documents, FEATURES.projections, "v1"),
         logs=MemoryLogs(),
         build_logs=MemoryObjects(),
+        job_logs=MemoryObjects(),
         keys=MemoryKeys(),
         dead_letters=MemoryDeadLetters(SystemClock()),
         clock=SystemClock(),
@@ -490,7 +491,7 @@ async def test_who_listens_hears_of_every_write_and_fold(documents: Documents):
     ears = Ears()
     gateway = Gateway(
         store=store, documents=documents, projector=projector, logs=MemoryLogs(),
-        build_logs=MemoryObjects(), keys=MemoryKeys(),
+        build_logs=MemoryObjects(), job_logs=MemoryObjects(), keys=MemoryKeys(),
         dead_letters=MemoryDeadLetters(SystemClock()), clock=SystemClock(),
         settings=GatewaySettings(), projections=FEATURES.projections, memories=(lambda *_: ears,),
     )  # fmt: skip

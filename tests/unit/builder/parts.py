@@ -209,6 +209,7 @@ class Played:
             "requested": requested,
             "variables": {},
             "secret_names": frozenset[str](),
+            "hidden": (),
             "mark_key": b"key",
         }
         return Job(**{**given, **more})

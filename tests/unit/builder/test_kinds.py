@@ -92,12 +92,15 @@ def test_a_secret_file_holds_its_content():
     settings = ApplicationSettings(
         source=ImageSource(image="web:1"), runtime=Runtime(mounts=(sealed, plain))
     )
-    found = with_files(settings, lambda sealed, scope, name: f"{scope} {name} {sealed.text}")
+    found, hidden = with_files(
+        settings, lambda sealed, scope, name: f"{scope} {name} {sealed.text}"
+    )
     assert isinstance(found, ApplicationSettings)
     content = FileMount(path="/k", content="service file:/k c", mode="0400")
     assert found.runtime.mounts == (content, plain)
+    assert hidden == [content.content]
     raw = RawSettings(workloads=(RawProgram(name="web", image="nginx"),))
-    assert with_files(raw, lambda *_: "") == raw
+    assert with_files(raw, lambda *_: "") == (raw, ())
 
 
 @pytest.mark.parametrize(

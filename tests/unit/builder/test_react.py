@@ -170,7 +170,8 @@ async def test_secrets_are_hidden_in_what_it_says(yard: Yard):
     )
     async with running(yard):
         await yard.request("d1", variables=variables)
-        await yard.outcome()
+        outcome = await yard.outcome()
+    assert (await yard.opened(outcome)).hidden == ("hunter2",)
     assert await yard.said() == ["working", "KEY is ***, URL is x://***@db"]
 
 

@@ -2,8 +2,8 @@
 
 import orjson
 from metrics.logs.batch import BYTES, LINES, Batch
-from metrics.logs.frames import LIMIT, RawLine
 from metrics.logs.position import Position
+from slipway.contracts.frames import LIMIT, RawLine
 
 
 def line(second: int, number: int, data: bytes = b"text") -> RawLine:

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from metrics.logs.batch import Batch
-from metrics.logs.frames import RawLine
 from metrics.logs.position import Position, stored
+from slipway.contracts.frames import RawLine
 from slipway.contracts.logs import LogLine
 
 AT = "2026-01-02T03:04:05.{:09d}Z"

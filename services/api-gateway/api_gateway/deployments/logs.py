@@ -1,7 +1,8 @@
 """Log lines: history, then live; as server-sent events or NDJSON.
 
-Of a deployment: what its build printed, then what the events of its rollout and its route tell. The
-event log has those, so nothing is stored of them here."""
+Of a deployment: what its build printed, then what the events of its rollout and its route tell,
+before the end of a job what that printed. The event log has the events, so nothing is stored of
+them here."""
 
 import asyncio
 import re
@@ -13,7 +14,9 @@ from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildSucceeded
 from slipway.contracts.deployment import DeploymentRequested
-from slipway.contracts.logs import LogLine, build_subject, run_subject
+from slipway.contracts.event import Event
+from slipway.contracts.logs import LogLine, build_subject, job_log, run_subject
+from slipway.contracts.rollout import RolloutJobEnded, RolloutReverting
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import Invalid
@@ -147,22 +150,44 @@ async def _behind_build(
     while True:
         until, ended = await _until(gateway, Subject(organization, "deployment", id_))
         for commit in await _between(gateway, organization, id_, requested.service, after, until):
-            said = [said for event in commit.events for said in story.tell(event)]
-            for index, item in enumerate(said):
+            lines = [
+                line
+                for event in commit.events
+                for line in await _told(gateway, story, commit, event)
+            ]
+            for index, line in enumerate(lines):
                 if (at := Position(told=True, at=commit.sequence, line=index)) > last:
-                    yield (
-                        str(at),
-                        LogLine(
-                            at=iso(commit.meta.at),
-                            stream=item.stream,
-                            step=item.step,
-                            text=item.text,
-                        ),
-                    )
+                    yield str(at), line
         if ended or not follow:
             return
         after = until
         await asyncio.sleep(_EVERY)
+
+
+async def _told(gateway: Gateway, story: Story, commit: Commit, event: Event) -> list[LogLine]:
+    """What a job printed is stored when its end is told, and never changed."""
+    lines: list[LogLine] = []
+    for job in _jobs(story.deployment, event):
+        rows = (await gateway.job_logs.get(job_log(story.deployment, job)) or b"").splitlines()
+        lines += [LogLine.from_stored(orjson.loads(row)) for row in rows]
+    if lines:
+        story.printed = frozenset(line.text for line in lines)
+    at = iso(commit.meta.at)
+    return lines + [
+        LogLine(at=at, stream=item.stream, step=item.step, text=item.text)
+        for item in story.tell(event)
+    ]
+
+
+def _jobs(deployment: str, event: Event) -> list[str]:
+    """Those which end with this."""
+    match event:
+        case RolloutJobEnded(deployment=of, workload=job) if of == deployment:
+            return [job]
+        case RolloutReverting(deployment=of, state=state) if of == deployment:
+            return [job.workload for job in state.jobs if job.exit is None]
+        case _:
+            return []
 
 
 async def _until(gateway: Gateway, deployment: Subject) -> tuple[int, bool]:
@@ -214,7 +239,8 @@ async def get_deployment_logs(
     id_: Id, request: Request, gateway: Gate, ctx: Ctx, follow: bool = True
 ) -> Response:
     """What was said so far, and what comes until the deployment ends: of the build, then of the
-    rollout and the route, to the addresses or the reason. `Last-Event-ID` resumes."""
+    rollout, the route and each job that has ended, to the addresses or the reason. Secrets are
+    masked. `Last-Event-ID` resumes."""
     await owned(gateway.documents, ctx, "deployment", id_, "deployment")
     last = position(request.headers.get("last-event-id"), told=True)
     return _respond(request, _of_deployment(gateway, ctx.organization, id_, last, follow))

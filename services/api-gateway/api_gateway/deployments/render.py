@@ -55,6 +55,8 @@ class Story:
     public_url: str
     build_failed: bool
     """The build's own log has said why."""
+    printed: frozenset[str] = frozenset()
+    """Lines of the job that ended last, which were told."""
     _bindings: tuple[Binding, ...] = ()
     _lines: tuple[str, ...] = field(default=())
     """The last ones that a program printed of which the release failed."""
@@ -99,9 +101,11 @@ class Story:
                 return [Said("live; no domain leads to it")]
             case DeploymentFailed() if self.build_failed:
                 return []
-            case DeploymentFailed():
-                printed = [Said(line, "rollout", "stdout") for line in self._lines]
-                return [*printed, *_failed("failed", event.failure)]
+            case DeploymentFailed(failure=failure):
+                of_job = failure.reason == "job-failed" and self.printed.issuperset(self._lines)
+                lines = () if of_job else self._lines
+                printed = [Said(line, "rollout", "stdout") for line in lines]
+                return [*printed, *_failed("failed", failure)]
             case DeploymentExpired():
                 return _failed("expired", event.failure)
             case DeploymentCancelled():

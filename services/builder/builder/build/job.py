@@ -130,6 +130,8 @@ class Job:
     requested: DeploymentRequested
     variables: Mapping[str, str]
     secret_names: frozenset[str]
+    hidden: tuple[str, ...]
+    """Every secret value of the deployment."""
     mark_key: bytes
     """The organization's, for marks of secrets."""
     former: tuple[BuildSucceeded, bool] | None = None

@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 
 from slipway.contracts.clipping import clipped, shown
 from slipway.contracts.logs import LogLine, build_subject
+from slipway.contracts.redact import redactor
 from slipway.eventstore.log_store import LogStore
 from slipway.eventstore.objects import Objects
 from slipway.kernel.clock import Clock
 from slipway.runtime import retry
 from slipway.runtime.clock import iso
 from slipway.runtime.logging import logger
-
-from builder.build.redact import redactor
 
 _EVERY = 0.15
 _LONGEST = 4000

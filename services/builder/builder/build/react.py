@@ -213,13 +213,14 @@ class Builds:
             key = await self._opener.for_organization(organization)
             specification = order.requested.specification
             variables = opened(specification.variables, key.open)
-            settings = with_files(specification.settings, key.open)
+            settings, files = with_files(specification.settings, key.open)
             former = await self._former(order)
         except CannotOpen as error:
             return failures.secrets_unreadable(str(error))
         except BuildError as error:
             return error.failure
-        log.hide(variables.hidden)
+        hidden = (*variables.hidden, *files)
+        log.hide(hidden)
         specification = specification.model_copy(update={"settings": settings})
         return Job(
             settings=self._settings,
@@ -236,6 +237,7 @@ class Builds:
             requested=order.requested.model_copy(update={"specification": specification}),
             variables=variables.values,
             secret_names=variables.secret_names,
+            hidden=hidden,
             mark_key=key.secret_for("secrets of builds"),
             former=former,
         )
@@ -312,6 +314,7 @@ class Builds:
         if isinstance(made, BuildSucceeded):
             shown_, sealed = made.workloads, made.sealed
         else:
+            made = made.model_copy(update={"hidden": job.hidden})
             if len(plain := to_json(made)) > LARGEST:
                 raise BuildError(failures.workloads_too_large(len(plain), LARGEST))
             key = await self._opener.for_organization(order.subject.organization)

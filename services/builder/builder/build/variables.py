@@ -69,17 +69,21 @@ def of_commit(commit: GitCommit | None) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def with_files(settings: Settings, unseal: Callable[[Sealed, Scope, str], str]) -> Settings:
-    """Their secret files hold their content. Raises CannotOpen."""
+def with_files(
+    settings: Settings, unseal: Callable[[Sealed, Scope, str], str]
+) -> tuple[Settings, Sequence[str]]:
+    """Their secret files hold their content, which is given beside them. Raises CannotOpen."""
+    hidden: list[str] = []
 
     def opened_(mount: Mount) -> Mount:
         if not isinstance(mount, FileMount) or mount.sealed is None:
             return mount
         content = unseal(mount.sealed, "service", file_place(mount.path))
+        hidden.append(content)
         return mount.model_copy(update={"content": content, "sealed": None})
 
     if not isinstance(settings, ApplicationSettings):
-        return settings
+        return settings, ()
     mounts = tuple(map(opened_, settings.runtime.mounts))
     runtime = settings.runtime.model_copy(update={"mounts": mounts})
-    return settings.model_copy(update={"runtime": runtime})
+    return settings.model_copy(update={"runtime": runtime}), hidden

@@ -122,7 +122,7 @@ def health_of(found: Mapping[str, Any]) -> Health | None:
     first = log[good[-1] + 1 if good else 0]
     return Health(
         asked=asked(check.get("Test") or ()),
-        answer=log[-1]["Output"].strip()[:500],
+        answer=log[-1]["Output"].strip(),
         exit_code=log[-1]["ExitCode"],
         started=datetime.fromisoformat(found["State"]["StartedAt"]),
         since=datetime.fromisoformat(first["Start"]),
@@ -377,9 +377,6 @@ class Engine:
             await self.query(f"volumes/{name}", "DELETE")
         except EngineMissing:
             return
-
-    async def lines(self, container: str, count: int = 20) -> list[str]:
-        return await self._engine.last_lines(container, count) if container else []
 
     async def health(self, container: str) -> Health | None:
         """None when the health check said nothing bad last, or the container is gone."""

@@ -12,6 +12,7 @@ from slipway.contracts.rollout import (
     Job,
     Pending,
     Release,
+    Released,
     Reverting,
     RolloutEvent,
     RolloutState,
@@ -44,9 +45,9 @@ class TaskView:
 @dataclass(frozen=True, slots=True)
 class Health:
     """What the health check of a container said last, when that was bad. `asked`: its command, or
-    the line for a shell; `since`, `last`: when it was asked for the first and the last of its bad
-    answers, as far as the engine keeps them; `started`: the container; `unhealthy`: so often in a
-    row that Swarm ends it."""
+    the line for a shell; `answer`: of a few kilobytes, as the engine keeps them; `since`, `last`:
+    when it was asked for the first and the last of its bad answers, as far as those are kept;
+    `started`: the container; `unhealthy`: so often in a row that Swarm ends it."""
 
     asked: tuple[str, ...]
     answer: str
@@ -218,6 +219,11 @@ def succeeded(state: RolloutState, replicas: Mapping[str, int]) -> RolloutState:
             "waiting": None,
         }
     )
+
+
+def runs(state: RolloutState, workload: Released) -> bool:
+    """A job that was started, of which no end is known."""
+    return any(job.workload == workload.name and job.exit is None for job in state.jobs)
 
 
 def job_started(state: RolloutState, workload: str) -> RolloutState:

@@ -25,6 +25,8 @@ _STEPS = {
 """What Swarm or the engine says of a task that it can't place or start → what to do."""
 
 _LOST = re.compile("network [0-9a-z]+ exists")
+LAST = 20
+"""Lines that are told of a program which failed."""
 _KILLED = 137
 """The exit code of what was ended by force."""
 
@@ -244,7 +246,7 @@ def refused(detail: str) -> Failure:
 def with_lines(failure: Failure, lines: Sequence[str]) -> Failure:
     """`lines` is what the program printed last: a Failure clips it when it is made."""
     return Failure(
-        reason=failure.reason, detail=failure.detail, hint=failure.hint, lines=tuple(lines[-20:])
+        reason=failure.reason, detail=failure.detail, hint=failure.hint, lines=tuple(lines[-LAST:])
     )
 
 

@@ -1,13 +1,13 @@
 """Looks at one service: the log's heads, what came since the last look, and its releases."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.desired import DesiredService, evolve
 from slipway.contracts.event import readable
-from slipway.contracts.rollout import RolloutState
+from slipway.contracts.rollout import Release, RolloutState
 from slipway.contracts.route import RouteEvent, RouteState
 from slipway.contracts.values import Failure
 from slipway.eventstore.store import Commit, EventStore
@@ -16,7 +16,11 @@ from slipway.kernel.envelope import Subject
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 
 from deployer.rollout.domain import Health, SwarmServiceView, View, state_of, turn
+from deployer.rollout.printed import Printed
 from deployer.rollout.releases import Owner, Releases
+
+_ANSWER = 500
+"""Characters of what a health check said."""
 
 
 class Containers(Protocol):
@@ -67,10 +71,15 @@ def request(commit: Commit) -> DeploymentRequested:
 
 class Observer:
     def __init__(
-        self, store: EventStore, engine: Containers, releases: Releases, clock: Clock
+        self,
+        store: EventStore,
+        engine: Containers,
+        releases: Releases,
+        printed: Printed,
+        clock: Clock,
     ) -> None:
         self._store, self._engine, self._releases = store, engine, releases
-        self._clock = clock
+        self._printed, self._clock = printed, clock
 
     async def look(self, owner: Owner, memory: Memory) -> View:
         organization, service = owner
@@ -152,13 +161,20 @@ class Observer:
     async def _health(self, owner: Owner, state: RolloutState) -> dict[str, Health]:
         found: dict[str, Health] = {}
         there, wanted = self._releases.of(owner), state.wanted
-        for workload in wanted.workloads if wanted and state.reverting is None else ():
+        if wanted is None or state.reverting is not None:
+            return found
+        for workload in wanted.workloads:
             if workload.swarm_service not in there or workload.carried or workload.job:
                 continue
             health = await self._health_of(there[workload.swarm_service])
             if health is not None:
-                found[workload.name] = health
+                found[workload.name] = await self._shown(owner[0], wanted, health)
         return found
+
+    async def _shown(self, organization: str, wanted: Release, health: Health) -> Health:
+        """Masked before it is cut: half a secret is one too."""
+        mask = await self._printed.mask(organization, wanted)
+        return replace(health, answer=mask(health.answer)[:_ANSWER])
 
     async def _health_of(self, there: SwarmServiceView) -> Health | None:
         found = None

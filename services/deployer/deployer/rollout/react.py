@@ -31,6 +31,7 @@ from deployer.rollout.creating import Creator, EnvironmentNetworks, ServiceVolum
 from deployer.rollout.domain import resting, state_of
 from deployer.rollout.observe import Containers, Memory, Observer, requested
 from deployer.rollout.plan import next_step
+from deployer.rollout.printed import Printed
 from deployer.rollout.releases import Owner, ReleaseLists, Releases
 from deployer.rollout.sealed import SealedWorkloads
 from deployer.rollout.step import Rest, Wait, about
@@ -64,6 +65,7 @@ class Rollouts:
         networks: EnvironmentNetworks,
         volumes: ServiceVolumes,
         sealed: SealedWorkloads,
+        printed: Printed,
         clock: Clock,
         lease: Lease,
         instance: str,
@@ -73,9 +75,9 @@ class Rollouts:
         self._actors: dict[Owner, _Actor] = {}
         self._group: asyncio.TaskGroup | None = None
         self.releases = Releases(engine, clock, lambda owner: self.ensure(*owner))
-        self._observer = Observer(store, engine, self.releases, clock)
+        self._observer = Observer(store, engine, self.releases, printed, clock)
         creator = Creator(store, engine, networks, volumes, sealed, instance)
-        self._steps = Steps(store, engine, self.releases, creator, clock)
+        self._steps = Steps(store, engine, self.releases, creator, printed, clock)
 
     # -- what wakes an actor ------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Carries out one step of a rollout: its effect on the engine, and the fact that tells it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Protocol, TypedDict, assert_never
 
 from slipway.contracts.event import Event
@@ -42,6 +42,7 @@ from deployer.rollout.bringing import replicas_of
 from deployer.rollout.creating import CreatingEngine, Creator, Impossible
 from deployer.rollout.domain import SwarmServiceView, View
 from deployer.rollout.observe import Memory, request
+from deployer.rollout.printed import Printed
 from deployer.rollout.releases import Owner, Releases
 from deployer.rollout.sealed import Missing
 from deployer.rollout.step import (
@@ -127,8 +128,6 @@ class ReleaseEngine(CreatingEngine, Protocol):
         """Of all its releases but these, whose names are their Swarm services'."""
         ...
 
-    async def lines(self, container: str, count: int = 20) -> list[str]: ...
-
 
 class Steps:
     def __init__(
@@ -137,10 +136,11 @@ class Steps:
         engine: ReleaseEngine,
         releases: Releases,
         creator: Creator,
+        printed: Printed,
         clock: Clock,
     ) -> None:
         self._engine, self._releases, self._creator = engine, releases, creator
-        self._clock = clock
+        self._printed, self._clock = printed, clock
         self._store = store
         self._appender = Appender(store, clock, "deployer")
 
@@ -198,9 +198,13 @@ class Steps:
                 await failpoints.hit("deployer.succeeded.appended")
             case Revert(reverting):
                 wanted = _wanted(state)
+                for job in (each for each in wanted.workloads if domain.runs(state, each)):
+                    await self._printed.keep(owner, view, wanted, job)
                 if reverting.failure is not None:
-                    lines = await self._with_lines(reverting.failure, view, wanted)
-                    reverting = reverting.model_copy(update={"failure": lines})
+                    failure = reverting.failure
+                    if lines := await self._printed.last(owner, view, wanted):
+                        failure = explain.with_lines(failure, lines)
+                    reverting = reverting.model_copy(update={"failure": failure})
                 after = domain.undone(state, reverting)
                 event = RolloutReverting(**of, deployment=wanted.deployment, state=after)
                 await self._append(subject, view, event, "reverting")
@@ -219,6 +223,7 @@ class Steps:
                 await failpoints.hit("deployer.job_started.appended")
                 await self._create(owner, view, memory, release, workload, 1)
             case NoteJobEnded(workload, code):
+                await self._printed.keep(owner, view, _wanted(state), workload)
                 after = domain.job_ended(state, workload.name, code)
                 event = RolloutJobEnded(
                     **of, deployment=_wanted(state).deployment, state=after,
@@ -336,15 +341,6 @@ class Steps:
             correlation=at,
             since=view.sequence,
         )
-
-    async def _with_lines(self, failure: Failure, view: View, wanted: Release) -> Failure:
-        own = sorted(each.swarm_service for each in wanted.workloads if not each.carried)
-        there = [view.there[name] for name in own if name in view.there]
-        for task in [task for found in there for task in found.tasks]:
-            lines: Sequence[str] = await self._engine.lines(task.container)
-            if lines:
-                return explain.with_lines(failure, lines)
-        return failure
 
     async def _append(self, subject: Subject, view: View, event: RolloutEvent, step: str) -> bool:
         """False: something came meanwhile, and nothing was appended."""

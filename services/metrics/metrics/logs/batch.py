@@ -6,9 +6,9 @@ not by when they are read: what piled up while nobody read is not dropped for th
 """
 
 import orjson
+from slipway.contracts.frames import RawLine
 from slipway.contracts.logs import LogLine
 
-from metrics.logs.frames import RawLine
 from metrics.logs.position import Position, Skip
 
 LINES = 200

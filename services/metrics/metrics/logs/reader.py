@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Protocol
 
+from slipway.contracts.frames import Broken, decoder
 from slipway.contracts.logs import LogLine
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
@@ -16,7 +17,6 @@ from slipway.runtime.logging import logger
 from metrics.adapters.engine import State
 from metrics.container import Container
 from metrics.logs.batch import Batch
-from metrics.logs.frames import Broken, decoder
 from metrics.logs.position import Position
 
 _FLUSH_SECONDS = 0.2

@@ -1,5 +1,5 @@
 import pytest
-from builder.build.redact import redactor
+from slipway.contracts.redact import redactor
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,10 @@ from builder.build.redact import redactor
         (["a.c"], "abc a.c", "abc ***"),
         (["", "  ", "\n"], "nothing is hidden", "nothing is hidden"),
         (["-----BEGIN\nMIIE\n-----END"], "key: MIIE", "key: ***"),
+        (['{\n  "token": "a1"\n}'], '{"a": 1} "token": "a1"', '{"a": 1} ***'),
+        (["pin\n"], "pin", "***"),
+        (["two\nlines", "alone"], "lines\nalone", "***\n***"),
+        (["bcdef", "ab"], "abcdef", "a***"),
         (["  padded  "], "value padded here", "value *** here"),
     ],
 )

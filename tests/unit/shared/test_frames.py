@@ -5,7 +5,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metrics.logs.frames import LIMIT, Broken, Multiplexed, RawLine, Terminal
+from slipway.contracts.frames import LIMIT, Broken, Multiplexed, RawLine, Terminal
 
 AT = "2026-01-02T03:04:05.{:09d}Z"
 

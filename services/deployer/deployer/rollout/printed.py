@@ -1,0 +1,110 @@
+"""What programs of a rollout print, on its way into the log: bounded, and without secrets."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from slipway.contracts.clipping import clipped
+from slipway.contracts.frames import RawLine
+from slipway.contracts.logs import LogLine, job_log
+from slipway.contracts.redact import MASK, redactor
+from slipway.contracts.rollout import Release, Released
+from slipway.eventstore.objects import Objects
+from slipway.runtime.logging import logger
+from slipway.sealing import CannotOpen
+
+from deployer.rollout import explain
+from deployer.rollout.domain import View
+from deployer.rollout.releases import Owner
+from deployer.rollout.sealed import Missing, SealedWorkloads
+
+MOST = 1 << 20
+"""Bytes that are kept of what a job prints."""
+_LONGEST = 4000
+"""Bytes of a line, as stored."""
+_PATIENCE = 5.0
+"""Seconds that a job's output may take: nothing waits longer for it."""
+_MASKS = 50
+"""Deployments whose secrets are held at once."""
+
+type Mask = Callable[[str], str]
+
+
+class Outputs(Protocol):
+    async def last(self, container: str, count: int) -> list[str]:
+        """Lines; none where that can't be read."""
+        ...
+
+    async def first(self, container: str, most: int) -> tuple[Sequence[RawLine], bool]:
+        """The lines until they take more than `most` bytes, and whether these are all so far.
+        Raises EngineAway, EngineMissing, EngineRefused."""
+        ...
+
+
+class Printed:
+    def __init__(self, sealed: SealedWorkloads, outputs: Outputs, archive: Objects) -> None:
+        self._sealed, self._outputs, self._archive = sealed, outputs, archive
+        self._masks: dict[str, Mask] = {}
+
+    async def mask(self, organization: str, release: Release) -> Mask:
+        """Leaves nothing of a text where it can't be known what is secret. It is kept: while a
+        health check says no, its words are looked at twice a second."""
+        name = release.sealed.name
+        if name not in self._masks:
+            try:
+                workloads = await self._sealed.opened(organization, release.sealed)
+            except (CannotOpen, Missing):
+                return _nothing
+            while len(self._masks) >= _MASKS:
+                del self._masks[next(iter(self._masks))]
+            self._masks[name] = redactor(workloads.hidden)
+        return self._masks[name]
+
+    async def last(self, owner: Owner, view: View, release: Release) -> Sequence[str]:
+        """The last lines of the first of its new tasks that has printed anything."""
+        own = sorted(each.swarm_service for each in release.workloads if not each.carried)
+        there = [view.there[name] for name in own if name in view.there]
+        for task in [task for found in there for task in found.tasks]:
+            if lines := await self._outputs.last(task.container, explain.LAST):
+                mask = await self.mask(owner[0], release)
+                return await asyncio.to_thread(_masked, mask, lines)
+        return ()
+
+    async def keep(self, owner: Owner, view: View, release: Release, job: Released) -> None:
+        """What a job has printed until now, whole each time: the same again, or more. Nothing fails
+        for it: what can't be read, or stored, is left out."""
+        there = view.there.get(job.swarm_service)
+        containers = [task.container for task in there.tasks if task.container] if there else []
+        if not containers:
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                lines, all_ = await self._outputs.first(containers[0], MOST)
+                mask = await self.mask(owner[0], release)
+                rows = await asyncio.to_thread(_rows, mask, lines, all_, job.name)
+                await self._archive.put(job_log(release.deployment, job.name), rows)
+        except Exception as error:
+            logger(service=owner[1], job=job.name).warning(
+                "what a job printed is not kept", why=repr(error)[:300]
+            )
+
+
+def _nothing(text: str) -> str:
+    return MASK if text else text
+
+
+def _masked(mask: Mask, lines: Sequence[str]) -> list[str]:
+    """As one text: that is faster where there are many secrets."""
+    return mask("\n".join(lines)).split("\n")
+
+
+def _rows(mask: Mask, lines: Sequence[RawLine], all_: bool, job: str) -> bytes:
+    texts = _masked(mask, [line.text for line in lines]) if lines else []
+    told = [
+        LogLine(at=line.at, stream=line.stream, step=job, text=clipped(text, _LONGEST))
+        for line, text in zip(lines, texts, strict=True)
+    ]
+    if not all_:
+        kept = f"of a job's output {MOST / 2**20:g} MiB are kept; the log of the service has more"
+        told.append(LogLine(at=lines[-1].at if lines else "", stream="system", step=job, text=kept))
+    return b"\n".join(line.model_dump_json().encode() for line in told)
