@@ -16,7 +16,8 @@ from slipway.contracts import labels
 from slipway.contracts.host import HostRouteAdded
 from slipway.eventstore.memory import MemoryDeadLetters, MemoryLease
 from slipway.eventstore.store import EventStore
-from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
+from slipway.kernel.envelope import INSTALLATION, NOTHING, Actor, Meta, Subject
+from slipway.kernel.ids import value_id
 from slipway.runtime.engine import EngineMissing
 from slipway.runtime.reactor import Reactor, dead_letter
 
@@ -166,8 +167,9 @@ async def proxy_sync(world: World, swarm: Swarm, traefik: Traefik, life: Life) -
 
 async def add_domain(world: World, service: str, host: str, workload: str | None = None) -> None:
     event = HostRouteAdded(
-        domain=f"domain-{service}", host=host, path="/", organization=ORGANIZATION,
+        domain=f"domain-{host}", host=host, path="/", organization=ORGANIZATION,
         service=service, environment=ENVIRONMENT, workload=workload,
     )  # fmt: skip
     meta = Meta(f"host-{host}", world.clock.now(), Actor("service", "test"), service)
-    await world.append(Subject("_", "host", f"h-{service}"), NOTHING, [event], meta)
+    subject = Subject(INSTALLATION, "host", value_id("host", host))
+    await world.append(subject, NOTHING, [event], meta)

@@ -1,7 +1,13 @@
 """Category host: `evt._.host.<value_id("host", host)>`. A host belongs to one organization and
-holds its paths. Written by the gateway."""
+holds its paths. Written by the gateway.
+
+Which of them lead to which service is a fold of all. Pure."""
+
+from dataclasses import dataclass, field
 
 from slipway.contracts.event import Event
+
+ALL = "evt._.host.*"
 
 
 class HostClaimed(Event):
@@ -36,3 +42,42 @@ class HostReleased(Event):
 
     type = "host.released"
     until: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A domain as it was added; `port` None means the workload's own, `workload` None the only
+    one."""
+
+    domain: str
+    host: str
+    path: str
+    port: int | None
+    workload: str | None = None
+
+
+@dataclass(slots=True)
+class Hosts:
+    """service → its domains, by id. Folded in the order of the log."""
+
+    _bound: dict[str, dict[str, Bound]] = field(default_factory=dict)
+
+    def of(self, service: str) -> tuple[Bound, ...]:
+        found = self._bound.get(service, {}).values()
+        return tuple(sorted(found, key=lambda bound: (bound.host, bound.path)))
+
+    def evolve(self, event: Event) -> str | None:
+        """The service whose domains the event changed, None when it changed none."""
+        match event:
+            case HostRouteAdded():
+                bound = Bound(event.domain, event.host, event.path, event.port, event.workload)
+                self._bound.setdefault(event.service, {})[event.domain] = bound
+                return event.service
+            case HostRouteRemoved():
+                domains = self._bound.get(event.service, {})
+                domains.pop(event.domain, None)
+                if not domains:
+                    self._bound.pop(event.service, None)
+                return event.service
+            case _:
+                return None

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from proxy_sync.routing import plan
-from proxy_sync.routing.domain import Answers, Bound, Probe, Routing, TaskAddress, View
+from proxy_sync.routing.domain import Answers, Probe, Routing, TaskAddress, View
+from slipway.contracts.host import Bound
 from slipway.contracts.rollout import Release, RolloutState, Task
 from slipway.contracts.route import Binding, Refusal, RouteState, Served
 from slipway.contracts.values import BuiltImage, Failure

@@ -7,8 +7,7 @@ import pytest
 from proxy_sync.adapters.traefik import Answer
 from proxy_sync.edge import render as edge
 from proxy_sync.routing import render
-from proxy_sync.routing.domain import Bound, Hosts, Probe, Routing
-from slipway.contracts.host import HostReleased, HostRouteAdded, HostRouteRemoved
+from proxy_sync.routing.domain import Probe, Routing
 from slipway.contracts.route import Binding
 from slipway.contracts.workload import MAIN
 
@@ -97,25 +96,6 @@ def test_the_marker_changes_with_the_document():
 )
 def test_which_answers_count(status: int, marked: bool, strict: bool, good: bool):
     assert Answer(status, marked, "").good(strict=strict) is good
-
-
-def added(domain: str, service: str, path: str = "/") -> HostRouteAdded:
-    return HostRouteAdded(
-        domain=domain, host="h", path=path, organization="o", service=service,
-        environment="e",
-    )  # fmt: skip
-
-
-def test_hosts_lead_to_services():
-    hosts = Hosts()
-    assert hosts.evolve(added("d2", "a", "/b")) == "a"
-    assert hosts.evolve(added("d1", "a")) == "a"
-    assert hosts.evolve(added("d3", "z")) == "z"
-    assert hosts.of("a") == (Bound("d1", "h", "/", None), Bound("d2", "h", "/b", None))
-    assert hosts.evolve(HostRouteRemoved(domain="d1", service="a")) == "a"
-    assert [bound.domain for bound in hosts.of("a")] == ["d2"]
-    assert hosts.evolve(HostReleased(until="2026-01-01T00:00:00Z")) is None
-    assert hosts.of("nobody") == ()
 
 
 def test_only_the_public_entries_are_published_beyond_loopback():

@@ -15,6 +15,7 @@ from slipway.runtime.engine import EngineRefused
 from slipway.sealing import CannotOpen
 
 from deployer.rollout import explain, render
+from deployer.rollout.hosts import HostTable
 from deployer.rollout.observe import request, requested
 from deployer.rollout.releases import Owner
 from deployer.rollout.sealed import Missing, SealedWorkloads
@@ -75,6 +76,7 @@ class Creator:
         self._store, self._engine = store, engine
         self._networks, self._volumes, self._sealed = networks, volumes, sealed
         self._instance = instance
+        self._hosts = HostTable(store)
 
     async def release(
         self, subject: Subject, requested: Commit, sequence: int, serving: Release | None
@@ -141,6 +143,7 @@ class Creator:
             start_interval=await self._engine.knows_start_interval(),
             pinned=await self._pinned(owner, workload),
             files=files,
+            host=await self._host(owner, release, released, workload),
         )
         await failpoints.hit("deployer.create.before")
         try:
@@ -148,6 +151,14 @@ class Creator:
         except EngineRefused as error:
             raise Impossible(explain.refused(str(error))) from error
         await failpoints.hit("deployer.create.after")
+
+    async def _host(
+        self, owner: Owner, release: Release, released: Released, workload: Workload
+    ) -> str | None:
+        """No part of its digest: with another domain it goes on as it is."""
+        check = workload.health_check
+        asks = check is not None and check.path and not check.host and not workload.job
+        return await self._hosts.of(owner[1], release, released) if asks else None
 
     async def _pinned(self, owner: Owner, workload: Workload) -> str | None:
         """The node of its volumes. Raises Impossible."""

@@ -56,10 +56,12 @@ def swarm_service(
     start_interval: bool,
     pinned: str | None = None,
     files: Mapping[str, str] | None = None,
+    host: str | None = None,
 ) -> dict[str, Any]:
     """The body for the engine's `POST /services/create`. `image_config` is the image's own
     `Config`; `start_interval`: the engine knows it (API 1.44); `pinned`: the node that
-    has its volumes; `files`: name of a Swarm secret → its id, of those that `files` has."""
+    has its volumes; `files`: name of a Swarm secret → its id, of those that `files` has; `host`:
+    the Host with which its path is asked where the health check says none."""
     marks = {
         labels.INSTANCE: instance,
         labels.ORGANIZATION: organization,
@@ -115,7 +117,10 @@ def swarm_service(
     if workload.job:
         container["HealthCheck"] = {"Test": ["NONE"]}
     else:
-        health = _health(workload.health_check, workload.port, image_config, start_interval)
+        check = workload.health_check
+        if check is not None and check.path and not check.host:
+            check = check.model_copy(update={"host": host})
+        health = _health(check, workload.port, image_config, start_interval)
         if health is not None:
             container["HealthCheck"] = health
     node = pinned or workload.image.node

@@ -1,53 +1,12 @@
-"""Which public addresses lead to which service (the fold of all hosts), what is routed of a
-service, and what a plan looks at. Pure."""
+"""What is routed of a service, and what a plan looks at. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from slipway.contracts.event import Event
-from slipway.contracts.host import HostRouteAdded, HostRouteRemoved
+from slipway.contracts.host import Bound
 from slipway.contracts.rollout import RolloutState
 from slipway.contracts.route import Binding, RouteState, Served
 from slipway.contracts.values import Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A domain as it was added; `port` None means the workload's own, `workload` None the only
-    one."""
-
-    domain: str
-    host: str
-    path: str
-    port: int | None
-    workload: str | None = None
-
-
-@dataclass(slots=True)
-class Hosts:
-    """service → its domains, by id. Folded in the order of the log."""
-
-    _bound: dict[str, dict[str, Bound]] = field(default_factory=dict)
-
-    def of(self, service: str) -> tuple[Bound, ...]:
-        found = self._bound.get(service, {}).values()
-        return tuple(sorted(found, key=lambda bound: (bound.host, bound.path)))
-
-    def evolve(self, event: Event) -> str | None:
-        """The service whose domains the event changed, None when it changed none."""
-        match event:
-            case HostRouteAdded():
-                bound = Bound(event.domain, event.host, event.path, event.port, event.workload)
-                self._bound.setdefault(event.service, {})[event.domain] = bound
-                return event.service
-            case HostRouteRemoved():
-                domains = self._bound.get(event.service, {})
-                domains.pop(event.domain, None)
-                if not domains:
-                    self._bound.pop(event.service, None)
-                return event.service
-            case _:
-                return None
 
 
 @dataclass(frozen=True, slots=True)

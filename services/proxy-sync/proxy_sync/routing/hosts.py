@@ -2,11 +2,8 @@
 
 from collections.abc import Callable
 
+from slipway.contracts.host import ALL, Bound, Hosts
 from slipway.eventstore.store import Commit, EventStore
-
-from proxy_sync.routing.domain import Bound, Hosts
-
-_ALL = "evt._.host.*"
 
 
 class HostTable:
@@ -22,12 +19,12 @@ class HostTable:
     async def begin(self) -> None:
         """All that is there now."""
         self._end = await self._store.last_sequence()
-        async for commit in self._store.read(0, self._end, _ALL):
+        async for commit in self._store.read(0, self._end, ALL):
             self._fold(commit)
 
     async def follow(self) -> None:
         """For ever."""
-        async for commit in self._store.follow(self._end, _ALL):
+        async for commit in self._store.follow(self._end, ALL):
             self._fold(commit)
 
     def _fold(self, commit: Commit) -> None:

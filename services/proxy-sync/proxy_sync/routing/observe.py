@@ -7,6 +7,7 @@ from typing import Protocol
 
 from slipway.contracts.desired import DesiredService, evolve
 from slipway.contracts.event import readable
+from slipway.contracts.host import Bound
 from slipway.contracts.rollout import RolloutEvent, RolloutState
 from slipway.contracts.route import RouteEvent, RouteState
 from slipway.eventstore.store import Commit, EventStore
@@ -14,7 +15,7 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 
 from proxy_sync.routing import plan
-from proxy_sync.routing.domain import Answers, Bound, Routing, TaskAddress, View
+from proxy_sync.routing.domain import Answers, Routing, TaskAddress, View
 
 _FRESH = 1.0
 """Seconds for which what was read of the log holds, where nothing said that it is older."""
