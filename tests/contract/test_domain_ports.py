@@ -55,7 +55,7 @@ async def test_a_repeat_is_answered_as_the_first_was(platform: Platform):
     service = await platform.service()
     path = f"/v1/services/{service['id']}/domains"
     made = await platform.ok("POST", path, HOST, Idempotency_Key="k")
-    assert made["problem"] is None, "nothing is known of it yet"
+    assert "not known yet" in made["problem"]
     await serves(platform, service, 80, 443)
     again = await platform.ok("POST", path, HOST, Idempotency_Key="k")
     assert again["id"] == made["id"]
@@ -66,7 +66,10 @@ async def test_what_is_known_later_is_shown(platform: Platform):
     """Its first deployment fails for that, and nothing serves."""
     service = await platform.service()
     path = f"/v1/services/{service['id']}"
-    await platform.ok("POST", f"{path}/domains", HOST)
+    made = await platform.ok("POST", f"{path}/domains", HOST)
+    (listed,) = (await platform.ok("GET", f"{path}/domains"))["items"]
+    assert made["problem"] == listed["problem"]
+    assert "deploy the service" in listed["problem"]
     failure = Failure(reason="port-unknown", detail="no port is known", hint="set port")
     of: dict[str, Any] = {"service": service["id"], "kind": "application", "deployment": "d"}
     refused = RouteState(refused=Refusal(deployment="d", attempt=1, failure=failure))
@@ -86,6 +89,15 @@ async def test_what_is_known_later_is_shown(platform: Platform):
     await platform.ok("PATCH", path, {"port": 80})
     (listed,) = (await platform.ok("GET", f"{path}/domains"))["items"]
     assert listed["problem"] is None
+
+
+@pytest.mark.parametrize(("own", "service_has"), [({"port": 80}, {}), ({}, {"port": 80})])
+async def test_where_the_port_is_said_nothing_is_wrong_before_a_deployment(
+    platform: Platform, own: dict[str, int], service_has: dict[str, int]
+):
+    service = await platform.service(**service_has)
+    made = await platform.ok("POST", f"/v1/services/{service['id']}/domains", {**HOST, **own})
+    assert made["problem"] is None
 
 
 async def test_a_port_that_was_set_since_needs_a_deployment(platform: Platform):

@@ -80,8 +80,8 @@ def unled(workload: str | None, target: Target) -> str | None:
 
 
 def problem(port: int | None, workload: str | None, target: Target) -> str | None:
-    """Of a domain with this port and workload: None where it leads somewhere, or nothing is known
-    yet."""
+    """Of a domain with this port and workload: None where it leads somewhere, or will as soon as
+    the service is deployed."""
     wanted = target.port(workload)
     if wanted == "none":
         return 'the service listens on nothing (its port is "none"): set its port and deploy it'
@@ -91,9 +91,7 @@ def problem(port: int | None, workload: str | None, target: Target) -> str | Non
         return None
     release = target.release
     if release is None:
-        failure = (target.route.get("refused") or {}).get("failure") or {}
-        unknown = failure.get("reason") == PORT_UNKNOWN and wanted is None
-        return f"{failure['detail']}; {failure['hint']}" if unknown else None
+        return _undeployed(target) if wanted is None else None
     program = release.program(workload)
     if program is None or program.port is not None:
         return None
@@ -101,6 +99,18 @@ def problem(port: int | None, workload: str | None, target: Target) -> str | Non
         return f"what runs was deployed without a port: deploy it, so that it has {wanted}"
     said = exposed(program.image.ports)
     return f"the image {said}: set port on the domain, or on the service and deploy it"
+
+
+def _undeployed(target: Target) -> str:
+    """Of what has no port and serves nothing yet: what its deployment has found, else that only one
+    will."""
+    failure = (target.route.get("refused") or {}).get("failure") or {}
+    if failure.get("reason") == PORT_UNKNOWN:
+        return f"{failure['detail']}; {failure['hint']}"
+    return (
+        "it is not known yet to which port it leads: deploy the service, whose image has to expose"
+        " exactly one, or set port on the domain or the service"
+    )
 
 
 def domain_of(host: str, route: Mapping[str, Any], target: Target) -> dict[str, Any]:

@@ -110,11 +110,14 @@ async def _target(
 
 
 def _leads(body: NewDomain, target: Target) -> None:
-    """As far as the service says, whatever runs of it now: what is to come may be named before.
-    Raises Invalid."""
+    """As far as the service says, whatever runs of it now: what is to come may be named before, and
+    its first image may say the port. Raises Invalid."""
     if body.workload is None and (several := unled(None, target)):
         raise Invalid(several, pointer="/workload")
-    if target.port(body.workload) not in (None, "none") or unled(body.workload, target):
+    port = target.port(body.workload)
+    if port not in (None, "none") or unled(body.workload, target):
+        return
+    if port is None and target.release is None:
         return
     if unknown := problem(body.port, body.workload, target):
         raise Invalid(unknown, pointer="/port")
