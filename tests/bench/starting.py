@@ -106,6 +106,8 @@ class Engine:
         return {
             "ID": f"swarm-service-{number}",
             "Version": {"Index": number},
+            "CreatedAt": "2026-01-01T00:00:00Z",
+            "UpdatedAt": "2026-01-01T00:00:00Z",
             "Spec": {
                 "Name": swarm_service(number),
                 "Labels": marks,

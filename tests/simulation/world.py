@@ -749,7 +749,9 @@ class Swarm:
         container = spec["TaskTemplate"]["ContainerSpec"]
         if "HealthCheck" in container:  # it is told as the engine tells it
             container["Healthcheck"] = container.pop("HealthCheck")
-        service = {"ID": self._new("service"), "Version": {"Index": 1}, "Spec": spec}
+        at = (EPOCH + timedelta(seconds=asyncio.get_running_loop().time())).isoformat()
+        times = {"CreatedAt": at, "UpdatedAt": at}
+        service = {"ID": self._new("service"), "Version": {"Index": 1}, "Spec": spec, **times}
         self.services[service["ID"]] = service
         if "ReplicatedJob" in spec["Mode"]:
             assert spec["TaskTemplate"]["RestartPolicy"]["Condition"] == "none"
@@ -764,6 +766,8 @@ class Swarm:
             raise Refuses("rpc error: service mode change is not allowed")
         service["Spec"] = spec
         service["Version"] = {"Index": version + 1}
+        at = EPOCH + timedelta(seconds=asyncio.get_running_loop().time())
+        service["UpdatedAt"] = at.isoformat()
         self._reconcile(id_)
 
     def _delete(self, id_: str) -> None:

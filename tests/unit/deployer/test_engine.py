@@ -82,12 +82,23 @@ def swarm_service(**lacks: object) -> dict[str, Any]:
         "Name": "renamed", "Labels": marks, "Mode": {"Replicated": {"Replicas": 2}},
         "TaskTemplate": {"ContainerSpec": {"Image": "sha256:1"}},
     }  # fmt: skip
-    return {"ID": "s1", "Version": {"Index": 7}, "Spec": spec | lacks}
+    return {
+        "ID": "s1", "Version": {"Index": 7}, "Spec": spec | lacks,
+        "CreatedAt": "2026-01-01T00:00:00.123456789Z", "UpdatedAt": "2026-01-01T00:01:00Z",
+    }  # fmt: skip
 
 
 def test_a_swarm_service_of_a_release_is_known_by_its_labels():
     found = release_view(swarm_service())
-    assert found == SwarmServiceView("s1", "slipway-db-0123", "db", 2, 7)
+    assert found == SwarmServiceView(
+        "s1",
+        "slipway-db-0123",
+        "db",
+        2,
+        7,
+        created=datetime(2026, 1, 1, 0, 0, 0, 123456, UTC),
+        updated=datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
+    )
 
 
 def test_what_two_cannot_have_at_once_is_on_its_label():

@@ -70,6 +70,13 @@ def on_engine(
     return SwarmServiceView(f"id-{name}", f"s-{name}", workload, replicas, 7, tasks)
 
 
+def since(name: str, age: float, *tasks: TaskView, replicas: int = 1) -> SwarmServiceView:
+    """It was made, or changed, so many seconds ago, and its tasks have been looked at."""
+    there = on_engine(name, *tasks, replicas=replicas)
+    at = NOW - timedelta(seconds=age)
+    return replace(there, created=at, updated=at, looked=True)
+
+
 def by_name(*views: SwarmServiceView) -> dict[str, SwarmServiceView]:
     return {view.name: view for view in views}
 
@@ -422,6 +429,22 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     "a release nobody wants goes": (
         idle(there=by_name(ON_OLD, on_engine("d0"))),
         Remove(on_engine("d0")),
+    ),
+    "what started last goes first": (
+        idle(there=by_name(ON_OLD, since("d0", 3), since("d9", 1), since("d3", 2))),
+        Remove(since("d9", 1)),
+    ),
+    "what was scaled to none ends before it goes": (
+        idle(there=by_name(ON_OLD, since("d0", 19, task("t0", "stopping"), replicas=0))),
+        Wait(SOON),
+    ),
+    "it goes when nothing of it runs": (
+        idle(there=by_name(ON_OLD, since("d0", 19, replicas=0))),
+        Remove(since("d0", 19, replicas=0)),
+    ),
+    "or has had its time": (
+        idle(there=by_name(ON_OLD, since("d0", 21, task("t0", "stopping"), replicas=0))),
+        Remove(since("d0", 21, task("t0", "stopping"), replicas=0)),
     ),
     "not while a route names it": (
         idle(

@@ -116,6 +116,30 @@ async def test_a_change_of_one_leaves_the_tasks_of_the_others():
 
 
 @virtual
+async def test_what_ends_again_and_again_has_no_tasks_left_when_it_is_removed():
+    """Engines have died of it."""
+    async with platform() as site:
+        left: dict[str, int] = {}
+
+        def note(name: str) -> None:
+            left[name] = len(site.swarm.of(name))
+
+        def loops(version: str) -> Workload:
+            image = site.image(f"loops-{version}", Behaviour(ends_after=6.0, stop=3.0))
+            return Workload(name="loops", image=image)
+
+        await ask(site, "d1", web(site, "1"), loops("1"))
+        assert await site.ended("d1") == "rollout.succeeded"
+        site.swarm.on_remove = note
+        await asyncio.sleep(8)
+        await ask(site, "d2", web(site, "2"), loops("2"))
+        assert await site.ended("d2") == "rollout.succeeded"
+        await site.world.until(lambda: len(site.swarm.by_name()) == 2)
+        former = [swarm_service("d1", name) for name in ("loops", "web")]
+        assert left == dict(zip(former, (0, 1), strict=True)), "what never ended goes at once"
+
+
+@virtual
 async def test_a_restart_carries_nothing_and_runs_no_job():
     async with serving() as site:
         await site.request("d2", trigger="restart")

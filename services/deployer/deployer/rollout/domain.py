@@ -3,7 +3,7 @@ has of it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from slipway.contracts.deployment import Limits
@@ -21,6 +21,7 @@ from slipway.contracts.rollout import (
 from slipway.contracts.route import RouteState
 from slipway.contracts.values import Failure, Kind
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 type Phase = Literal["starting", "running", "ended", "refused", "stopping"]
 
 
@@ -60,7 +61,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class SwarmServiceView:
-    """A workload of a release on the engine."""
+    """A workload of a release on the engine. `created`, `updated`: when, as the engine says."""
 
     id: str
     name: str
@@ -76,6 +77,8 @@ class SwarmServiceView:
     """It can't be scaled, and ends when it is removed: its containers linger then."""
     checked: bool = False
     """It has a health check: its tasks run only once they are healthy."""
+    created: datetime = _NEVER
+    updated: datetime = _NEVER
 
     @property
     def alive(self) -> bool:
@@ -219,6 +222,11 @@ def succeeded(state: RolloutState, replicas: Mapping[str, int]) -> RolloutState:
             "waiting": None,
         }
     )
+
+
+def living(state: RolloutState) -> Release | None:
+    """What runs, so that something of it may be carried over."""
+    return None if state.stopped else state.serving
 
 
 def runs(state: RolloutState, workload: Released) -> bool:

@@ -90,7 +90,8 @@ class Observer:
         await self._follow_turn(organization, turn(state), memory)
         route = await self._store.head(Subject(organization, "route", service))
         last = readable(route.events[-1] if route else None, RouteEvent)
-        deleting, away = memory.desired.deleting, await self._away(owner, state)
+        deleting = memory.desired.deleting
+        away = await self._away(owner, state, deleting=deleting)
         return View(
             now=self._clock.now(),
             rollout=state,
@@ -111,9 +112,9 @@ class Observer:
             impossible=memory.impossible,
         )
 
-    async def _away(self, owner: Owner, state: RolloutState) -> str:
+    async def _away(self, owner: Owner, state: RolloutState, *, deleting: bool) -> str:
         """Why its releases can't be looked at; no error, as its deadline is to be judged."""
-        if turn(state) is None and not self._leaves_holders(owner, state):
+        if turn(state) is None and not self._leaves(owner, None if deleting else state.serving):
             self._releases.close(owner)
         elif not self._releases.away:
             try:
@@ -122,11 +123,12 @@ class Observer:
                 return str(error) or type(error).__name__
         return self._releases.away
 
-    def _leaves_holders(self, owner: Owner, state: RolloutState) -> bool:
-        """What holds something is left over, and has to be seen to end."""
-        kept = state.serving.names if state.serving else frozenset[str]()
-        there = self._releases.of(owner)
-        return any(found.holds for name, found in there.items() if name not in kept)
+    def _leaves(self, owner: Owner, serving: Release | None) -> bool:
+        """Something is left over that has to be seen to end: it holds something, or is to have no
+        tasks."""
+        kept = serving.names if serving else frozenset[str]()
+        left = [found for name, found in self._releases.of(owner).items() if name not in kept]
+        return any(found.holds or found.replicas == 0 for found in left)
 
     async def _lingering(self, owner: Owner, state: RolloutState) -> frozenset[str]:
         """What is still held by tasks whose Swarm service is gone, or is to have none. Nobody

@@ -35,6 +35,8 @@ from deployer.rollout.step import (
 IDLE = 30.0
 LEFT = 60.0
 """Seconds that what is left of a deleted service has to end, whatever is said of it."""
+ENDING = timedelta(seconds=20)
+"""For what was scaled to none before it is removed."""
 WAITING = 200
 """So many deployments of one service may wait: all of them stand in each event of the rollout."""
 
@@ -144,18 +146,33 @@ def _clear(view: View) -> RolloutStep | None:
         if release is not None:
             kept |= release.names
     waits = False
-    for name, there in sorted(view.there.items()):
-        if name not in kept:
+    for there in _newest(view):
+        if there.name not in kept:
             if (step := _removed(view, there)) is not None:
                 return step
             waits = True
     return Wait(SOON) if waits else None
 
 
+def _newest(view: View) -> list[SwarmServiceView]:
+    """What is there, in the order in which it goes: what started after another goes before it."""
+    named = sorted(view.there.values(), key=lambda there: there.name)
+    return sorted(named, key=lambda there: there.created, reverse=True)
+
+
 def _removed(view: View, there: SwarmServiceView) -> RolloutStep | None:
-    """What holds something ends before it goes, so that it is seen when that is free."""
-    step = bringing.ended(view, there) if there.holds else None
-    return None if isinstance(step, Wait) else step or Remove(there)
+    """None: it ends first. What holds something does, so that it is seen when that is free; and
+    what was scaled to none before it goes, for so long."""
+    if there.holds:
+        step = bringing.ended(view, there)
+        return None if isinstance(step, Wait) else step or Remove(there)
+    return None if _ending(view, there) else Remove(there)
+
+
+def _ending(view: View, there: SwarmServiceView) -> bool:
+    """It was scaled to none before it is removed, and something of it may run."""
+    none = there.replicas == 0 and not there.holds
+    return none and there.alive and view.now - there.updated < ENDING
 
 
 def _delete(view: View) -> RolloutStep:
@@ -165,8 +182,11 @@ def _delete(view: View) -> RolloutStep:
         return Drop(view.rollout.queue[0], superseded=False)
     if view.away or view.route_event != "route.withdrawn":
         return Wait(SOON)
-    for _, there in sorted(view.there.items()):
-        return Remove(there)
+    for there in _newest(view):
+        if not _ending(view, there):
+            return Remove(there)
+    if view.there:
+        return Wait(SOON)
     if not view.containers:
         return Finish()  # before, their images could not be removed
     removing = view.rollout.removing

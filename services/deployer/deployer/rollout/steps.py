@@ -1,6 +1,7 @@
 """Carries out one step of a rollout: its effect on the engine, and the fact that tells it."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Protocol, TypedDict, assert_never
 
 from slipway.contracts.event import Event
@@ -33,7 +34,7 @@ from slipway.kernel.envelope import Subject
 from slipway.runtime import failpoints
 from slipway.runtime.append import Appender
 from slipway.runtime.clock import iso
-from slipway.runtime.engine import EngineRefused
+from slipway.runtime.engine import EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 from slipway.sealing import CannotOpen
 
@@ -114,6 +115,10 @@ class ReleaseEngine(CreatingEngine, Protocol):
         """What Swarm is ending is told to end now, where that is on this node and does no harm."""
         ...
 
+    async def ends_by_itself(self, there: SwarmServiceView) -> bool:
+        """Some of its tasks have, though they were to run. Raises EngineMissing when it is gone."""
+        ...
+
     async def remove(self, there: SwarmServiceView) -> None: ...
 
     async def end_containers(self, service: str) -> None:
@@ -153,7 +158,7 @@ class Steps:
             case Start(pending):
                 try:
                     asked = _request_of_turn(memory)
-                    serving = _living(state)
+                    serving = domain.living(state)
                     release = await self._creator.release(subject, asked, pending.sequence, serving)
                 except (CannotOpen, Missing) as error:
                     failure = explain.workloads_unreadable(str(error))
@@ -232,7 +237,7 @@ class Steps:
                 await self._append(subject, view, event, f"job-ended.{workload.name}")
                 await failpoints.hit("deployer.job_ended.appended")
             case Remove(former):
-                await self._engine.remove(former)
+                await self._remove(former)
                 await self._releases.look(owner)
                 await self._engine.remove_files(owner[1], self._releases.of(owner))
                 await failpoints.hit("deployer.remove.after")
@@ -306,6 +311,15 @@ class Steps:
             cause=deployment, correlation=deployment,
         )  # fmt: skip
 
+    async def _remove(self, there: SwarmServiceView) -> None:
+        """What ends again and again has no tasks before it goes: engines have died of one that was
+        removed while a task of it was being made or ended."""
+        with suppress(EngineMissing):
+            if there.replicas and not there.job and await self._engine.ends_by_itself(there):
+                await self._engine.scale(there, 0)
+                return
+        await self._engine.remove(there)
+
     async def _create(
         self, owner: Owner, view: View, memory: Memory,
         release: Release, workload: Released, replicas: int,
@@ -360,11 +374,6 @@ def _end(of: Of, state: RolloutState, former: Former) -> RolloutEvent:
 
 def _state(head: Commit | None) -> RolloutState:
     return domain.state_of(head.events[-1] if head else None)
-
-
-def _living(state: RolloutState) -> Release | None:
-    """What runs, so that something of it may be carried over."""
-    return None if state.stopped else state.serving
 
 
 def _wanted(state: RolloutState) -> Release:
