@@ -162,7 +162,7 @@ def test_what_no_node_takes_says_so_while_it_waits(api: Api, environment: str):
     found = service(api, environment, cpu_reservation=512)
     deployment = api.deploy(found.id)
     words = "no suitable node (insufficient resources on 1 node)"
-    said = f"no node takes it yet: {words}"
+    said = f"it waits for a node: {words}"
     eventually("its log says so", lambda: said in api.logs(deployment))
     assert api.get(f"/v1/services/{found.id}")["waits_for"].startswith(f"a node: {words}")
     api.post(f"/v1/deployments/{deployment}/cancel")

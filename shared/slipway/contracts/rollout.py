@@ -111,8 +111,8 @@ class Job(Value):
 
 
 class Waiting(Clipped):
-    """What was said last of a wanted release that no node takes, empty once one does; `times`: so
-    often it was said that none does."""
+    """What the wanted release waits for, as it was said last: a node, or the end of what has to end
+    first; empty once it waits no more. `times`: so often something was said."""
 
     words: Annotated[str, at_most(600)]
     times: int = 1
@@ -185,8 +185,8 @@ class RolloutStarted(RolloutEvent):
 
 
 class RolloutWaiting(RolloutEvent):
-    """No node takes a task of it yet, in the engine's words; said again when these are others, and
-    without words when one does."""
+    """What it waits for, in words: a node, in the engine's, or the end of what has to end first.
+    Said again when these are others, and without words when it waits no more."""
 
     type = "rollout.waiting"
     public = frozenset({"service", "kind", "deployment", "words"})

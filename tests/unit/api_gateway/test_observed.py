@@ -112,7 +112,7 @@ def test_one_that_has_a_volume_is_wanted_once():
     ("phase", "rollout", "words"),
     [
         ("active", {}, None),
-        ("active", {"waiting": {"words": "no suitable node"}}, "a node: no suitable node"),
+        ("active", {"waiting": {"words": "a node: none"}}, "a node: none"),
         ("active", {"waiting": {"words": ""}}, None),
         ("active", {"waiting": {"words": "no"}, "reverting": {"outcome": "failed"}}, None),
         ("deleting", {}, "its routes to go, and what runs of it to be taken away"),

@@ -124,7 +124,7 @@ def test_each_workload_of_several_is_told():
     paused = Reverting(outcome="failed", paused=("s-db",), deadline="2026-01-01T00:00:00Z")
     assert told(
         RolloutStarted(**OWN, state=state),
-        RolloutWaiting(**OWN, state=state, words="db: no suitable node"),
+        RolloutWaiting(**OWN, state=state, words="a node: db: no suitable node"),
         RolloutWaiting(**OWN, state=state, words=""),
         RolloutJobStarted(**OWN, state=state, workload="migrate"),
         RolloutJobEnded(**OWN, state=state, workload="migrate", exit=3),
@@ -134,8 +134,8 @@ def test_each_workload_of_several_is_told():
         "db: has not changed and goes on as it is",
         "migrate: a job, which runs once",
         "web: creating slipway-web-d1, after migrate, until it is healthy (port 8000)",
-        "no node takes it yet: db: no suitable node",
-        "a node has taken it",
+        "it waits for a node: db: no suitable node",
+        "it goes on",
         "migrate: the job runs",
         "migrate: the job ended with 3",
         "undoing it, until what served before runs again",

@@ -67,7 +67,8 @@ def ready(*tasks: tuple[str, str]) -> Ready:
 def on_engine(
     name: str, *tasks: TaskView, replicas: int = 1, workload: str = "main"
 ) -> SwarmServiceView:
-    return SwarmServiceView(f"id-{name}", f"s-{name}", workload, replicas, 7, tasks)
+    there = SwarmServiceView(f"id-{name}", f"s-{name}", workload, replicas, 7, tasks)
+    return replace(there, updated=NOW)
 
 
 def since(name: str, age: float, *tasks: TaskView, replicas: int = 1) -> SwarmServiceView:

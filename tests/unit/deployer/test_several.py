@@ -12,7 +12,7 @@ from deployer.adapters.engine import Engine
 from deployer.rollout.domain import View
 from deployer.rollout.steps import Steps
 from slipway.contracts.event import Event
-from slipway.contracts.rollout import RolloutCancelled, RolloutFailed
+from slipway.contracts.rollout import RolloutCancelled, RolloutFailed, RolloutWaiting
 from slipway.contracts.values import After, FileMount, HealthCheck, VolumeMount
 from slipway.contracts.workload import Workload
 from slipway.kernel.envelope import Subject
@@ -137,6 +137,43 @@ async def test_what_ends_again_and_again_has_no_tasks_left_when_it_is_removed():
         await site.world.until(lambda: len(site.swarm.by_name()) == 2)
         former = [swarm_service("d1", name) for name in ("loops", "web")]
         assert left == dict(zip(former, (0, 1), strict=True)), "what never ended goes at once"
+
+
+@virtual
+async def test_what_takes_long_to_end_before_it_is_said_to_be_waited_for():
+    async with platform() as site:
+        await ask(site, "d1", db(site, "1", Behaviour(stop=25.0)))
+        assert await site.ended("d1") == "rollout.succeeded"
+        await ask(site, "d2", db(site, "2"))
+        await site.world.until(lambda: replicas(site, "db", "d1") == 0)
+        await asyncio.sleep(9)
+        assert words(site) == []
+        await asyncio.sleep(3)
+        (said,) = words(site)
+        assert "the end of db as it was" in said
+        assert await site.ended("d2") == "rollout.succeeded"
+        assert words(site) == [said, ""]
+
+
+@virtual
+async def test_so_is_a_job_of_a_deployment_that_was_given_up():
+    async with platform() as site:
+        await ask(
+            site, "d1", web(site, "1"), migrate(site, "1", Behaviour(ends_after=600, stop=8.0))
+        )
+        await site.world.until(lambda: "job_started d1" in site.rollout())
+        await asyncio.sleep(2)
+        await site.stop("d1")
+        assert await site.ended("d1") == "rollout.cancelled"
+        await ask(site, "d2", web(site, "2"), migrate(site, "2"))
+        assert await site.ended("d2") == "rollout.succeeded"
+        assert words(site) == ["the end of a job of an earlier deployment, which was given up", ""]
+
+
+def words(site: Site) -> list[str]:
+    """What was said to be waited for."""
+    found = site.world.events("rollout", site.id)
+    return [event.words for event in found if isinstance(event, RolloutWaiting)]
 
 
 @virtual

@@ -19,6 +19,7 @@ from deployer.rollout.step import (
     End,
     NoteJobEnded,
     NoteScaled,
+    NoteWaiting,
     Ready,
     Remove,
     Rest,
@@ -150,7 +151,7 @@ class Swarm:
             name: SwarmServiceView(
                 f"id-{name}", name, workload.name, self.replicas[name], 1,
                 tuple(self._task(name, task) for task in self.tasks[name]) if looked else (),
-                frozenset(workload.holds), looked, workload.job,
+                frozenset(workload.holds), looked, workload.job, updated=self.now,
             )
             for name, workload in self.workloads.items()
         }  # fmt: skip
@@ -250,6 +251,8 @@ class Game:
                 assert container not in self.told
                 self.told.append(container)
                 self.swarm.stop(container)
+            case NoteWaiting(waiting):
+                self.state = state.model_copy(update={"waiting": waiting})
             case NoteScaled(replicas):
                 self.state = state.model_copy(update={"replicas": replicas})
             case Wait() | Rest():

@@ -76,7 +76,7 @@ class Story:
                 self._bindings = event.state.bindings
                 return _activated(event) if isinstance(event, RouteActivated) else []
             case RolloutWaiting(words=words):
-                said = f"no node takes it yet: {words}" if words else "a node has taken it"
+                said = f"it waits for {words}" if words else "it goes on"
                 return [Said(said, "rollout")]
             case RolloutJobStarted():
                 return [Said(f"{event.workload}: the job runs", "rollout")]

@@ -68,8 +68,8 @@ def waits_for(state: Mapping[str, Any], rollout: Mapping[str, Any]) -> str | Non
         if until := rollout.get("removing"):
             return f"its containers, which end by force after {until}"
         return "its routes to go, and what runs of it to be taken away"
-    words = (rollout.get("waiting") or {"words": ""})["words"]
-    return f"a node: {words}" if words and not rollout.get("reverting") else None
+    words: str = (rollout.get("waiting") or {"words": ""})["words"]
+    return words if words and not rollout.get("reverting") else None
 
 
 def _answering(

@@ -30,7 +30,9 @@ ENDS = 3
 """So many tasks of a workload that ended fail a release: programs of a stack end until what they
 need is up. Alone, there is nothing that could come up."""
 MOST_SAID = 10
-"""So often is said why no node takes a release."""
+"""So often is said what a release waits for."""
+SLOW = timedelta(seconds=10)
+"""After which an end is one that is waited for."""
 
 
 def replicas_of(view: View, workload: Released) -> int:
@@ -140,23 +142,40 @@ def _job(view: View, wanted: Release, workload: Released) -> RolloutStep | None:
 
 
 def waiting(view: View, wanted: Release) -> Waiting | None:
-    """What is new to say of tasks that no node takes; no words once all have one."""
+    """What is new to say of tasks that no node takes, and of what has to end first; no words once
+    there is none of it."""
     tasks = [
         (workload, task)
         for workload, there in _new(view, wanted)
         for task in (there.tasks if there else ())
     ]
     words = [
-        explain.named(wanted, workload, explain.no_node(task.error))
+        explain.no_node(explain.named(wanted, workload, task.error))
         for workload, task in tasks
         if task.phase == "starting" and task.error and not task.container
     ]
+    for workload, there in _new(view, wanted):
+        words += _ending(view, wanted, workload, there)
     last = view.rollout.waiting or Waiting(words="", times=0)
     if not words:
         placed = last.words and any(task.container for _, task in tasks)
         return last.model_copy(update={"words": ""}) if placed else None
     found = Waiting(words="; ".join(dict.fromkeys(words)), times=last.times + 1)
     return None if found.words == last.words or found.times > MOST_SAID else found
+
+
+def _ending(
+    view: View, wanted: Release, workload: Released, there: SwarmServiceView | None
+) -> list[str]:
+    """What has to end before it, and takes long."""
+    if (there is not None and there.replicas) or not _may_begin(view, wanted, workload):
+        return []
+    before = holders(view, wanted, workload)
+    if before:
+        slow = [each for each in before if each.replicas == 0 and each.alive]
+        return [explain.ends(each) for each in slow if view.now - each.updated >= SLOW]
+    lingering = view.lingering & frozenset(workload.holds)
+    return [explain.lingers(sorted(lingering))] if lingering else []
 
 
 def freed(view: View, wanted: Release, workload: Released) -> RolloutStep | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from slipway.contracts.rollout import Release, Released
 from slipway.contracts.values import Failure
 
-from deployer.rollout.domain import Health, TaskView
+from deployer.rollout.domain import Health, SwarmServiceView, TaskView
 from deployer.rollout.render import LIFELINE
 
 _PORT = "a port of `ports` is taken on the host by something else: publish another, or end that"
@@ -38,9 +38,26 @@ def _step(error: str, otherwise: str) -> str:
 
 
 def no_node(error: str) -> str:
-    """Of a task that waits: the engine's words, and what to do."""
+    """What a task waits for, in the engine's words, and what to do."""
     step = _step(error, "")
-    return f"{error}; {step}" if step else error
+    return f"a node: {error}; {step}" if step else f"a node: {error}"
+
+
+def ends(before: SwarmServiceView) -> str:
+    """What is waited for where that has to end first."""
+    return (
+        f"the end of {before.workload} as it was, which takes long; a program has its"
+        " stop_grace_seconds for that, and is ended by force then"
+    )
+
+
+def lingers(holds: Sequence[str]) -> str:
+    """As `ends`, of what is known by no name any more."""
+    if "jobs" in holds:
+        return "the end of a job of an earlier deployment, which was given up"
+    return (
+        f"the end of what had the {' and the '.join(held.replace(':', ' ', 1) for held in holds)}"
+    )
 
 
 def final(refused: TaskView) -> bool:
