@@ -76,12 +76,18 @@ def test_a_redeploy_with_a_volume_is_away_only_in_the_gap(
 def test_what_fails_before_it_leaves_the_former_as_it_is(api: Api, environment: str, http_get: Any):
     found = service(api, environment, mounts=[DATA], init=[writes("/data/one", "first")])
     found.live()
-    fails = ["python3", "-c", "import sys; print('no such table'); sys.exit(3)"]
+    fails = ["python3", "-c", "import os, sys; print('no', os.environ['TABLE']); sys.exit(3)"]
     found.patch(init=[fails, writes("/data/two", "second")])
-    error = found.failed()["error"]
+    secret = {"name": "TABLE", "value": "hunter2", "secret": True}
+    api.ok("PUT", f"{found.path}/variables", {"items": [secret]})
+    failed = found.failed()
+    error = failed["error"]
     assert error["reason"] == "job-failed"
     assert error["detail"] == "init-1: the job ended with exit code 3"
-    assert "no such table" in error["lines"]
+    assert error["lines"] == ["no ***"]
+    said = api.logs(failed["id"])
+    assert "init-1: the job runs\nno ***\ninit-1: the job ended with 3\n" in said
+    assert said.count("no ***") == 1, "its last lines are told once"
     # It runs when that is said; the proxy leads to it as soon as it has answered once.
     eventually("it serves", lambda: http_get(found.host, "/one") == (200, "first\n"), 5)
     assert http_get(found.host, "/two")[0] == 404, "the second one never ran"
