@@ -17,7 +17,7 @@ fail() { # fail "what is wrong" "the next step"
 	exit 1
 }
 
-answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+answers() { timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
 wait_until_it_answers() { # wait_until_it_answers SECONDS
 	_left=$(($1 * 5))
@@ -117,12 +117,24 @@ install_engine() {
 	touch "$PREFIX/installed"
 }
 
+runs() { # runs NAME FILE: the process whose number is in the file; one that awaits its parent has ended
+	_status=/proc/$(cat "$RUN/$2" 2>/dev/null || echo none)/status
+	grep -qsx "Name:[[:space:]]*$1" "$_status" && ! grep -qs '^State:[[:space:]]*[ZX]' "$_status"
+}
+
 start_engine() {
 	mkdir -p "$DATA/data" "$RUN"
+	# One that was killed takes a moment to go, and one that begins a moment to answer.
+	_left=300
+	while runs dockerd docker.pid || runs containerd exec/containerd/containerd.pid; do
+		! answers || return 0
+		_left=$((_left - 1))
+		[ "$_left" -gt 0 ] || fail "an engine of Slipway's runs, and has not answered for a minute (see $LOG)" \
+			"end it: kill \$(cat $RUN/docker.pid $RUN/exec/containerd/containerd.pid), then run make up again"
+		sleep 0.2
+	done
 	# A pid file of a daemon that was killed must not keep the next from starting.
-	if [ -f "$RUN/docker.pid" ] && ! kill -0 "$(cat "$RUN/docker.pid")" 2>/dev/null; then
-		rm -f "$RUN/docker.pid" "$RUN/exec/containerd/containerd.pid"
-	fi
+	rm -f "$RUN/docker.pid" "$RUN/exec/containerd/containerd.pid"
 	setsid "$PREFIX/bin/dockerd" --data-root "$DATA/data" --exec-root "$RUN/exec" \
 		--pidfile "$RUN/docker.pid" --host unix:///var/run/docker.sock >>"$LOG" 2>&1 </dev/null &
 	wait_until_it_answers 60 || {

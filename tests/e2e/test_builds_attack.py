@@ -88,8 +88,10 @@ import http.server
 
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200)
+        self.send_response(401 if self.path.startswith("/v2/") else 200)
+        self.send_header("WWW-Authenticate", open("challenge").read())
         self.end_headers()
+    do_HEAD = do_GET
 
 print("it listens", flush=True)
 http.server.HTTPServer(("", 8000), Answer).serve_forever()
@@ -199,6 +201,7 @@ def test_programs_and_frames_lead_nowhere_else_and_nobody_leads_to_them(
         "probe.py": reach.PROGRAM, "asked.json": json.dumps(asked),
         "frames.py": FRAMES, "frames.json": json.dumps([*near, "registry:5000", public]),
         "listen.py": LISTEN,
+        "challenge": f'Bearer realm="http://{machine.address}:{machine.closed_port}/",service="x"',
     })  # fmt: skip
     deployment = attacker.deploy()
     log = eventually("it listens", lambda: _whole(attacker.api, deployment))
@@ -209,6 +212,9 @@ def test_programs_and_frames_lead_nowhere_else_and_nobody_leads_to_them(
     frames = {line for line in log.splitlines() if line.startswith("frame answered")}
     wanted = {"registry:5000 by door", f"{public} by gateway"}
     assert frames == {f"frame answered: {each}" for each in wanted}
+    source = {"kind": "image", "image": "127.0.0.1:8000/lies:1"}
+    lied_to = Service(attacker.api, attacker.environment, source=source, **QUICK).failed()
+    assert f"{machine.closed_port}/?scope=" in lied_to["error"]["detail"], "a token was asked for"
     assert machine.asked == []
     to = [f"{address_of(own, own)}:8000"]
     assert reach.reach(own, to)[to[0]].startswith("open"), "it does listen"

@@ -162,6 +162,17 @@ async def test_what_is_not_there_is_told_with_what_is(tmp_path: Path, served: Se
         assert (found.why, set(found.there)) == ("git", there), name
 
 
+async def test_a_tag_is_no_branch(tmp_path: Path, served: Served):
+    served.push(file="x")
+    git("tag", "v1", cwd=served.work)
+    git("push", "-q", "origin", "v1", cwd=served.work)
+    order = Order(served.smart, branch="v1")
+    found = await clone(tmp_path, order)
+    assert isinstance(found, NotCloned)
+    failure = not_cloned(order, found, 1 << 30)
+    assert (failure.reason, failure.hint) == ("git-branch-not-found", "branches there: trunk")
+
+
 async def test_one_without_a_commit_says_so(tmp_path: Path, served: Served):
     for name in ("empty", "elsewhere"):
         if name == "elsewhere":  # what the server calls its head is not there
@@ -469,6 +480,47 @@ async def test_one_whose_line_has_no_end(tmp_path: Path):
     assert isinstance(found, NotCloned)
     assert found.why == "git"
     assert len(found.output) < 100_000
+
+
+ENDED = """
+import tempfile
+from pathlib import Path
+from builder.cloning import watch
+from builder.cloning.order import Limits
+
+def said(free=0.0, *, over=False):
+    watch._FREE = free
+    watched = watch.Watch(Path(tempfile.mkdtemp()), {}, Limits(), print)
+    if over:
+        watched.end()
+    try:
+        return watched.run(["/bin/sleep", "1"])[0]
+    except watch.Ended as error:
+        return error.why
+
+print(said(), said(1.1), said(over=True))
+"""
+
+
+def test_it_ends_where_the_disk_is_full_and_begins_nothing_once_it_is_to_end():
+    """In a process of its own: it limits what that may write."""
+    argv = [PROGRAM[0], PROGRAM[1], sys.executable, "-c", ENDED]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout == "0 disk ended\n"
+
+
+async def test_whatever_letters_it_says_it_is_heard(tmp_path: Path):
+    """As much as is kept of what git prints, in letters that are written as six."""
+    much = "'\\0' * (1 << 16)"
+    program = (
+        f"import json, os; os.write(2, json.dumps({{'failed': {{'why': 'git', 'output': {much},"
+    )
+    program += f" 'there': [{much}]}}}}).encode())"
+    argv = [sys.executable, "-c", program]
+    order = Order("http://git.example/a.git")
+    found = await clones.clone("", order, tmp_path / "s", lambda _: None, lambda _: argv)
+    assert isinstance(found, NotCloned)
+    assert (found.why, found.output) == ("git", "\0" * (1 << 16))
 
 
 async def test_a_program_that_is_not_there_says_nothing_good(tmp_path: Path):

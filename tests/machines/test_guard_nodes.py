@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from slipway.contracts import labels
-from slipway.egress import render
+from slipway.egress import render, way_out
 from slipway.egress.policy import Policy
 from slipway_guard import facts
+from slipway_install.egress import created
 
 from tests.e2e.engine import eventually
 from tests.machines.engine import IMAGE, Machine, cabled, load
@@ -22,7 +23,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
 INSTANCE = "nodes"
 EGRESS = labels.egress_network(INSTANCE)
-BRIDGE = labels.workloads_bridge(INSTANCE, "0001")
 TABLE = render.table(INSTANCE)
 PORTS = (22, 80, 2377)
 
@@ -38,19 +38,12 @@ def nodes() -> Iterator[tuple[Machine, Machine]]:
             *("swarm", "join", "--token", token, "--advertise-addr", worker.address),
             f"{manager.address}:2377",
         )
+        of_node, of_swarm = way_out.networks(INSTANCE, "0001")
         for machine in (manager, worker):
             load(machine)
             _guard(machine, (manager, worker))
-            machine.docker(
-                "network", "create", "--config-only",
-                "--opt", f"com.docker.network.bridge.name={BRIDGE}",
-                "--opt", "com.docker.network.bridge.enable_icc=false",
-                labels.egress_configuration(INSTANCE),
-            )  # fmt: skip
-        manager.docker(
-            "network", "create", "--driver", "bridge", "--scope", "swarm",
-            "--config-from", labels.egress_configuration(INSTANCE), EGRESS,
-        )  # fmt: skip
+            machine.docker(*created(of_node))
+        manager.docker(*created(of_swarm))
         manager.docker("network", "create", "--driver", "overlay", "--internal", "env")
         for name, machine in (("one", manager), ("two", worker)):
             node = machine.docker("info", "--format", "{{.Swarm.NodeID}}")

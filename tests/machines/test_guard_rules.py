@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -234,28 +234,51 @@ def test_what_began_before_the_rules_stood_ends(world: World):
 def test_members_of_one_bridge_reach_one_another_but_for_workloads(bridge: str, wanted: set[int]):
     """Their frames meet the rules where br_netfilter is loaded, as the engine does for some."""
     with ExitStack() as stack:
-        machine, one, other = (
-            stack.enter_context(Namespace(f"{name}-{bridge[-1]}"))
-            for name in ("on", "one", "other")
-        )
-        machine.ip("link", "add", bridge, "type", "bridge")
-        machine.address("172.30.0.1/16", bridge)
-        machine.ip("link", "set", bridge, "up")
-        for number, space in ((2, one), (3, other)):
-            wire((machine, f"port{number}", ()), (space, "eth0", (f"172.30.0.{number}/16",)))
-            machine.ip("link", "set", f"port{number}", "master", bridge)
-            space.ip("route", "add", "default", "via", "172.30.0.1")
+        machine, one, other = bridged(stack, bridge, frames_are_filtered=True)
         for space in (machine, other):
             space.serve((80, 5432))
-        filtering = "net.bridge.bridge-nf-call-iptables=1"
-        subprocess.run([*machine.inside, "sysctl", "-qw", filtering], check=True)
         targets = at(("172.30.0.1", "172.30.0.3"), 80, 5432)
         eventually("all answer", lambda: len(opened(one.reach(targets))) == 4, 20)
-        bridged = (ipaddress.ip_network("172.30.0.0/16"),)
-        facts_ = Facts(bridged=bridged)
+        known = (ipaddress.ip_network("172.30.0.0/16"),)
+        facts_ = Facts(bridged=known)
         machine.nft(render.script("slipway-machines", BRIDGES, APART, Policy(), facts_))
         found = opened(one.reach(targets))
     assert found == {target for port in wanted for target in at(("172.30.0.3",), port)}
+
+
+def bridged(stack: ExitStack, bridge: str, *, frames_are_filtered: bool) -> list[Namespace]:
+    """A machine with the bridge, and the two members of it."""
+    names = (f"{name}-{bridge[-1]}" for name in ("on", "one", "other"))
+    machine, *members = (stack.enter_context(Namespace(name)) for name in names)
+    machine.ip("link", "add", bridge, "type", "bridge")
+    machine.address("172.30.0.1/16", bridge)
+    machine.ip("link", "set", bridge, "up")
+    for number, space in enumerate(members, 2):
+        plugged(machine, bridge, number, space)
+    setting = f"net.bridge.bridge-nf-call-iptables={int(frames_are_filtered)}"
+    subprocess.run([*machine.inside, "sysctl", "-qw", setting], check=True)
+    return [machine, *members]
+
+
+def plugged(machine: Namespace, bridge: str, number: int, space: Namespace) -> None:
+    wire((machine, f"port{number}", ()), (space, "eth0", (f"172.30.0.{number}/16",)))
+    machine.ip("link", "set", f"port{number}", "master", bridge)
+    space.ip("route", "add", "default", "via", "172.30.0.1")
+
+
+@pytest.mark.parametrize(("bridge", "reached"), [(BUILDS, True), (APART, False)])
+def test_workloads_are_apart_too_where_the_kernel_filters_no_frames(bridge: str, reached: bool):
+    with ExitStack() as stack:
+        machine, one, other = bridged(stack, bridge, frames_are_filtered=False)
+        late = stack.enter_context(Namespace("late"))
+        for space in (other, late):
+            space.serve((80,))
+        eventually("it answers", lambda: opened(one.reach(at(("172.30.0.3",), 80))), 20)
+        stack.enter_context(running_guard(machine))
+        plugged(machine, bridge, 4, late)
+        targets = at(("172.30.0.3", "172.30.0.4"), 80)
+        wanted = {*targets} if reached else set[str]()
+        eventually("it is as wanted", lambda: opened(one.reach(targets)) == wanted, 10)
 
 
 FORGED = """
@@ -342,7 +365,9 @@ def test_written_again_nothing_is_left_of_the_former(world: World):
     world.unguarded()
 
 
-def test_rules_that_somebody_removes_are_back_at_once():
+@contextmanager
+def running_guard(machine: Namespace) -> Iterator[None]:
+    """Once its rules stand; with the devices of the machine in /sys."""
     environment = {
         "SLIPWAY_INSTANCE": "slipway-machines",
         "SLIPWAY_EGRESS_BRIDGES": BRIDGES,
@@ -350,24 +375,28 @@ def test_rules_that_somebody_removes_are_back_at_once():
         "SLIPWAY_HTTP_PORT": "80",
         "SLIPWAY_HTTPS_PORT": "443",
     }
+    argv = ["ip", "netns", "exec", machine.name, sys.executable, "-m", "slipway_guard"]
+    guard = subprocess.Popen(argv, env=os.environ | environment)
+    try:
+        eventually("the rules stand", lambda: stands(machine), 20)
+        yield
+    finally:
+        guard.terminate()
+        guard.wait(20)
+
+
+def stands(machine: Namespace) -> bool:
+    argv = [*machine.inside, "nft", "list", "tables"]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    return "slipway-machines-guard" in said
+
+
+def test_rules_that_somebody_removes_are_back_at_once():
     with Namespace("flushed") as machine:
-
-        def stands() -> bool:
-            argv = [*machine.inside, "nft", "list", "tables"]
-            said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-            return "slipway-machines-guard" in said
-
-        guard = subprocess.Popen(
-            [*machine.inside, sys.executable, "-m", "slipway_guard"], env=os.environ | environment
-        )
-        try:
-            eventually("the rules stand", stands, 20)
+        with running_guard(machine):
             machine.nft("flush ruleset")
-            eventually("they stand again", stands, 3)
-        finally:
-            guard.terminate()
-            guard.wait(20)
-        assert not stands()
+            eventually("they stand again", lambda: stands(machine), 3)
+        assert not stands(machine)
 
 
 def test_the_longest_policy_is_taken(world: World):

@@ -1,6 +1,7 @@
 """`python -m slipway_guard`: write the rules, and write them again every ten seconds, and at once
 when somebody else changed them. Who is told to end leaves them standing for as long as somebody is
-behind them: an update of the guard opens nothing. Only where nobody is left they go with it."""
+behind them: an update of the guard opens nothing. Only where nobody is left they go with it.
+Beside that the ports of the workloads' bridge are isolated."""
 
 import os
 import signal
@@ -11,7 +12,7 @@ import time
 from slipway.egress import render
 from slipway.egress.policy import NotAnEntry
 
-from slipway_guard import changes, facts, rules, settings
+from slipway_guard import changes, facts, ports, rules, settings
 
 _EVERY = 10.0
 
@@ -81,11 +82,11 @@ def _script(own: settings.Settings) -> str:
 
 
 def main() -> int:
-    stopping, changed = threading.Event(), threading.Event()
+    stopping, changed, plugged = threading.Event(), threading.Event(), threading.Event()
 
     def stop(*_: object) -> None:
-        stopping.set()
-        changed.set()
+        for each in (stopping, changed, plugged):
+            each.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -94,7 +95,12 @@ def main() -> int:
     except (KeyError, NotAnEntry) as error:
         print(f"the rules stay as they are: {error}", file=sys.stderr)
         return 1
-    threading.Thread(target=changes.follow, args=(changed.set,), daemon=True).start()
+    for target, arguments in (
+        (changes.follow, (changes.RULES, changed.set)),
+        (changes.follow, (changes.DEVICES, plugged.set)),
+        (ports.keep, (own.apart, stopping, plugged)),
+    ):
+        threading.Thread(target=target, args=arguments, daemon=True).start()
     keep(own, stopping, changed)
     leave(own)
     return 0

@@ -3,10 +3,12 @@
 import ipaddress
 import secrets
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from slipway.contracts import labels
+from slipway.egress import way_out
 from slipway.egress.policy import Allowed, NotAnEntry, entries
 from slipway.egress.render import NOT_PUBLIC
 
@@ -77,19 +79,24 @@ def ensure_networks(settings: Settings) -> None:
     )
     if any(labels.egress_number(settings.instance, row["Name"]) is not None for row in ways):
         return
-    configuration = labels.egress_configuration(settings.instance)
-    if configuration not in existing:
-        bridge = labels.workloads_bridge(settings.instance, secrets.token_hex(2))
-        engine.run(
-            "network", "create", "--config-only",
-            "--opt", f"com.docker.network.bridge.name={bridge}",
-            "--opt", "com.docker.network.bridge.enable_icc=false",
-            "--label", f"{engine.INSTANCE}={settings.instance}", configuration,
-        )  # fmt: skip
-    engine.run(  # it can't have a label: on each node it gets those of the configuration
-        "network", "create", "--driver", "bridge", "--scope", "swarm",
-        "--config-from", configuration, labels.egress_network(settings.instance),
-    )  # fmt: skip
+    of_node, of_swarm = way_out.networks(settings.instance, secrets.token_hex(2))
+    if of_node["Name"] not in existing:
+        engine.run(*created(of_node))
+    engine.run(*created(of_swarm))
+
+
+def created(network: Mapping[str, Any]) -> list[str]:
+    """The engine's command for what is also a body of `POST /networks/create`."""
+    argv = ["network", "create"]
+    if network.get("ConfigOnly"):
+        argv += ["--config-only"]
+    else:
+        argv += ["--driver", network["Driver"], "--scope", network["Scope"]]
+        argv += ["--config-from", network["ConfigFrom"]["Network"]]
+    for option, values in (("--opt", "Options"), ("--label", "Labels")):
+        for name, value in network.get(values, {}).items():
+            argv += [option, f"{name}={value}"]
+    return [*argv, network["Name"]]
 
 
 def _leads_nowhere(settings: Settings, network: str) -> None:

@@ -1,34 +1,45 @@
 """A read-only git server over smart HTTP, as a program: `--root FOLDER --bind HOST --port N`.
 
 Serves every repository directly below the folder as `/<name>.git`. Only `upload-pack` is run, so
-nothing can be pushed. Prints `serving on HOST:PORT` once it listens; port 0 is any free one. The
-standard library only: the end-to-end tests run this file with whatever Python they have.
+nothing can be pushed. In each network the server has an address of its own, and at each of them so
+many connections at once: nobody keeps others out. Prints `serving on HOST:PORT` once it listens;
+port 0 is any free one. The standard library only: the end-to-end tests run this file with whatever
+Python they have.
 """
 
 import argparse
-import gzip
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
+import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from pathlib import Path
+from typing import Any, override
 from urllib.parse import parse_qs, urlsplit
 
 _REPOSITORY = re.compile(
     r"/(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<rest>info/refs|git-upload-pack)"
 )
-_CHUNK = 64 * 1024
-_LONGEST_REQUEST = 16 * 1024 * 1024
+_LINE = 256
+"""Bytes of one with a chunk's length."""
+_GZIP = 16 + zlib.MAX_WBITS
+_LONGEST_REQUEST = 1024 * 1024
+"""Bytes, unpacked: names of commits."""
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "slipway-git"
     sys_version = ""
+    timeout = 30.0  # seconds in which a client neither sends nor takes anything
+    connections = 16
+    """At once, at each address of the server."""
     root: Path
 
     def do_GET(self) -> None:
@@ -53,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         body = self._body()
         if body is None:
-            self._refuse(413, "the request is too long\n")
+            self._refuse(413, "the request is too long, or can't be read\n")
             return
         self._answer(repository, [], body, "result", b"")
 
@@ -65,16 +76,20 @@ class Handler(BaseHTTPRequestHandler):
         return folder if (folder / "HEAD").is_file() else None
 
     def _body(self) -> bytes | None:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            body = b"".join(_chunks(self.rfile))
-        else:
-            length = int(self.headers.get("Content-Length", "0"))
-            body = self.rfile.read(length) if length <= _LONGEST_REQUEST else b""
-            if len(body) != length:
-                return None
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        return body if len(body) <= _LONGEST_REQUEST else None
+        """None where it is too long, or no body at all: nothing more is read then."""
+        try:
+            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+                body = b"".join(_chunks(self.rfile))
+            else:
+                body = _exactly(self.rfile, int(self.headers.get("Content-Length", "0")))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = zlib.decompressobj(_GZIP).decompress(body, _LONGEST_REQUEST + 1)
+        except (ValueError, zlib.error):
+            body = None
+        if body is None or len(body) > _LONGEST_REQUEST:
+            self.close_connection = True
+            return None
+        return body
 
     def _answer(
         self, repository: Path, options: list[str], body: bytes, kind: str, prefix: bytes
@@ -114,18 +129,66 @@ class Handler(BaseHTTPRequestHandler):
         """Quiet: a clone is of no interest here."""
 
 
+def _exactly(stream: BufferedIOBase, length: int) -> bytes:
+    """Raises ValueError for what is too long, or less than it says."""
+    if not 0 <= length <= _LONGEST_REQUEST:
+        raise ValueError(length)
+    data = stream.read(length)
+    if len(data) != length:
+        raise ValueError(length)
+    return data
+
+
 def _chunks(stream: BufferedIOBase) -> Iterator[bytes]:
-    while size := int(stream.readline().split(b";")[0] or b"0", 16):
-        yield stream.read(size)
-        stream.readline()
-    stream.readline()
+    left = _LONGEST_REQUEST
+    while size := int(stream.readline(_LINE).split(b";")[0], 16):
+        left -= size
+        if left < 0:
+            raise ValueError(size)
+        yield _exactly(stream, size)
+        stream.readline(_LINE)
+    stream.readline(_LINE)
 
 
-def serve(
-    root: Path, host: str = "", port: int = 0, handler: type[Handler] = Handler
-) -> ThreadingHTTPServer:
+class Server(ThreadingHTTPServer):
+    def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
+        super().__init__(address, handler)
+        self._most = handler.connections
+        self._open: Counter[str] = Counter()
+        self._counting = threading.Lock()
+
+    @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        at = _own_address(request)
+        with self._counting:
+            too_many = self._open[at] >= self._most
+            self._open[at] += not too_many
+        if too_many:
+            self.shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
+
+    @override
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        at = _own_address(request)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._counting:
+                self._open[at] -= 1
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Quiet: a client went away, or sent what is no request."""
+
+
+def _own_address(connection: socket.socket) -> str:
+    return connection.getsockname()[0]
+
+
+def serve(root: Path, host: str = "", port: int = 0, handler: type[Handler] = Handler) -> Server:
     """Listen for the repositories below `root`; the caller runs `serve_forever`."""
-    return ThreadingHTTPServer((host, port), type("Bound", (handler,), {"root": root}))
+    return Server((host, port), type("Bound", (handler,), {"root": root}))
 
 
 def main(argv: Sequence[str] | None = None, handler: type[Handler] = Handler) -> None:

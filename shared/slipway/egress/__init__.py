@@ -1,2 +1,3 @@
-"""What workloads and builds may call outside of their networks: the policy, and the rules that keep
-it. Builds on nothing, so that the guard, which runs on every node, stays small."""
+"""What workloads and builds may call outside of their networks: the policy, the rules that keep it,
+and the network that leads out. Policy and rules build on nothing, so that the guard, which runs on
+every node, stays small."""

@@ -26,28 +26,28 @@ def test_branches_may_have_slashes():
 
 
 @pytest.mark.parametrize(
-    ("source", "concerned"),
+    ("source", "why"),
     [
-        ({"branch": "main"}, True),
-        ({"branch": "next"}, False),
-        ({}, True),
-        ({"tag": "main"}, False),
-        ({"commit": COMMIT}, False),
+        ({"branch": "main"}, None),
+        ({"branch": "next"}, "the service follows another branch than main"),
+        ({}, None),
+        ({"tag": "main"}, "the service follows the tag main, and no branch"),
+        ({"commit": COMMIT}, f"the service follows the commit {COMMIT}, and no branch"),
     ],
 )
-def test_whom_a_push_concerns(source: Any, concerned: bool):
+def test_whom_a_push_concerns(source: Any, why: str | None):
     """Who names no branch follows the one that the server calls its default."""
     payload = {**PUSH, "repository": {"default_branch": "main"}}
     push = parse({"x-gitea-event": "push"}, payload)
     assert push is not None
-    assert push.concerns(GitSource(url="https://git.example/a.git", **source)) is concerned
+    assert push.ignored(GitSource(url="https://git.example/a.git", **source)) == why
 
 
 @pytest.mark.parametrize("repository", [None, 3, {}, {"default_branch": None}])
 def test_a_server_that_names_no_default_branch(repository: Any):
     push = parse({"x-gitea-event": "push"}, {**PUSH, "repository": repository})
     assert push is not None
-    assert not push.concerns(GitSource(url="https://git.example/a.git"))
+    assert push.ignored(GitSource(url="https://git.example/a.git")) is not None
 
 
 def test_without_an_id_a_delivery_is_what_it_announces():

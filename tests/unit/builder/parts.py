@@ -148,6 +148,8 @@ class Programs:
 
     play: Callable[[list[str], Callable[[str], None]], Any] | None = None
     ran: list[list[str]] = field(default_factory=list)
+    given: list[Mapping[str, str]] = field(default_factory=list)
+    """The environment of each."""
     hangs: bool = False
 
     async def __call__(
@@ -159,6 +161,7 @@ class Programs:
         silence: float | None = None,
     ) -> tuple[int, str]:
         self.ran.append(argv)
+        self.given.append(env or {})
         played = self.play(argv, on_line or (lambda _: None)) if self.play else None
         if played is not None:
             return played

@@ -225,6 +225,8 @@ async def test_it_is_the_organizations_own(played: Played, wanted: Build):
     auth = {"auth": base64.b64encode(b"org:hunter3").decode()}
     assert seen == {"auths": {"registry:5000": auth}}
     assert not any("hunter3" in word for word in arguments(played))
+    # Else it would be the builder that calls what a registry names.
+    assert played.programs.given[-1]["BUILDKIT_NO_CLIENT_TOKEN"] == "true"
 
 
 @each

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from builder.cloning import entries
 from builder.cloning.entries import BadStream, TooMuch
 from builder.cloning.order import Cloned, Limits, NotCloned, Order, told
 
-LIMITS = Limits(size=1000, files=6, path=20)
+LIMITS = Limits(size=1000, files=6, path=20, depth=3)
 END = b"e\0\0" + bytes(8)
 
 
@@ -18,9 +19,9 @@ def entry(kind: bytes, path: bytes, content: bytes = b"", size: int | None = Non
     return struct.pack(">cH", kind, len(path)) + path + struct.pack(">Q", length) + content
 
 
-def read(tmp_path: Path, *rows: bytes) -> Path:
+def read(tmp_path: Path, *rows: bytes, limits: Limits = LIMITS) -> Path:
     folder = tmp_path / "read"
-    entries.read(io.BytesIO(b"".join(rows)), folder, LIMITS)
+    entries.read(io.BytesIO(b"".join(rows)), folder, limits)
     return folder
 
 
@@ -62,6 +63,7 @@ HARM = {
     "another kind": entry(b"h", b"a", b"b"),
     "a link without an end": entry(b"l", b"a", size=999),
     "no end": entry(b"f", b"a", b"a"),
+    "a name that no disk has": entry(b"f", b"a" * 256, b"a"),
     "less than it says": entry(b"f", b"a", b"a", size=900),
     "nothing": b"",
 }
@@ -71,7 +73,7 @@ HARM = {
 def test_nothing_lands_outside_and_nothing_half_counts_as_whole(tmp_path: Path, what: str):
     tail = b"" if what in ("no end", "nothing", "less than it says") else END
     with pytest.raises(BadStream):
-        read(tmp_path, HARM[what], tail)
+        read(tmp_path, HARM[what], tail, limits=replace(LIMITS, path=300))
     assert {each.name for each in tmp_path.iterdir()} <= {"read"}
 
 
@@ -82,9 +84,12 @@ def test_nothing_lands_outside_and_nothing_half_counts_as_whole(tmp_path: Path, 
         ("size", entry(b"f", b"a", b"x" * 600) + entry(b"f", b"b", size=600)),
         ("files", b"".join(entry(b"d", b"%d" % n) for n in range(7))),
         ("path", entry(b"f", b"x" * 21, b"a")),
+        ("path", b"".join(entry(b"d", b"/".join([b"a"] * n)) for n in range(1, 6))),
+        ("files", b"".join(entry(b"d", b"%d" % n * 15) for n in range(6))),
     ],
 )
-def test_too_much_is_named(tmp_path: Path, what: str, row: bytes):
+def test_too_much_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, row: bytes):
+    monkeypatch.setattr(entries, "_FOLDERS", 80)
     with pytest.raises(TooMuch) as error:
         read(tmp_path, row, END)
     assert error.value.what == what

@@ -134,3 +134,22 @@ async def test_one_that_is_not_changed_now_holds_up_no_other():
     assert not await ways.lost("other")
     assert await ways.move(["first"], "second") == ["runs", "web"]
     assert swarm.moved == {"runs": "second", "web": "second"}
+
+
+class Making:
+    """An engine that has the first of the two already."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def query(self, path: str, method: str, *, data: Any) -> None:
+        self.asked.append((method, path, data["Name"]))
+        if data.get("ConfigOnly"):
+            raise EngineRefused("network with that name already exists")
+
+
+async def test_what_is_there_of_another_one_stays():
+    engine = Making()
+    await WaysOut(engine, "slipway").make(1)  # pyright: ignore[reportArgumentType]
+    names = ("slipway_egress_bridge_1", "slipway_egress_1")
+    assert engine.asked == [("POST", "networks/create", name) for name in names]

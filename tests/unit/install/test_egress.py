@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from slipway.contracts import labels
+from slipway.egress import way_out
 from slipway_install import egress
 from slipway_install.errors import InstallError
 from slipway_install.settings import Settings
@@ -53,6 +55,20 @@ def test_networks_that_lead_out_themselves_end_it(
     else:
         egress.ensure_networks(settings())
         assert [argv[-1] for argv in made] == ["slipway_egress_bridge", "slipway_egress"]
+
+
+def test_the_engine_is_asked_for_the_way_out_by_command():
+    of_node, of_swarm = map(egress.created, way_out.networks("slipway", "00ff", 2))
+    bridge = labels.workloads_bridge("slipway", "00ff")
+    assert of_node == [
+        "network", "create", "--config-only", "--opt", f"com.docker.network.bridge.name={bridge}",
+        "--opt", "com.docker.network.bridge.enable_icc=false",
+        "--label", "slipway.instance=slipway", "slipway_egress_bridge_2",
+    ]  # fmt: skip
+    assert of_swarm == [
+        "network", "create", "--driver", "bridge", "--scope", "swarm",
+        "--config-from", "slipway_egress_bridge_2", "slipway_egress_2",
+    ]  # fmt: skip
 
 
 def test_another_way_out_is_not_made_where_one_took_the_place_of_the_first(

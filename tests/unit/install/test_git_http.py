@@ -1,12 +1,14 @@
 """The git server with a real git: clones, and refuses everything else."""
 
+import gzip
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slipway_install.git_http import serve
+from slipway_install.git_http import Handler, serve
 
 
 def git(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -56,3 +58,59 @@ def test_nothing_can_be_pushed(url: str, tmp_path: Path):
 def test_no_way_out_of_the_folder(url: str, tmp_path: Path):
     assert git(tmp_path, "ls-remote", f"{url}/..%2fwork").returncode != 0
     assert git(tmp_path, "ls-remote", f"{url}/../work").returncode != 0
+
+
+LARGE = 2 << 20
+HEAD = b"POST /app.git/git-upload-pack HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"Content-Length: %d\r\n\r\n" % LARGE,
+        b"Content-Length: -1\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % LARGE,
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%b\r\n" % (1 << 19, b"x" * (1 << 19)) * 3,
+        b"Transfer-Encoding: chunked\r\n\r\nno number\r\n",
+        b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nxxxx",
+        b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
+        % (len(bomb := gzip.compress(bytes(LARGE))), bomb),
+    ],
+    ids=["length", "negative", "chunk", "chunks", "no chunk", "no gzip", "gzip"],
+)
+def test_a_body_has_an_end(url: str, request_: bytes):
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 10) as client:
+        client.sendall(HEAD + request_)
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_who_holds_connections_keeps_nobody_else_out(tmp_path: Path):
+    """In each network the server has another address: here those of the loopback."""
+    (tmp_path / "app.git").mkdir()
+    (tmp_path / "app.git/HEAD").touch()
+    few = type("Few", (Handler,), {"connections": 3, "timeout": 1.0})
+    server = serve(tmp_path, handler=few)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    def answer(address: str) -> bytes:
+        with socket.create_connection((address, server.server_port), 10) as client:
+            client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            try:
+                return client.recv(100)[:15]
+            except ConnectionError:
+                return b""
+
+    try:
+        held = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(3)]
+        assert answer("127.0.0.1") == b""
+        assert answer("127.0.0.2") == b"HTTP/1.1 200 OK"
+        assert [each.recv(1) for each in held] == [b""] * 3, "who says nothing is let go"
+        for each in held:
+            each.close()
+        while not answer("127.0.0.1"):
+            pass
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

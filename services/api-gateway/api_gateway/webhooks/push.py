@@ -27,11 +27,15 @@ class Push:
     commit: str
     default: str | None = None
 
-    def concerns(self, source: GitSource) -> bool:
-        """A tag and a commit stay what they are, whatever is pushed."""
-        if source.tag is not None or source.commit is not None:
-            return False
-        return self.branch == (source.branch if source.branch is not None else self.default)
+    def ignored(self, source: GitSource) -> str | None:
+        """Why it starts nothing, None where it does. A tag and a commit stay what they are,
+        whatever is pushed."""
+        for kind, name in (("tag", source.tag), ("commit", source.commit)):
+            if name is not None:
+                return f"the service follows the {kind} {name[:200]}, and no branch"
+        if self.branch == (source.branch if source.branch is not None else self.default):
+            return None
+        return f"the service follows another branch than {self.branch[:200]}"
 
 
 def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str:

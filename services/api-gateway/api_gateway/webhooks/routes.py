@@ -68,8 +68,10 @@ async def receive_push(token: Annotated[str, Path()], incoming: Request, gateway
         return _ignored(f"a {event[:50]} event of this kind starts nothing")
     service = await living(gateway.commands, organization, id_)
     source = git_source(service.specification.settings)
-    if source is None or not push.concerns(source):
-        return _ignored(f"the service follows another branch than {push.branch[:200]}")
+    if source is None:
+        return _ignored("the service has no repository")
+    if (why := push.ignored(source)) is not None:
+        return _ignored(why)
     ctx = RequestContext(
         id=ids.derived("webhook", id_, push.delivery),
         actor=Actor("webhook", id_, address_of(incoming)),

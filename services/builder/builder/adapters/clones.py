@@ -14,7 +14,8 @@ from builder.cloning import entries
 from builder.cloning.entries import BadStream, TooMuch
 from builder.cloning.order import Cloned, NotCloned, Order, told
 
-_LONGEST_LINE = 512 * 1024
+_LONGEST_LINE = 1 << 20
+"""Bytes: what git said and the names that are there, each letter escaped."""
 _MORE = 120.0
 """Seconds beyond those of the order: for what was cloned to come over."""
 _LAST_WORDS = 1.0

@@ -73,6 +73,10 @@ class _Clone:
             return NotCloned("git", described, ())
         hash_, author, message, *_ = (*described.rstrip("\n").split("\0", 2), "", "")
         code, branch = self.watch.run(render.branch(self._source))
+        order = self._order
+        if code and order.branch is not None and order.commit is None:  # git takes a tag too
+            said = f"Remote branch {order.branch} not found: it is a tag"
+            return NotCloned("git", said, self._names())
         return Cloned(hash_, author, message, None if code else branch.strip())
 
     def _cloned(self, *, shallow: bool) -> str | None:
@@ -102,7 +106,7 @@ def _end_with_input(clone: _Clone, folder: Path) -> None:
         with contextlib.suppress(OSError):
             while os.read(0, 4096):
                 pass
-        clone.watch.stop()
+        clone.watch.end()
         remove(folder)
         os._exit(1)
 

@@ -19,6 +19,9 @@ _HEAD = struct.Struct(">cH")
 _SIZE = struct.Struct(">Q")
 _CHUNK = 1 << 20
 _LONGEST_LINK = 4096
+_LONGEST_NAME = 255
+_FOLDERS = 64 << 20
+"""Bytes of all folders' paths, which are kept until the end."""
 
 
 class BadStream(Exception):
@@ -81,13 +84,15 @@ def read(source: BinaryIO, folder: Path, limits: Limits) -> None:
     already, and two commits may be of one second. Raises BadStream, TooMuch, OSError."""
     head = _exactly(source, _HEAD.size)
     folder.mkdir(parents=True)
-    folders, files, size = {b""}, 0, 0
+    folders, kept, files, size = {b""}, 0, 0, 0
     root = os.fsencode(folder)
     while True:
         kind, length = _HEAD.unpack(head)
         if length > limits.path:
             raise TooMuch("path")
         path = _exactly(source, length)
+        if path.count(b"/") > limits.depth:
+            raise TooMuch("path")
         (left,) = _SIZE.unpack(_exactly(source, _SIZE.size))
         if kind == b"e":
             break
@@ -97,7 +102,8 @@ def read(source: BinaryIO, folder: Path, limits: Limits) -> None:
         if size > limits.size:
             raise TooMuch("size")
         parent, _, name = path.rpartition(b"/")
-        if parent not in folders or name in (b"", b".", b"..") or b"\0" in name:
+        odd = name in (b"", b".", b"..") or b"\0" in name or len(name) > _LONGEST_NAME
+        if odd or parent not in folders:
             raise BadStream(f"an entry is at {path!r}")
         place = os.path.join(root, path)  # noqa: PTH118 - names are bytes
         try:
@@ -106,6 +112,9 @@ def read(source: BinaryIO, folder: Path, limits: Limits) -> None:
             raise BadStream(f"two entries are at {path!r}") from error
         if kind == b"d":
             folders.add(path)
+            kept += length
+            if kept > _FOLDERS:
+                raise TooMuch("files")
         head = _exactly(source, _HEAD.size)
 
 

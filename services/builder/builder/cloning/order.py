@@ -24,6 +24,8 @@ class Limits:
     files: int = 500_000
     path: int = 2000
     """Bytes of a file's path in the repository."""
+    depth: int = 200
+    """Folders in one another."""
     seconds: float = 900.0
     silence: float = 60.0
     speed: int = 20

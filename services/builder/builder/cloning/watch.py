@@ -7,6 +7,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ _READ = 64 * 1024
 _TOLD = 5.0
 """Seconds between two words on how far it came."""
 _LONGEST_WORD = 300
+_FREE = 0.05
+"""Of the disk: where less is free, everybody's clones end."""
 _TOO_LARGE = "File too large"
 """How programs say that a file would be larger than they may write."""
 _KILLS = (
@@ -42,10 +45,14 @@ class Room:
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._folder, self._limits = folder, limits
         self._next = 0.0
+        self._deepest = os.fspath(folder).count("/") + 2 + limits.depth
         self.size = 0
 
     def look(self, *, now: bool = False) -> None:
-        """Raises Ended when it is too much."""
+        """Raises Ended when it is too much, also for the disk that all share."""
+        disk = os.statvfs(self._folder)
+        if disk.f_bavail < _FREE * disk.f_blocks:
+            raise Ended("disk")
         began = time.monotonic()
         if began < self._next and not now:
             return
@@ -54,7 +61,8 @@ class Room:
         for base, folders, names in os.walk(self._folder):
             files += len(names) + len(folders)
             longest = max(map(len, map(os.fsencode, names)), default=0)
-            if len(os.fsencode(base)) - prefix + longest > self._limits.path:
+            long = len(os.fsencode(base)) - prefix + longest > self._limits.path
+            if long or base.count("/") > self._deepest:
                 raise Ended("path")
             for name in names:
                 with contextlib.suppress(OSError):
@@ -76,23 +84,28 @@ class Watch:
         self._folder, self._room = folder, Room(folder, limits)
         self._end = time.monotonic() + limits.seconds
         self._group: int | None = None
+        self._over = False
+        self._starting = threading.Lock()
         resource.setrlimit(resource.RLIMIT_FSIZE, (limits.size, limits.size))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     def run(self, argv: Sequence[str]) -> tuple[int, str]:
         """(exit code, output: its beginning and its end where it is long). Raises Ended."""
         kills = _kills()
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=self._env,
-            start_new_session=True,
-            restore_signals=False,  # a file that is too large is told in words, then
-        )
+        with self._starting:
+            if self._over:
+                raise Ended("ended")
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                start_new_session=True,
+                restore_signals=False,  # a file that is too large is told in words, then
+            )
+            self._group = process.pid
         assert process.stdout is not None  # noqa: S101
-        self._group = process.pid
         try:
             output = self._followed(process.stdout.fileno())
             code = process.wait(self._limits.silence)
@@ -113,6 +126,12 @@ class Watch:
         if self._group is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._group, signal.SIGKILL)
+
+    def end(self) -> None:
+        """The same, and nothing is begun any more."""
+        with self._starting:
+            self._over = True
+            self.stop()
 
     def check(self) -> None:
         """All that there is now. Raises Ended."""

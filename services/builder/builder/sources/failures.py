@@ -182,7 +182,8 @@ def _too_large(url: str, what: str, limits: Limits, lines: tuple[str, ...] = ())
     most = {
         "size": f"more than {limits.size >> 20} MiB with its history",
         "files": f"more than {limits.files} files and folders",
-        "path": f"a file whose path is longer than {limits.path} bytes",
+        "path": f"a file whose path is longer than {limits.path} bytes, or has more than "
+        f"{limits.depth} folders",
     }[what]
     return Failure(
         reason="git-too-large",

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from slipway.contracts import labels
+from slipway.egress import way_out
 from slipway.runtime.engine import EngineMissing, EngineRefused, EngineTransport
 
 
@@ -58,27 +59,9 @@ class WaysOut:
 
     async def make(self, number: int) -> None:
         """What is there of it stays. Its device is a new one: see `labels.workloads_bridge`."""
-        configuration = labels.egress_configuration(self._instance, number)
-        bridge = labels.workloads_bridge(self._instance, secrets.token_hex(2))
-        await self._ensure(
-            {
-                "Name": configuration,
-                "ConfigOnly": True,
-                "Labels": {labels.INSTANCE: self._instance},
-                "Options": {
-                    "com.docker.network.bridge.name": bridge,
-                    "com.docker.network.bridge.enable_icc": "false",
-                },
-            }
-        )
-        await self._ensure(
-            {
-                "Name": labels.egress_network(self._instance, number),
-                "Driver": "bridge",
-                "Scope": "swarm",
-                "ConfigFrom": {"Network": configuration},
-            }
-        )
+        mark = secrets.token_hex(2)
+        for each in way_out.networks(self._instance, mark, number):
+            await self._ensure(each)
 
     async def _ensure(self, network: dict[str, Any]) -> None:
         try:
