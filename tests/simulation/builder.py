@@ -150,7 +150,7 @@ class Kits:
 
     @asynccontextmanager
     async def cloning(
-        self, organization: str, *, sample: bool = False
+        self, organization: str, limits: BuildLimits, *, sample: bool = False
     ) -> AsyncIterator[CloningPlace]:
         await asyncio.sleep(0.05)
         yield CloningPlace(organization, 1 << 30)

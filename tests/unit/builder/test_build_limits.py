@@ -16,8 +16,8 @@ GIB = 1 << 30
 
 
 def test_buildkit_is_made_with_them():
-    limits = BuildLimits(memory=GIB, cpus=0.5, processes=100, disk=4 * GIB)
-    host = render.container("slipway", "org", "image", limits)["HostConfig"]
+    limits = BuildLimits(memory=GIB, processes=100, disk=4 * GIB)
+    host = render.container("slipway", "org", "image", limits, 0.5)["HostConfig"]
     assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (GIB, GIB, 100)
     assert host["NanoCpus"] == 500_000_000
     assert f"maxUsedSpace = {2 * GIB}\n" in render.configuration("registry:5000", limits)

@@ -41,6 +41,8 @@ class Engine:
     ends: bool = False
     """What is made ends at once."""
     left_over: set[str] = field(default_factory=set)
+    node: int = 4
+    """Its processors."""
     heard: "asyncio.Queue[str | None]" = field(default_factory=asyncio.Queue)
     """Organizations whose BuildKits met their limit of memory; None ends the engine's events."""
 
@@ -64,6 +66,9 @@ class Engine:
     async def remove(self, name: str, grace: int = 0) -> None:
         if self.there.pop(name, None):
             self.said.append(f"removed {name}")
+
+    async def processors(self) -> int:
+        return self.node
 
     async def put_files(self, name: str, files: Mapping[str, str]) -> None:
         self.files[name] |= files
@@ -214,7 +219,8 @@ async def test_an_idle_one_goes_with_its_network_and_leaves_what_it_knows(site: 
 @virtual
 async def test_repositories_are_cloned_in_the_network_of_builds_by_nobody(site: Site):
     async with site.running():
-        async with site.buildkits.cloning("org") as place, site.buildkits.cloning("org"):
+        clone = site.buildkits.cloning
+        async with clone("org", LIMITS) as place, clone("org", LIMITS):
             assert (place.container, place.memory) == (CLONE, 1 << 30)
             assert site.engine.there[CLONE].networks == {KIT}
             await asyncio.sleep(300)
@@ -232,14 +238,28 @@ async def test_repositories_are_cloned_in_the_network_of_builds_by_nobody(site: 
         assert {CLONE, KIT} & {*site.engine.there, *site.engine.networks} == set()
 
 
+@pytest.mark.parametrize(("node", "some"), [(1, 1), (2, 1), (8, 4)])
+@virtual
+async def test_builds_and_clones_have_half_of_the_nodes_processors(
+    site: Site, node: int, some: float
+):
+    site.engine.node = node
+    kits = site.buildkits
+    async with site.running(), kits.taken("org", LIMITS), kits.cloning("org", LIMITS):
+        for name in (KIT, CLONE):
+            host = site.engine.bodies[name]["HostConfig"]
+            assert host["NanoCpus"] == some * 10**9
+            assert 0 < host["CpuShares"] < 1024, "less than all others"
+
+
 @virtual
 @pytest.mark.parametrize("change", [{"runs": False}, {"made": "otherwise"}])
 async def test_where_repositories_are_cloned_is_made_anew(site: Site, change: dict[str, Any]):
     async with site.running():
-        async with site.buildkits.cloning("org"):
+        async with site.buildkits.cloning("org", LIMITS):
             pass
         site.engine.change(CLONE, **change)
-        async with site.buildkits.cloning("org"):
+        async with site.buildkits.cloning("org", LIMITS):
             assert site.engine.said.count(f"made {CLONE}") == 2
 
 
@@ -247,9 +267,9 @@ async def test_where_repositories_are_cloned_is_made_anew(site: Site, change: di
 async def test_the_samples_git_server_is_let_in_while_it_is_needed(site: Site):
     site.engine.there[SAMPLE] = Found("s", True, "", frozenset({"slipway_control"}), False)
     async with site.running():
-        async with site.buildkits.cloning("org"):
+        async with site.buildkits.cloning("org", LIMITS):
             assert site.engine.there[SAMPLE].networks == {"slipway_control"}
-        async with site.buildkits.cloning("org", sample=True):
+        async with site.buildkits.cloning("org", LIMITS, sample=True):
             assert site.engine.there[SAMPLE].networks == {"slipway_control", KIT}
         await asyncio.sleep(100)
         assert site.engine.there[SAMPLE].networks == {"slipway_control"}

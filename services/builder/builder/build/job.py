@@ -79,7 +79,7 @@ class BuildKits(Protocol):
         ...
 
     def cloning(
-        self, organization: str, *, sample: bool = False
+        self, organization: str, limits: BuildLimits, *, sample: bool = False
     ) -> AbstractAsyncContextManager[CloningPlace]:
         """It is kept until the context is left. `sample`: the sample's git server is in its network
         too, where there is one."""

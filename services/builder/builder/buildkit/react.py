@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from slipway.contracts import labels
-from slipway.contracts.limits import BuildLimits
+from slipway.contracts.limits import BuildLimits, processors
 from slipway.contracts.registry import account
 from slipway.kernel.clock import Clock
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
@@ -37,6 +37,7 @@ class Engine(Protocol):
     async def found(self, name: str) -> Found | None: ...
     async def make(self, name: str, body: Mapping[str, Any], files: Mapping[str, str]) -> None: ...
     async def remove(self, name: str, grace: int = 0) -> None: ...
+    async def processors(self) -> int: ...
     async def has_file(self, name: str, path: str) -> bool: ...
     async def organizations(self) -> set[str]: ...
     async def task_of(self, service: str) -> str | None: ...
@@ -102,14 +103,14 @@ class BuildKits:
 
     @asynccontextmanager
     async def cloning(
-        self, organization: str, *, sample: bool = False
+        self, organization: str, limits: BuildLimits, *, sample: bool = False
     ) -> AsyncIterator[CloningPlace]:
         """The same of where repositories are cloned, which stays for as long as the BuildKit."""
         async with self._used(organization) as of:
             of.clones += 1
             try:
                 async with of.lock:
-                    await self._ensure_cloning(organization, of)
+                    await self._ensure_cloning(organization, of, limits)
                     if sample:
                         await self._let_sample_in(organization)
                 name = labels.cloning_container(self._instance, organization)
@@ -189,7 +190,8 @@ class BuildKits:
         """One that has met its limit of memory is made anew when nobody else works with it, so that
         it's known whose build did."""
         instance, name = self._instance, labels.build_network(self._instance, organization)
-        body = render.container(instance, organization, self._settings.buildkit_image, limits)
+        image, some = self._settings.buildkit_image, await self._processors(limits)
+        body = render.container(instance, organization, image, limits, some)
         files = render.files(f"{ALIAS}:{PORT}", limits)
         made = mark(body, files)
         there = await self._engine.found(name)
@@ -206,11 +208,15 @@ class BuildKits:
             of.begun = True
         await self._door.let_in(organization, name)
 
-    async def _ensure_cloning(self, organization: str, of: _Of) -> None:
+    async def _processors(self, limits: BuildLimits) -> float:
+        node = await self._engine.processors()
+        return processors(limits, self._settings.build_ceilings, node)
+
+    async def _ensure_cloning(self, organization: str, of: _Of, limits: BuildLimits) -> None:
         instance = self._instance
         name = labels.cloning_container(instance, organization)
         image = self._settings.control_image
-        body = render.cloning(instance, organization, image)
+        body = render.cloning(instance, organization, image, await self._processors(limits))
         made = mark(body)
         there = await self._engine.found(name)
         if there is None or not there.runs or (of.clones == 1 and there.made != made):

@@ -62,7 +62,8 @@ class Git:
         sample = urlsplit(order.url).hostname == labels.SAMPLE
         for left in reversed(range(_TRIES)):
             await asyncio.to_thread(shutil.rmtree, job.source, True)
-            async with job.buildkits.cloning(job.organization, sample=sample) as place:
+            kits = job.buildkits
+            async with kits.cloning(job.organization, job.limits, sample=sample) as place:
                 found = await job.clone(place.container, order, job.source, tell)
             if isinstance(found, Cloned):
                 return found
