@@ -58,6 +58,7 @@ EXCEPTIONS = {
     "builder.build.slots": "whose turn it is",
     "builder.build.stages": "which steps of a Dockerfile are given secrets, and with what they ran",
     "builder.build.variables": "a deployment's variables, opened",
+    "builder.build.watched": "a build or a clone, ended when it takes too much",
     "builder.build.work": "one build from source to what is to run",
     "builder.registry.gate": "whether anybody may push now",
     "builder.cloning.__main__": "the program that clones, in another container",

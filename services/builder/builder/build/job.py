@@ -18,7 +18,7 @@ from builder.build import failures
 from builder.build.failures import BuildError
 from builder.build.log import BuildLog
 from builder.build.progress import Progress
-from builder.build.room import Disk, needed
+from builder.build.room import Disk, Wanted, needed
 from builder.cloning.order import Cloned, NotCloned, Order
 from builder.settings import BuilderSettings
 
@@ -156,7 +156,9 @@ class Job:
 
     async def room(self) -> None:
         """Raises BuildError where the engine's disk has too little for anything new."""
-        await needed(self.disk, self.settings.disk_free_percent, self.clock, self.log)
+        settings = self.settings
+        wanted = Wanted(settings.disk_free_percent, settings.disk_free_enough)
+        await needed(self.disk, wanted, self.clock, self.log)
 
     def now(self) -> str:
         return iso(self.clock.now())
