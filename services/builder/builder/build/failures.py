@@ -137,6 +137,16 @@ def out_of_memory(failure: Failure, limit: int) -> Failure:
     )
 
 
+def process_limit(taken: int, limit: int) -> Failure:
+    """They were ended."""
+    return Failure(
+        reason="build-process-limit",
+        detail=f"the build was ended: the builds of this organization took {taken} of the {limit} "
+        "processes and threads that they may have together, and went on beginning more",
+        hint=f"let the build begin fewer at once, for example make --jobs 4, {_MORE}",
+    )
+
+
 def with_process_limit(failure: Failure, processes: int) -> Failure:
     """The same, or the limit of processes by its name: the kernel tells whoever wants one more, and
     nobody else."""

@@ -15,7 +15,7 @@ from builder.build.failures import BuildError
 from builder.build.job import BuildKit, Job
 from builder.build.progress import Progress
 from builder.build.room import overflowing
-from builder.build.watched import watched
+from builder.build.watched import crowded, watched
 
 _TRIES = 2
 """So often a build is begun whose BuildKit ends in the middle of it."""
@@ -67,14 +67,16 @@ async def made(
     await job.room()
     metadata = job.folder / "metadata.json"
     for left in reversed(range(_TRIES)):
-        async with job.buildkits.taken(job.organization, job.limits) as buildkit:
+        async with job.buildkits.taken(job.organization, job.limits, job.waiting) as buildkit:
             address = f"docker-container://{buildkit.container}"
             argv = render.buildctl(wanted, address, _image(job, buildkit), metadata)
             own = {"HOME": str(job.settings.work), "DOCKER_CONFIG": _signed_in(job, buildkit)}
             prune = partial(job.run, render.prune(address), env=own)
+            look = partial(job.buildkits.processes, buildkit.container)
             code, _ = await watched(
                 job.run(argv, env={**env, **own}, on_line=on_line),
                 overflowing(job.disk, buildkit, prune, job.clock),
+                crowded(look, buildkit.processes, job.clock, failures.process_limit),
             )
             if not code:
                 return json.loads(metadata.read_text())["containerimage.digest"]

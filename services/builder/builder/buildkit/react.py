@@ -2,8 +2,14 @@
 What is worth keeping is in its volume."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,8 +21,11 @@ from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 
 from builder.adapters.containers import MADE, Found, NotReady, mark
+from builder.build.failures import BuildError
 from builder.build.job import BuildKit, CloningPlace, End
+from builder.build.watched import to_its_end
 from builder.buildkit import render
+from builder.buildkit.crowd import cleared
 from builder.registry.gate import Gate
 from builder.registry.render import ALIAS, PORT
 from builder.settings import BuilderSettings
@@ -37,7 +46,10 @@ class Engine(Protocol):
     async def found(self, name: str) -> Found | None: ...
     async def make(self, name: str, body: Mapping[str, Any], files: Mapping[str, str]) -> None: ...
     async def remove(self, name: str, grace: int = 0) -> None: ...
+    async def kill(self, name: str) -> None: ...
+    async def change(self, name: str, resources: Mapping[str, Any]) -> None: ...
     async def processors(self) -> int: ...
+    async def processes(self, name: str) -> int | None: ...
     async def has_file(self, name: str, path: str) -> bool: ...
     async def organizations(self) -> set[str]: ...
     async def task_of(self, service: str) -> str | None: ...
@@ -69,6 +81,8 @@ class _Of:
     """How often the BuildKit's limit of memory was, or may have been."""
     begun: bool = False
     """It has been seen to listen since it was made."""
+    has: dict[str, tuple[str, BuildLimits]] = field(default_factory=dict)
+    """Of each container the mark and the limits that hold: it was made, or changed since, so."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Of starting and stopping it."""
 
@@ -85,10 +99,18 @@ class BuildKits:
         """The engine's events are heard."""
 
     @asynccontextmanager
-    async def taken(self, organization: str, limits: BuildLimits) -> AsyncIterator[BuildKit]:
-        """It runs, and is not stopped before the context is left. Raises NotReady, EngineAway,
-        EngineRefused."""
-        async with self._gate.passed(), self._used(organization) as of:
+    async def taken(
+        self,
+        organization: str,
+        limits: BuildLimits,
+        waiting: Callable[[], AbstractContextManager[None]],
+    ) -> AsyncIterator[BuildKit]:
+        """It runs, and is not stopped before the context is left; `waiting` is held until the gate
+        is open. Raises NotReady, EngineAway, EngineRefused."""
+        async with AsyncExitStack() as passed:
+            with waiting():
+                await passed.enter_async_context(self._gate.passed())
+            of = await passed.enter_async_context(self._used(organization))
             of.builds += 1
             try:
                 async with of.lock:
@@ -96,8 +118,11 @@ class BuildKits:
                 name = labels.build_network(self._instance, organization)
                 master = self._settings.master_private.get_secret_value()
                 signed_in = account(master, organization)
-                most = (limits.memory, limits.processes, limits.disk)
-                yield BuildKit(name, f"{ALIAS}:{PORT}", signed_in, *most, met=of.met)
+                has = of.has[name][1]
+                most = (has.memory, has.processes, limits.disk)
+                buildkit = BuildKit(name, f"{ALIAS}:{PORT}", signed_in, *most, met=of.met)
+                async with self._left_clear(name, has.processes, lambda: of.builds == 1):
+                    yield buildkit
             finally:
                 of.builds -= 1
 
@@ -114,9 +139,25 @@ class BuildKits:
                     if sample:
                         await self._let_sample_in(organization)
                 name = labels.cloning_container(self._instance, organization)
-                yield CloningPlace(name, render.CLONING_MEMORY)
+                most = (render.CLONING_MEMORY, render.CLONING_PROCESSES)
+                async with self._left_clear(name, most[1], lambda: of.clones == 1):
+                    yield CloningPlace(name, *most)
             finally:
                 of.clones -= 1
+
+    @asynccontextmanager
+    async def _left_clear(
+        self, name: str, processes: int, alone: Callable[[], bool]
+    ) -> AsyncIterator[None]:
+        """What was ended there, by whom ever, has ended."""
+        try:
+            yield
+        except (asyncio.CancelledError, BuildError):
+            await to_its_end(cleared(self._engine, name, processes, alone, self._clock))
+            raise
+
+    async def processes(self, container: str) -> int | None:
+        return await self._engine.processes(container)
 
     @asynccontextmanager
     async def _used(self, organization: str) -> AsyncIterator[_Of]:
@@ -203,10 +244,30 @@ class BuildKits:
             await self._engine.ensure_volume(render.volume(instance, organization))
             labelled = body | {"Labels": {**body["Labels"], MADE: made}}
             await self._engine.make(name, labelled, files)
+            of.has[name] = made, limits
+        else:
+            await self._changed(name, of, there, body, made, limits)
         if not of.begun:  # whoever made it may have been stopped before
             await self._begun(name)
             of.begun = True
         await self._door.let_in(organization, name)
+
+    async def _changed(
+        self, name: str, of: _Of, there: Found, body: Mapping[str, Any], made: str,
+        limits: BuildLimits,
+    ) -> None:  # fmt: skip
+        """It goes on as others work with it, with the memory, processors and processes that hold
+        now; its cache is the former until it is made anew. Where the engine refuses, because more
+        is taken just now, the former hold, and the next build asks again."""
+        has = of.has.setdefault(name, (there.made, limits))
+        if has[0] == made:
+            return
+        try:
+            await self._engine.change(name, render.resources(body))
+        except EngineRefused as error:
+            logger().warning("limits do not hold yet", container=name, error=str(error)[:300])
+        else:
+            of.has[name] = made, limits
 
     async def _processors(self, limits: BuildLimits) -> float:
         node = await self._engine.processors()
@@ -224,6 +285,9 @@ class BuildKits:
             await self._engine.ensure_network(render.network(instance, organization))
             labelled = body | {"Labels": {**body["Labels"], MADE: made}}
             await self._engine.make(name, labelled, {})
+            of.has[name] = made, limits
+        else:
+            await self._changed(name, of, there, body, made, limits)
 
     async def _let_sample_in(self, organization: str) -> None:
         server = await self._engine.task_of(labels.sample_service(self._instance))

@@ -1,5 +1,6 @@
 """The BuildKit of an organization: its container, its network, its settings. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from slipway.contracts import labels
@@ -128,6 +129,7 @@ def cloning(instance: str, organization: str, image: str, processors: float) -> 
 
 
 def _resources(memory: int, processes: int, processors: float) -> dict[str, int]:
+    """What can be changed while it runs."""
     return {
         "Memory": memory,
         "MemorySwap": memory,
@@ -135,6 +137,11 @@ def _resources(memory: int, processes: int, processors: float) -> dict[str, int]
         "NanoCpus": int(processors * 10**9),
         "CpuShares": _SHARES,
     }
+
+
+def resources(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a container's body, for the engine's `POST /containers/{name}/update`."""
+    return {name: body["HostConfig"][name] for name in _resources(0, 0, 0)}
 
 
 def network(instance: str, organization: str) -> dict[str, Any]:
