@@ -95,6 +95,21 @@ def test_every_setting_that_is_named_is_read_somewhere(page: str):
     assert set(_VARIABLE.findall(PAGES[page])) - known_variables() == set()
 
 
+def test_what_make_up_is_told_reaches_the_services():
+    """And what operators are told of is told to it."""
+    settings, up, stack = (
+        (ROOT / name).read_text() for name in ("docs/settings.md", "infra/up.sh", "infra/stack.yml")
+    )
+    installation = settings.partition("<!-- generated: ")[0]
+    given = set(re.findall(r"^\| `(SLIPWAY_\w+)`", installation, re.MULTILINE))
+    fields = (model.model_fields for model in documents.MODELS.values())
+    read = {f"SLIPWAY_{name.upper()}" for each in fields for name in each}
+    told = set(_VARIABLE.findall((ROOT / "docs/operations.md").read_text()))
+    assert told & read <= given
+    assert {name for name in given & read if not re.search(rf"--env \W?{name}\b", up)} == set()
+    assert {name for name in given & read if f"${{{name}" not in stack} == set()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_file_that_is_named_is_there(page: str):
     """`deployments/open.py` is one that ends so; what stands in blocks may be yet to be made."""

@@ -4,7 +4,7 @@ that are played at the edge."""
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -143,17 +143,26 @@ class Kits:
     """BuildKits that are always there."""
 
     @asynccontextmanager
-    async def taken(self, organization: str, limits: BuildLimits) -> AsyncIterator[BuildKit]:
-        await asyncio.sleep(0.05)
+    async def taken(
+        self,
+        organization: str,
+        limits: BuildLimits,
+        waiting: Callable[[], AbstractContextManager[None]],
+    ) -> AsyncIterator[BuildKit]:
+        with waiting():
+            await asyncio.sleep(0.05)
         most = (limits.memory, limits.processes, limits.disk)
         yield BuildKit(organization, "registry:5000", Account(organization, "secret"), *most)
 
     @asynccontextmanager
     async def cloning(
-        self, organization: str, *, sample: bool = False
+        self, organization: str, limits: BuildLimits, *, sample: bool = False
     ) -> AsyncIterator[CloningPlace]:
         await asyncio.sleep(0.05)
-        yield CloningPlace(organization, 1 << 30)
+        yield CloningPlace(organization, 1 << 30, 256)
+
+    async def processes(self, container: str) -> int:
+        return 20
 
     async def ended(self, buildkit: BuildKit) -> None:
         return None

@@ -30,6 +30,8 @@ class BuilderSettings(LimitSettings):
     """After so long without a build an organization's BuildKit is stopped."""
     disk_free_percent: float = 10
     """Of the engine's disk. Where less is free, no build is begun and no image fetched."""
+    disk_free_enough: int = 64 << 30
+    """Bytes: where so much is free it is enough, however small a part of the disk that is."""
     images_kept: int = 10
     """Of a service, for rollbacks: the images of so many last deployments, and of so many that were
     live. What runs is kept always."""

@@ -63,7 +63,8 @@ class LimitSettings(Settings):
 
     build_limits: BuildLimits = BuildLimits()
     """What an organization's builds may take, where `PUT /v1/admin/organizations/{id}/limits` says
-    nothing else; those that are not named are as by default. Bytes, seconds."""
+    nothing else; those that are not named are as by default. Bytes, seconds; without `cpus` half of
+    the node's processors, one at least."""
     build_ceilings: BuildCeilings = BuildCeilings()
     """What no organization gets more of, whatever is said; without `slots`: all but one of them.
     Those that are not named are as by default."""

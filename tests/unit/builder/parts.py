@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,11 +80,22 @@ class Kits:
     trouble: Exception | None = None
     taken_by: list[str] = field(default_factory=list)
     with_sample: list[bool] = field(default_factory=list)
+    there: list[int | Exception] = field(default_factory=lambda: [20])
+    """So many processes are told in each look; the last one from then on."""
+    held_up: float = 0.0
+    """Seconds in which the registry takes nothing, when one is asked for."""
 
     @asynccontextmanager
-    async def taken(self, organization: str, limits: BuildLimits) -> AsyncIterator[BuildKit]:
+    async def taken(
+        self,
+        organization: str,
+        limits: BuildLimits,
+        waiting: Callable[[], AbstractContextManager[None]],
+    ) -> AsyncIterator[BuildKit]:
         if self.trouble:
             raise self.trouble
+        with waiting():
+            await asyncio.sleep(self.held_up)
         self.taken_by.append(organization)
         signed_in = Account(organization, "hunter3")
         name, most = f"slipway-build-{organization}", (limits.memory, limits.processes, limits.disk)
@@ -92,12 +103,18 @@ class Kits:
 
     @asynccontextmanager
     async def cloning(
-        self, organization: str, *, sample: bool = False
+        self, organization: str, limits: BuildLimits, *, sample: bool = False
     ) -> AsyncIterator[CloningPlace]:
         if self.trouble:
             raise self.trouble
         self.with_sample.append(sample)
-        yield CloningPlace(f"slipway-clone-{organization}", 1 << 30)
+        yield CloningPlace(f"slipway-clone-{organization}", 1 << 30, 256)
+
+    async def processes(self, container: str) -> int | None:
+        told = self.there.pop(0) if len(self.there) > 1 else self.there[0]
+        if isinstance(told, Exception):
+            raise told
+        return told
 
     async def ended(self, buildkit: BuildKit) -> End | None:
         return self.ends.pop(0) if self.ends else None

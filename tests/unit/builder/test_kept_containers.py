@@ -1,143 +1,16 @@
 """The registry and the BuildKits of organizations, kept on an engine that is played."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from builder.adapters.containers import MADE, Containers, Found, NotReady
-from builder.buildkit.react import BuildKits
-from builder.registry.gate import Gate
-from builder.registry.react import Registry
-from builder.settings import BuilderSettings
-from pydantic import SecretStr
-from slipway.contracts.limits import BuildLimits
+from builder.adapters.containers import Containers, Found, NotReady
 from slipway.contracts.registry import account
 from slipway.runtime.engine import EngineAway, EngineRefused
 
-from tests.simulation.world import VirtualClock, virtual
-
-CLONE, SAMPLE = "slipway-clone-org", "abc123"
-DOOR, REGISTRY, KIT = "slipway-registry-door", "slipway-registry", "slipway-build-org"
-LIMITS = BuildLimits()
-SETTINGS = BuilderSettings(
-    instance="slipway", master_private=SecretStr("master"), registry_port=5001,
-    buildkit_idle_seconds=60, control_image="slipway/control:1",
-)  # fmt: skip
-
-
-@dataclass
-class Engine:
-    there: dict[str, Found] = field(default_factory=dict)
-    bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    files: dict[str, dict[str, str]] = field(default_factory=dict)
-    networks: set[str] = field(default_factory=set)
-    volumes: set[str] = field(default_factory=set)
-    said: list[str] = field(default_factory=list)
-    refuses: Exception | None = None
-    begins: bool = True
-    ends: bool = False
-    """What is made ends at once."""
-    left_over: set[str] = field(default_factory=set)
-    heard: "asyncio.Queue[str | None]" = field(default_factory=asyncio.Queue)
-    """Organizations whose BuildKits met their limit of memory; None ends the engine's events."""
-
-    async def found(self, name: str) -> Found | None:
-        await asyncio.sleep(0.01)
-        return self.there.get(name)
-
-    async def make(self, name: str, body: Mapping[str, Any], files: Mapping[str, str]) -> None:
-        if self.refuses:
-            raise self.refuses
-        if name in self.there:
-            raise EngineRefused("Conflict. The container name is already in use")
-        network = body["HostConfig"]["NetworkMode"]
-        assert network in self.networks
-        self.said.append(f"made {name}")
-        self.bodies[name], self.files[name] = body, dict(files)
-        id_ = f"{name}.{len(self.said)}"
-        made = body["Labels"][MADE]
-        self.there[name] = Found(id_, not self.ends, made, frozenset({network}), False)
-
-    async def remove(self, name: str, grace: int = 0) -> None:
-        if self.there.pop(name, None):
-            self.said.append(f"removed {name}")
-
-    async def put_files(self, name: str, files: Mapping[str, str]) -> None:
-        self.files[name] |= files
-
-    async def has_file(self, name: str, path: str) -> bool:
-        return self.begins
-
-    async def organizations(self) -> set[str]:
-        return self.left_over
-
-    @asynccontextmanager
-    async def met_memory(self) -> AsyncIterator[AsyncIterator[str]]:
-        self.heard = asyncio.Queue()
-        yield self._heard(self.heard)
-
-    async def _heard(self, heard: "asyncio.Queue[str | None]") -> AsyncIterator[str]:
-        while (organization := await heard.get()) is not None:
-            yield organization
-        raise EngineAway
-
-    async def task_of(self, service: str) -> str | None:
-        assert service == "slipway_sample-git"
-        return SAMPLE if SAMPLE in self.there else None
-
-    async def ensure_network(self, body: Mapping[str, Any]) -> None:
-        self.networks.add(body["Name"])
-
-    async def ensure_volume(self, body: Mapping[str, Any]) -> None:
-        self.volumes.add(body["Name"])
-
-    async def join(self, container: str, network: str, alias: str) -> None:
-        assert alias == ("sample-git" if container == SAMPLE else "registry")
-        there = self.there[container]
-        self.there[container] = replace(there, networks=there.networks | {network})
-
-    async def remove_network(self, name: str, *guests: str) -> None:
-        await asyncio.sleep(1)
-        for guest in guests:
-            if there := self.there.get(guest):
-                self.there[guest] = replace(there, networks=there.networks - {name})
-        self.networks.discard(name)
-
-    async def remove_volume(self, name: str) -> None:
-        self.volumes.discard(name)
-
-    def change(self, name: str, **what: Any) -> None:
-        self.there[name] = replace(self.there[name], **what)
-
-
-@dataclass
-class Site:
-    engine: Engine = field(default_factory=Engine)
-
-    def __post_init__(self) -> None:
-        clock, gate = VirtualClock(), Gate()
-        gate.open()
-        self.registry = Registry(self.engine, clock, SETTINGS)
-        self.buildkits = BuildKits(self.engine, self.registry, gate, clock, SETTINGS)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(each.run()) for each in (self.registry, self.buildkits)]
-        tasks.append(asyncio.create_task(self.buildkits.listen()))
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@pytest.fixture
-def site() -> Site:
-    return Site()
+from tests.simulation.world import virtual
+from tests.unit.builder.site import CLONE, DOOR, KIT, REGISTRY, SAMPLE, Site
 
 
 @virtual
@@ -166,7 +39,7 @@ async def test_what_is_not_as_it_should_be_is_made_anew(
     async with site.running():
         await asyncio.sleep(1)
         if change:
-            site.engine.change(name, **change)
+            site.engine.alter(name, **change)
         else:
             del site.engine.there[name]
         await asyncio.sleep(11)
@@ -178,10 +51,10 @@ async def test_what_is_not_as_it_should_be_is_made_anew(
 @virtual
 async def test_one_is_started_when_it_is_needed_and_again_as_it_is(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org", LIMITS) as first:
+        async with site.taken() as first:
             assert first.container == KIT
             assert first.account == account("master", "org")
-        async with site.buildkits.taken("org", LIMITS), site.buildkits.taken("other", LIMITS):
+        async with site.taken(), site.taken("other"):
             pass
     engine = site.engine
     assert engine.said.count(f"made {KIT}") == 1
@@ -196,7 +69,7 @@ async def test_one_is_started_when_it_is_needed_and_again_as_it_is(site: Site):
 @virtual
 async def test_an_idle_one_goes_with_its_network_and_leaves_what_it_knows(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             await asyncio.sleep(300)
             assert KIT in site.engine.there, "it works"
         await asyncio.sleep(50)
@@ -206,7 +79,7 @@ async def test_an_idle_one_goes_with_its_network_and_leaves_what_it_knows(site: 
         assert KIT not in site.engine.networks
         assert KIT in site.engine.volumes
         assert KIT not in site.engine.there[DOOR].networks
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             assert KIT in site.engine.there
             assert KIT in site.engine.there[DOOR].networks
 
@@ -214,12 +87,12 @@ async def test_an_idle_one_goes_with_its_network_and_leaves_what_it_knows(site: 
 @virtual
 async def test_repositories_are_cloned_in_the_network_of_builds_by_nobody(site: Site):
     async with site.running():
-        async with site.buildkits.cloning("org") as place, site.buildkits.cloning("org"):
-            assert (place.container, place.memory) == (CLONE, 1 << 30)
+        async with site.cloning() as place, site.cloning():
+            assert (place.container, place.memory, place.processes) == (CLONE, 1 << 30, 256)
             assert site.engine.there[CLONE].networks == {KIT}
             await asyncio.sleep(300)
             assert CLONE in site.engine.there, "it works"
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             pass
         body = site.engine.bodies[CLONE]
         assert body["User"] == "65534:65534"
@@ -236,10 +109,10 @@ async def test_repositories_are_cloned_in_the_network_of_builds_by_nobody(site: 
 @pytest.mark.parametrize("change", [{"runs": False}, {"made": "otherwise"}])
 async def test_where_repositories_are_cloned_is_made_anew(site: Site, change: dict[str, Any]):
     async with site.running():
-        async with site.buildkits.cloning("org"):
+        async with site.cloning():
             pass
-        site.engine.change(CLONE, **change)
-        async with site.buildkits.cloning("org"):
+        site.engine.alter(CLONE, **change)
+        async with site.cloning():
             assert site.engine.said.count(f"made {CLONE}") == 2
 
 
@@ -247,9 +120,9 @@ async def test_where_repositories_are_cloned_is_made_anew(site: Site, change: di
 async def test_the_samples_git_server_is_let_in_while_it_is_needed(site: Site):
     site.engine.there[SAMPLE] = Found("s", True, "", frozenset({"slipway_control"}), False)
     async with site.running():
-        async with site.buildkits.cloning("org"):
+        async with site.cloning():
             assert site.engine.there[SAMPLE].networks == {"slipway_control"}
-        async with site.buildkits.cloning("org", sample=True):
+        async with site.cloning(sample=True):
             assert site.engine.there[SAMPLE].networks == {"slipway_control", KIT}
         await asyncio.sleep(100)
         assert site.engine.there[SAMPLE].networks == {"slipway_control"}
@@ -258,14 +131,14 @@ async def test_the_samples_git_server_is_let_in_while_it_is_needed(site: Site):
 @virtual
 async def test_a_build_that_comes_while_one_is_stopped_has_its_own(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             pass
         while KIT in site.engine.there:
             await asyncio.sleep(0.1)
         assert KIT in site.engine.networks, "it is being stopped"
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             await asyncio.sleep(1)
-            async with site.buildkits.taken("org", LIMITS):
+            async with site.taken():
                 pass
             await asyncio.sleep(300)
             assert KIT in site.engine.there
@@ -328,42 +201,42 @@ async def test_a_network_whose_container_is_gone_is_left_over_too():
 )
 async def test_one_that_is_not_as_it_should_be_is_made_anew(site: Site, change: dict[str, Any]):
     async with site.running():
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             pass
-        site.engine.change(KIT, **change)
-        async with site.buildkits.taken("org", LIMITS) as buildkit:
+        site.engine.alter(KIT, **change)
+        async with site.taken() as buildkit:
             assert site.engine.said.count(f"made {KIT}") == 2
             assert await site.buildkits.ended(buildkit) is None
 
 
 @virtual
 async def test_while_another_build_works_with_it_nothing_is_taken_away(site: Site):
-    async with site.running(), site.buildkits.taken("org", LIMITS):
-        site.engine.change(KIT, out_of_memory=True)
-        async with site.buildkits.taken("org", LIMITS) as buildkit:
+    async with site.running(), site.taken():
+        site.engine.alter(KIT, out_of_memory=True)
+        async with site.taken() as buildkit:
             assert site.engine.said.count(f"made {KIT}") == 1
             assert await site.buildkits.ended(buildkit) is None, "that was before it began"
             asyncio.get_running_loop().call_later(0.1, site.engine.heard.put_nowait, "org")
             assert await site.buildkits.ended(buildkit) == "memory"
-        site.engine.change(KIT, out_of_memory=False, runs=False)
+        site.engine.alter(KIT, out_of_memory=False, runs=False)
         assert await site.buildkits.ended(buildkit) == "gone"
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             assert site.engine.there[KIT].runs
 
 
 @virtual
 async def test_while_no_event_is_told_the_container_alone_says_it(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org", LIMITS) as buildkit:
-            site.engine.change(KIT, out_of_memory=True)
+        async with site.taken() as buildkit:
+            site.engine.alter(KIT, out_of_memory=True)
             site.engine.heard.put_nowait(None)
             await asyncio.sleep(0.5)
             assert await site.buildkits.ended(buildkit) == "memory", "no event is heard"
             await asyncio.sleep(1)
             assert await site.buildkits.ended(buildkit) == "memory", "one may not have been"
-        async with site.buildkits.taken("org", LIMITS) as buildkit:
+        async with site.taken() as buildkit:
             site.engine.heard.put_nowait("another")
-            site.engine.change(KIT, out_of_memory=True)
+            site.engine.alter(KIT, out_of_memory=True)
             assert await site.buildkits.ended(buildkit) is None
 
 
@@ -391,13 +264,13 @@ async def test_whose_limit_was_met_is_told_by_the_containers_name():
 @virtual
 async def test_a_new_door_knows_the_organization_and_its_network(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             pass
-        async with site.buildkits.taken("org", LIMITS) as buildkit:
+        async with site.taken() as buildkit:
             assert await site.buildkits.ended(buildkit) is None
             del site.engine.there[DOOR]
             assert await site.buildkits.ended(buildkit) == "registry"
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             assert "/etc/slipway/users/org" in site.engine.files[DOOR]
             assert KIT in site.engine.there[DOOR].networks
 
@@ -407,7 +280,7 @@ async def test_who_waits_for_a_registry_that_does_not_come_is_told_why(site: Sit
     site.engine.refuses = EngineAway("port 5001 is taken")
     async with site.running():
         with pytest.raises((NotReady, EngineAway), match="port 5001 is taken"):
-            async with site.buildkits.taken("org", LIMITS):
+            async with site.taken():
                 pass
 
 
@@ -417,7 +290,7 @@ async def test_one_that_does_not_begin_is_not_left(site: Site):
         await asyncio.sleep(1)
         site.engine.begins = False
         with pytest.raises(NotReady, match="did not begin"):
-            async with site.buildkits.taken("org", LIMITS):
+            async with site.taken():
                 pass
         assert KIT not in site.engine.there
         assert KIT in site.engine.volumes, "it may only be slow"
@@ -426,18 +299,18 @@ async def test_one_that_does_not_begin_is_not_left(site: Site):
 @virtual
 async def test_one_that_ends_as_it_begins_loses_its_state(site: Site):
     async with site.running():
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             pass
         engine = site.engine
-        engine.change(KIT, runs=False)
+        engine.alter(KIT, runs=False)
         engine.begins, engine.ends = False, True
         with pytest.raises(NotReady, match="empty cache"):
-            async with site.buildkits.taken("org", LIMITS):
+            async with site.taken():
                 pass
         assert KIT not in engine.there
         assert KIT not in engine.volumes
         engine.begins, engine.ends = True, False
-        async with site.buildkits.taken("org", LIMITS):
+        async with site.taken():
             assert KIT in engine.volumes
 
 
@@ -446,10 +319,10 @@ async def test_one_that_was_left_as_it_began_is_waited_for(site: Site):
     async with site.running():
         await asyncio.sleep(1)
         site.engine.begins = False
-        first = asyncio.create_task(site.buildkits.taken("org", LIMITS).__aenter__())
+        first = asyncio.create_task(site.taken().__aenter__())
         await asyncio.sleep(1)
         first.cancel()
-        second = asyncio.create_task(site.buildkits.taken("org", LIMITS).__aenter__())
+        second = asyncio.create_task(site.taken().__aenter__())
         await asyncio.sleep(1)
         assert site.engine.said.count(f"made {KIT}") == 1
         assert not second.done(), "it does not listen yet"

@@ -1,20 +1,22 @@
 """New work is refused on a disk with little room; a build that takes too much is ended."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builder.adapters.disk import Disk
 from builder.build.failures import BuildError
-from builder.build.job import Job
-from builder.build.room import Room, within
+from builder.build.job import BuildKit, Job
+from builder.build.room import Room, overflowing
+from builder.build.watched import watched
 from builder.sources.image import again
 from slipway.contracts.logs import build_subject
-from slipway.contracts.values import GitSource, ImageSource
-from slipway.runtime.engine import EngineAway
+from slipway.contracts.registry import Account
+from slipway.contracts.values import Failure, GitSource, ImageSource
+from slipway.runtime.engine import EngineAway, EngineMissing
 
 from tests.simulation.world import VirtualClock, virtual
 from tests.unit.builder.parts import MADE, Played, image_of, why
@@ -67,6 +69,18 @@ async def test_it_goes_on_by_itself_once_there_is_room(played: Played):
 
 
 @virtual
+async def test_what_is_little_of_a_large_disk_is_enough(played: Played):
+    """A hundredth of it, of 64 GiB that are enough."""
+    made = job(played)
+    settings = made.settings.model_copy(update={"disk_free_enough": 1 << 30})
+    played.disk.free = 1.0
+    assert await image_of(replace(made, settings=settings))
+    played.disk.free = 0.99
+    failure = await why(replace(made, settings=settings))
+    assert "need 10 % or 1 GiB" in failure.detail
+
+
+@virtual
 async def test_what_is_here_is_run_again_on_a_full_disk(played: Played):
     """A rollback adds nothing; one that would fetch is refused."""
     played.disk.free = 0
@@ -78,6 +92,8 @@ async def test_what_is_here_is_run_again_on_a_full_disk(played: Played):
 
 # -- what builds take -----------------------------------------------------------------------------
 
+KIT = BuildKit("kit", "registry", Account("org", "x"), 3 << 30, 2048, 20 << 30, state="/state")
+
 
 @dataclass
 class Growing:
@@ -86,17 +102,27 @@ class Growing:
     rate: float
     after: float = 0.0
     told: bool = True
-    away: bool = False
+    away: Exception | None = None
+    left: float = 0.0
+    """GiB of earlier builds,"""
+    kept: float = 0.0
+    """and those of them that can't be removed."""
     freed: float = 0.0
     """By somebody else, each second."""
     counted: int = 0
+    pruned: list[float] = field(default_factory=list)
 
     def _taken(self) -> float:
-        return max(0.0, VirtualClock().monotonic() - self.after) * self.rate
+        return self.left + max(0.0, VirtualClock().monotonic() - self.after) * self.rate
+
+    async def prune(self) -> None:
+        self.pruned.append(VirtualClock().monotonic())
+        await asyncio.sleep(0.5)
+        self.left = self.kept
 
     async def room(self) -> Room:
         if self.away:
-            raise EngineAway
+            raise self.away
         freed = VirtualClock().monotonic() * self.freed
         return Room("/engine", int((500 - self._taken() + freed) * 2**30), 1000 << 30)
 
@@ -110,11 +136,18 @@ class Growing:
 async def ended_after(growing: Growing, seconds: float = 600) -> float | None:
     """Seconds from the limit of 20 GiB on, None where the build ended by itself."""
     clock = VirtualClock()
-    try:
-        await within(growing, "kit", "/state", 20 << 30, clock, asyncio.sleep(seconds))
-    except BuildError as error:
-        told = "20480 MiB" in error.failure.detail and error.failure.reason == "build-disk-limit"
+    if failure := await failed(growing, seconds):
+        told = "20480 MiB" in failure.detail and failure.reason == "build-disk-limit"
         return clock.monotonic() - growing.after - 20 / growing.rate if told else -1
+    return None
+
+
+async def failed(growing: Growing, seconds: float = 600) -> Failure | None:
+    try:
+        looks = overflowing(growing, KIT, growing.prune, VirtualClock())
+        await watched(asyncio.sleep(seconds), looks)
+    except BuildError as error:
+        return error.failure
     return None
 
 
@@ -141,9 +174,69 @@ async def test_what_others_free_hides_it_for_a_minute_at_most():
     assert late < 65
 
 
+@pytest.mark.parametrize("trouble", [EngineAway(), EngineMissing(), OSError(11, "no process")])
 @virtual
-async def test_an_engine_that_is_away_ends_no_build():
-    assert await ended_after(Growing(1.0, away=True)) is None
+async def test_a_disk_that_can_not_be_looked_at_ends_no_build(trouble: Exception):
+    assert await ended_after(Growing(1.0, away=trouble)) is None
+
+
+@virtual
+async def test_what_earlier_builds_left_is_removed_before_one_is_judged():
+    growing = Growing(0.01, left=25, kept=1)
+    assert await failed(growing) is None
+    assert len(growing.pruned) == 1
+
+
+@virtual
+async def test_what_a_build_wrote_itself_is_no_reason_to_remove_the_cache():
+    growing = Growing(1.0)
+    failure = await failed(growing)
+    assert failure is not None
+    assert "let the build write less" in failure.hint
+    assert growing.pruned == []
+
+
+@virtual
+async def test_what_can_not_be_removed_is_no_fault_of_the_build():
+    failure = await failed(Growing(0.0001, left=25, kept=21))
+    assert failure is not None
+    assert failure.reason == "build-disk-limit"
+    assert "left by earlier builds" in failure.detail
+    assert "docker volume rm kit" in failure.hint
+    assert "write less" not in failure.hint
+
+
+@virtual
+async def test_what_was_not_counted_is_told_as_the_guess_that_it_is():
+    failure = await failed(Growing(1.0, told=False))
+    assert failure is not None
+    assert "could not be counted" in failure.detail
+    assert "something else" in failure.hint
+
+
+@virtual
+async def test_a_cancel_that_comes_while_it_is_ended_is_raised():
+    """It would be swallowed, and the build go on without a deadline."""
+    ended: list[float] = []
+
+    async def program() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            await asyncio.sleep(2)
+            ended.append(VirtualClock().monotonic())
+
+    async def look() -> Failure:
+        await asyncio.sleep(1)
+        return Failure(reason="r", detail="d")
+
+    building = asyncio.create_task(watched(program(), look()))
+    await asyncio.sleep(2)
+    assert not building.done(), "it is being ended"
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await building
+    assert ended, "the program before"
 
 
 @virtual
@@ -157,8 +250,9 @@ async def test_the_program_is_ended_before_that_is_said():
             await asyncio.sleep(1)
             ended.append(VirtualClock().monotonic())
 
+    growing = Growing(1.0)
     with pytest.raises(BuildError):
-        await within(Growing(1.0), "kit", "/state", 20 << 30, VirtualClock(), program())
+        await watched(program(), overflowing(growing, KIT, growing.prune, VirtualClock()))
     assert ended
 
 
@@ -169,7 +263,24 @@ async def test_a_build_that_takes_too_much_is_told_so(played: Played):
     failure = await why(job(played))
     assert failure.reason == "build-disk-limit"
     assert "21504 MiB" in failure.detail
+    assert "left by earlier builds" in failure.detail
+    assert ["buildctl", "--addr", "docker-container://slipway-build-org", "prune", "--all"] in (
+        played.programs.ran
+    )
     assert played.left() == []
+
+
+async def test_who_counts_ends_by_itself_before_it_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    ran: list[Sequence[str]] = []
+
+    async def run(argv: Sequence[str]) -> tuple[int, str]:
+        ran.append(argv)
+        return 0, "7\t/state\n"
+
+    monkeypatch.setattr("builder.adapters.shell.run", run)
+    engine: Any = None
+    assert await Disk(engine).taken("kit", "/state") == 7 << 10
+    assert ran == [["docker", "exec", "kit", "timeout", "55", "du", "-skx", "/state"]]
 
 
 async def test_the_least_room_of_all_folders_counts(

@@ -2,7 +2,14 @@
 
 import pytest
 from pydantic import ValidationError
-from slipway.contracts.limits import BuildCeilings, BuildLimits, OwnLimits, above, of_builds
+from slipway.contracts.limits import (
+    BuildCeilings,
+    BuildLimits,
+    OwnLimits,
+    above,
+    of_builds,
+    processors,
+)
 from slipway.runtime.settings import LimitSettings
 
 GIB = 1 << 30
@@ -28,8 +35,38 @@ def test_nothing_is_above_the_ceilings_whenever_it_was_said():
     assert above(own, BuildCeilings()) == {}
 
 
-def test_without_a_number_of_slots_a_ceiling_says_none():
-    assert of_builds(BuildLimits(), OwnLimits(), BuildCeilings(slots=2)).slots is None
+def test_without_a_number_of_slots_there_are_those_of_the_ceiling():
+    assert of_builds(BuildLimits(), OwnLimits(), BuildCeilings()).slots is None
+    assert of_builds(BuildLimits(), OwnLimits(), BuildCeilings(slots=2)).slots == 2
+
+
+@pytest.mark.parametrize(("node", "some"), [(1, 1), (2, 1), (3, 1.5), (8, 4), (200, 64)])
+def test_a_build_has_half_of_the_nodes_processors(node: int, some: float):
+    """One at least, and never more than the ceiling."""
+    limits = of_builds(BuildLimits(), OwnLimits(), BuildCeilings())
+    assert limits.cpus is None
+    assert processors(limits, BuildCeilings(), node) == some
+
+
+@pytest.mark.parametrize(
+    ("said", "ceiling", "some"), [(0.5, 64, 0.5), (3, 64, 3), (9, 64, 4), (3, 2, 2), (9, None, 4)]
+)
+def test_or_as_many_as_are_said_of_those_that_there_are(
+    said: float, ceiling: float | None, some: float
+):
+    ceilings = BuildCeilings(cpus=ceiling)
+    limits = of_builds(BuildLimits(), OwnLimits(cpus=said), ceilings)
+    assert processors(limits, ceilings, 4) == some
+
+
+@pytest.mark.parametrize("kind", [BuildLimits, BuildCeilings])
+@pytest.mark.parametrize(
+    "name", ["memory", "cpus", "processes", "disk", "slots", "output", "seconds"]
+)
+def test_nothing_is_without_a_limit(kind: type[BuildLimits], name: str):
+    """For the engine 0 is none."""
+    with pytest.raises(ValidationError, match=name):
+        kind.model_validate({name: 0})
 
 
 def test_an_installation_says_those_that_differ(monkeypatch: pytest.MonkeyPatch):

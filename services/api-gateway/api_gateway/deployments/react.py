@@ -48,6 +48,9 @@ _ABOUT_TO_END = timedelta(minutes=3)
 _SELF = "api-gateway"
 _SLACK = 30.0
 """Seconds beyond a holder's own deadline."""
+_HELD = 1800.0
+"""And more seconds for a build: so long its own time may stand still while the registry collects
+(see the builder's `build/deadline.py`)."""
 
 
 async def _handle(
@@ -190,7 +193,7 @@ def overdue(course: Course, now: datetime) -> str | None:
     limits, rollout = course.limits, course.rollout
     began, allowed, holder = course.requested_at, limits.queue, "builder"
     if course.build:
-        began, allowed = course.build[0].meta.at, limits.build + _SLACK
+        began, allowed = course.build[0].meta.at, limits.build + _HELD + _SLACK
         match course.build[-1].events[-1]:
             case BuildFailed() | BuildCancelled():
                 return _SELF if now - course.build[-1].meta.at > _ABOUT_TO_END else None

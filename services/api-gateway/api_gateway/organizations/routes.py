@@ -4,7 +4,18 @@ from typing import Annotated, Any
 
 from fastapi.responses import Response
 from pydantic import Field
-from slipway.contracts.limits import BUILDS, OwnLimits, above, of_builds
+from slipway.contracts.limits import (
+    BUILDS,
+    LEAST_CPUS,
+    LEAST_OUTPUT,
+    LEAST_PROCESSES,
+    LEAST_SECONDS,
+    LEAST_SIZE,
+    LEAST_SLOTS,
+    OwnLimits,
+    above,
+    of_builds,
+)
 from slipway.contracts.organization import Role
 from slipway.kernel import ids
 from slipway.kernel.errors import Invalid, NotFound
@@ -20,7 +31,7 @@ from api_gateway.organizations.domain import LIMITS, MEMBER, ORGANIZATION, Add, 
 from api_gateway.services.resources import Words, memory
 
 router = feature("organizations")
-_LEAST_SIZE, _LEAST_OUTPUT, _MOST = 256 << 20, 64 << 10, 1 << 44
+_MOST = 1 << 44
 
 
 class NewOrganization(Body):
@@ -84,18 +95,19 @@ async def get_organization(id_: Id, gateway: Gate, ctx: Ctx) -> Response:
 class AskedLimits(Body):
     """What is not named is as the installation has it. Sizes are bytes, or such as 4g."""
 
-    memory: Annotated[int, Field(ge=_LEAST_SIZE, le=_MOST)] | Words | None = None
-    cpus: Annotated[float, Field(ge=0.1, le=1024)] | None = None
-    processes: Annotated[int, Field(ge=64, le=1 << 22)] | None = None
-    disk: Annotated[int, Field(ge=_LEAST_SIZE, le=_MOST)] | Words | None = None
-    slots: Annotated[int, Field(ge=1, le=1000)] | None = None
-    output: Annotated[int, Field(ge=_LEAST_OUTPUT, le=_MOST)] | Words | None = None
-    seconds: Annotated[float, Field(ge=10, le=86400)] | None = None
+    memory: Annotated[int, Field(ge=LEAST_SIZE, le=_MOST)] | Words | None = None
+    cpus: Annotated[float, Field(ge=LEAST_CPUS, le=1024)] | None = None
+    processes: Annotated[int, Field(ge=LEAST_PROCESSES, le=1 << 22)] | None = None
+    disk: Annotated[int, Field(ge=LEAST_SIZE, le=_MOST)] | Words | None = None
+    slots: Annotated[int, Field(ge=LEAST_SLOTS, le=1000)] | None = None
+    output: Annotated[int, Field(ge=LEAST_OUTPUT, le=_MOST)] | Words | None = None
+    seconds: Annotated[float, Field(ge=LEAST_SECONDS, le=86400)] | None = None
 
 
 class SomeLimits(Shown):
-    """Of its builds together: memory, disk with their cache (bytes), processors, processes, how
-    many at once (null: all slots but one). Of each: output that is kept (bytes), seconds."""
+    """Of its builds together: memory, disk with their cache (bytes), processors (null: half of the
+    node's, one at least), processes, how many at once (null: all slots but one). Of each: output
+    that is kept (bytes), seconds."""
 
     memory: int | None
     cpus: float | None
@@ -128,8 +140,8 @@ async def set_limits(id_: Id, body: AskedLimits, gateway: Gate, ctx: Ctx) -> Res
     """All of them, for builds that begin from now on; a BuildKit is made anew when it is free."""
     await _known(gateway, checked_id(id_, "organization"))
     own = OwnLimits(
-        memory=_size(body, "memory", _LEAST_SIZE), disk=_size(body, "disk", _LEAST_SIZE),
-        output=_size(body, "output", _LEAST_OUTPUT), cpus=body.cpus, processes=body.processes,
+        memory=_size(body, "memory", LEAST_SIZE), disk=_size(body, "disk", LEAST_SIZE),
+        output=_size(body, "output", LEAST_OUTPUT), cpus=body.cpus, processes=body.processes,
         slots=body.slots, seconds=body.seconds,
     )  # fmt: skip
     for name, most in above(own, gateway.settings.build_ceilings).items():

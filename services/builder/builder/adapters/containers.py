@@ -37,6 +37,7 @@ class Found:
 class Containers:
     def __init__(self, engine: EngineApi, instance: str) -> None:
         self._engine, self._instance = engine, instance
+        self._processors = 0
 
     async def found(self, name: str) -> Found | None:
         try:
@@ -72,6 +73,28 @@ class Containers:
                     f"containers/{name}/stop", "POST", params={"t": f"{grace}"}
                 )
             await self._engine.query(f"containers/{name}", "DELETE", params={"force": "1"})
+
+    async def processors(self) -> int:
+        """Of this node. Asked once: for all that it says of itself the engine looks at all
+        containers."""
+        if not self._processors:
+            self._processors = int((await self._engine.query("info"))["NCPU"])
+        return self._processors
+
+    async def processes(self, name: str) -> int | None:
+        """And threads that it has now, with all below it; None where it doesn't run."""
+        params = {"stream": "false", "one-shot": "true"}
+        stats = await self._engine.query(f"containers/{name}/stats", params=params)
+        return (stats.get("pids_stats") or {}).get("current")
+
+    async def change(self, name: str, resources: Mapping[str, Any]) -> None:
+        """Of one that may run. Raises EngineRefused, where it has more memory than it would get for
+        instance."""
+        await self._engine.query(f"containers/{name}/update", "POST", data=dict(resources))
+
+    async def kill(self, name: str) -> None:
+        """All of it at once, by the kernel. Raises EngineRefused, also where it doesn't run."""
+        await self._engine.query(f"containers/{name}/kill", "POST")
 
     async def put_files(self, name: str, files: Mapping[str, str]) -> None:
         await self._engine.put_files(name, files)

@@ -10,8 +10,9 @@ from slipway.runtime.engine import EngineApi
 from builder.adapters import shell
 from builder.build.room import Room
 
-_PATIENCE = 60.0
-"""Seconds for counting what lies in a volume."""
+_PATIENCE, _COUNTING = 60.0, 55
+"""Seconds for counting what lies in a volume. Who counts ends by itself before: a program in a
+container outlives whoever asked for it."""
 
 
 class Disk:
@@ -32,7 +33,7 @@ class Disk:
         return min(rooms, key=lambda room: room.percent)
 
     async def taken(self, container: str, folder: str) -> int | None:
-        argv = ["docker", "exec", container, "du", "-skx", folder]
+        argv = ["docker", "exec", container, "timeout", f"{_COUNTING}", "du", "-skx", folder]
         try:
             async with asyncio.timeout(_PATIENCE):
                 _, said = await shell.run(argv)

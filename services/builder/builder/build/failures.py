@@ -42,19 +42,23 @@ def disk_full(where: str) -> Failure:
     )
 
 
-def little_free(disk: str, percent: float, needed: float) -> str:
+def little_free(disk: str, percent: float, needed: float, enough: int) -> str:
+    """`enough`: bytes."""
     return (
         f"the engine's disk ({disk}) has {percent:.1f} % free, and new builds and images need"
-        f" {needed:g} %"
+        f" {needed:g} % or {enough / 2**30:g} GiB"
     )
 
 
-def disk_low(disk: str, percent: float, needed: float) -> Failure:
+def disk_low(disk: str, percent: float, needed: float, enough: int) -> Failure:
     return Failure(
         reason="disk-full",
-        detail=little_free(disk, percent, needed),
+        detail=little_free(disk, percent, needed, enough),
         hint="free space on the server (docker system df shows what takes it), then deploy again",
     )
+
+
+_LESS = "let the build write less, and remove what it needs no more in the step that made it, "
 
 
 def disk_limit(taken: int, limit: int) -> Failure:
@@ -62,8 +66,30 @@ def disk_limit(taken: int, limit: int) -> Failure:
         reason="build-disk-limit",
         detail=f"the builds of this organization and their cache took {taken >> 20} MiB of disk; "
         f"together they may have {limit >> 20} MiB",
-        hint="let the build write less, and remove what it needs no more in the step that made it, "
-        + _MORE,
+        hint=_LESS + _MORE,
+    )
+
+
+def disk_limit_left(taken: int, limit: int, container: str) -> Failure:
+    """Before this build wrote much."""
+    return Failure(
+        reason="build-disk-limit",
+        detail=f"what was left by earlier builds of this organization, and is written by others "
+        f"that run, takes {taken >> 20} MiB of disk, with all removed that could be; together they "
+        f"may have {limit >> 20} MiB",
+        hint="deploy again once its other builds have ended; if it fails again, ask the operator "
+        f"to remove it (docker rm -f {container}; docker volume rm {container}) {_MORE}",
+    )
+
+
+def disk_limit_estimated(gone: int, limit: int) -> Failure:
+    """What the builds took could not be counted."""
+    return Failure(
+        reason="build-disk-limit",
+        detail=f"the engine's disk has {gone >> 20} MiB less than when this build began; how much "
+        "of it its organization's builds took could not be counted in time, and together they may "
+        f"have {limit >> 20} MiB",
+        hint=f"deploy again if something else wrote so much; else {_LESS}{_MORE}",
     )
 
 
@@ -108,6 +134,16 @@ def out_of_memory(failure: Failure, limit: int) -> Failure:
         f"that they may have together: {failure.detail}",
         hint=f"let the build use less memory, for example fewer processes at once, {_MORE}",
         lines=failure.lines,
+    )
+
+
+def process_limit(taken: int, limit: int) -> Failure:
+    """They were ended."""
+    return Failure(
+        reason="build-process-limit",
+        detail=f"the build was ended: the builds of this organization took {taken} of the {limit} "
+        "processes and threads that they may have together, and went on beginning more",
+        hint=f"let the build begin fewer at once, for example make --jobs 4, {_MORE}",
     )
 
 

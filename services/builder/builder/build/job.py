@@ -1,8 +1,9 @@
 """One build: what is asked for, what it works with, and what it has reached so far."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -15,10 +16,11 @@ from slipway.kernel.clock import Clock
 from slipway.runtime.clock import iso
 
 from builder.build import failures
+from builder.build.deadline import Deadline
 from builder.build.failures import BuildError
 from builder.build.log import BuildLog
 from builder.build.progress import Progress
-from builder.build.room import Disk, needed
+from builder.build.room import Disk, Wanted, needed
 from builder.cloning.order import Cloned, NotCloned, Order
 from builder.settings import BuilderSettings
 
@@ -62,7 +64,12 @@ class CloningPlace:
     container: str
     memory: int
     """Bytes that all its clones may take together."""
+    processes: int
+    """That all of them may have."""
 
+
+_TOLD = 1.0
+"""Seconds after which a wait is told."""
 
 type End = Literal["gone", "memory", "registry"]
 """It ended itself; or the limit of memory of all the organization's builds
@@ -73,16 +80,25 @@ class BuildKits(Protocol):
     """All raise NotReady, EngineAway and EngineRefused."""
 
     def taken(
-        self, organization: str, limits: BuildLimits
+        self,
+        organization: str,
+        limits: BuildLimits,
+        waiting: Callable[[], AbstractContextManager[None]],
     ) -> AbstractAsyncContextManager[BuildKit]:
-        """It is kept until the context is left."""
+        """It is kept until the context is left; `waiting` is held while the registry takes nothing.
+        What was ended in the context, by a cancel or BuildError, has ended when it is left."""
         ...
 
     def cloning(
-        self, organization: str, *, sample: bool = False
+        self, organization: str, limits: BuildLimits, *, sample: bool = False
     ) -> AbstractAsyncContextManager[CloningPlace]:
-        """It is kept until the context is left. `sample`: the sample's git server is in its network
-        too, where there is one."""
+        """The same of where it is cloned. `sample`: the sample's git server is in its network too,
+        where there is one."""
+        ...
+
+    async def processes(self, container: str) -> int | None:
+        """And threads that there are in the container of a BuildKit or of clones; None where that
+        can't be told. Raises EngineMissing too."""
         ...
 
     async def ended(self, buildkit: BuildKit) -> End | None:
@@ -141,6 +157,7 @@ class Job:
     done: tuple[Step, ...] = ()
     """Steps that have ended; those of BuildKit are in `progress`."""
     progress: Progress | None = None
+    deadline: Deadline = field(default_factory=Deadline)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -158,7 +175,23 @@ class Job:
 
     async def room(self) -> None:
         """Raises BuildError where the engine's disk has too little for anything new."""
-        await needed(self.disk, self.settings.disk_free_percent, self.clock, self.log)
+        settings = self.settings
+        wanted = Wanted(settings.disk_free_percent, settings.disk_free_enough)
+        await needed(self.disk, wanted, self.clock, self.log)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """For the registry, which is none of the build's time."""
+        words = (
+            "waiting for the registry: it takes no image while it begins, or while what removed"
+            " images left is collected; the time of this build stands still meanwhile"
+        )
+        saying = asyncio.get_running_loop().call_later(_TOLD, self.log.say, words)
+        try:
+            with self.deadline.standing_still():
+                yield
+        finally:
+            saying.cancel()
 
     def now(self) -> str:
         return iso(self.clock.now())

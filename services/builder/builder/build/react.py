@@ -278,7 +278,8 @@ class Builds:
         limit = asyncio.timeout(left)
         try:
             async with limit:
-                event = await task
+                with job.deadline.kept_by(limit):
+                    event = await task
         except asyncio.CancelledError:
             if order.id not in self._stopped:
                 raise  # this process ends: the build is begun again, without an outcome

@@ -65,6 +65,11 @@ class Wanted:
     """Stages that are not taken from the cache, with commas between; empty for all."""
 
 
+def prune(address: str) -> list[str]:
+    """Removes all of a BuildKit's state that nothing uses just now."""
+    return ["buildctl", "--addr", address, "prune", "--all"]
+
+
 def buildctl(wanted: Wanted, address: str, repository: str, metadata: Path) -> list[str]:
     """`address`: of the BuildKit; `repository`: where it pushes to; `metadata`: a file that says
     the digest afterwards."""

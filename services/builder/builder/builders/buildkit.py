@@ -4,6 +4,7 @@ registry; builders share it, and so do sources that copy an image."""
 import base64
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from slipway.contracts import labels, registry
@@ -13,7 +14,8 @@ from builder.build import failures, render
 from builder.build.failures import BuildError
 from builder.build.job import BuildKit, Job
 from builder.build.progress import Progress
-from builder.build.room import within
+from builder.build.room import overflowing
+from builder.build.watched import crowded, watched
 
 _TRIES = 2
 """So often a build is begun whose BuildKit ends in the middle of it."""
@@ -65,10 +67,9 @@ async def made(
     await job.room()
     metadata = job.folder / "metadata.json"
     for left in reversed(range(_TRIES)):
-        async with job.buildkits.taken(job.organization, job.limits) as buildkit:
-            argv = render.buildctl(
-                wanted, f"docker-container://{buildkit.container}", _image(job, buildkit), metadata
-            )
+        async with job.buildkits.taken(job.organization, job.limits, job.waiting) as buildkit:
+            address = f"docker-container://{buildkit.container}"
+            argv = render.buildctl(wanted, address, _image(job, buildkit), metadata)
             own = {
                 "HOME": str(job.settings.work),
                 "DOCKER_CONFIG": _signed_in(job, buildkit),
@@ -76,9 +77,12 @@ async def made(
                 # behind the guard's rules, and not its client, which is here.
                 "BUILDKIT_NO_CLIENT_TOKEN": "true",
             }
-            running = job.run(argv, env={**env, **own}, on_line=on_line)
-            code, _ = await within(
-                job.disk, buildkit.container, buildkit.state, buildkit.disk, job.clock, running
+            prune = partial(job.run, render.prune(address), env=own)
+            look = partial(job.buildkits.processes, buildkit.container)
+            code, _ = await watched(
+                job.run(argv, env={**env, **own}, on_line=on_line),
+                overflowing(job.disk, buildkit, prune, job.clock),
+                crowded(look, buildkit.processes, job.clock, failures.process_limit),
             )
             if not code:
                 return json.loads(metadata.read_text())["containerimage.digest"]

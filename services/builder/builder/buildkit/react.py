@@ -2,21 +2,30 @@
 What is worth keeping is in its volume."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from slipway.contracts import labels
-from slipway.contracts.limits import BuildLimits
+from slipway.contracts.limits import BuildLimits, processors
 from slipway.contracts.registry import account
 from slipway.kernel.clock import Clock
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 from slipway.runtime.logging import logger
 
 from builder.adapters.containers import MADE, Found, NotReady, mark
+from builder.build.failures import BuildError
 from builder.build.job import BuildKit, CloningPlace, End
+from builder.build.watched import to_its_end
 from builder.buildkit import render
+from builder.buildkit.crowd import cleared
 from builder.registry.gate import Gate
 from builder.registry.render import ALIAS, PORT
 from builder.settings import BuilderSettings
@@ -37,6 +46,10 @@ class Engine(Protocol):
     async def found(self, name: str) -> Found | None: ...
     async def make(self, name: str, body: Mapping[str, Any], files: Mapping[str, str]) -> None: ...
     async def remove(self, name: str, grace: int = 0) -> None: ...
+    async def kill(self, name: str) -> None: ...
+    async def change(self, name: str, resources: Mapping[str, Any]) -> None: ...
+    async def processors(self) -> int: ...
+    async def processes(self, name: str) -> int | None: ...
     async def has_file(self, name: str, path: str) -> bool: ...
     async def organizations(self) -> set[str]: ...
     async def task_of(self, service: str) -> str | None: ...
@@ -68,6 +81,8 @@ class _Of:
     """How often the BuildKit's limit of memory was, or may have been."""
     begun: bool = False
     """It has been seen to listen since it was made."""
+    has: dict[str, tuple[str, BuildLimits]] = field(default_factory=dict)
+    """Of each container the mark and the limits that hold: it was made, or changed since, so."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Of starting and stopping it."""
 
@@ -84,10 +99,18 @@ class BuildKits:
         """The engine's events are heard."""
 
     @asynccontextmanager
-    async def taken(self, organization: str, limits: BuildLimits) -> AsyncIterator[BuildKit]:
-        """It runs, and is not stopped before the context is left. Raises NotReady, EngineAway,
-        EngineRefused."""
-        async with self._gate.passed(), self._used(organization) as of:
+    async def taken(
+        self,
+        organization: str,
+        limits: BuildLimits,
+        waiting: Callable[[], AbstractContextManager[None]],
+    ) -> AsyncIterator[BuildKit]:
+        """It runs, and is not stopped before the context is left; `waiting` is held until the gate
+        is open. Raises NotReady, EngineAway, EngineRefused."""
+        async with AsyncExitStack() as passed:
+            with waiting():
+                await passed.enter_async_context(self._gate.passed())
+            of = await passed.enter_async_context(self._used(organization))
             of.builds += 1
             try:
                 async with of.lock:
@@ -95,27 +118,46 @@ class BuildKits:
                 name = labels.build_network(self._instance, organization)
                 master = self._settings.master_private.get_secret_value()
                 signed_in = account(master, organization)
-                most = (limits.memory, limits.processes, limits.disk)
-                yield BuildKit(name, f"{ALIAS}:{PORT}", signed_in, *most, met=of.met)
+                has = of.has[name][1]
+                most = (has.memory, has.processes, limits.disk)
+                buildkit = BuildKit(name, f"{ALIAS}:{PORT}", signed_in, *most, met=of.met)
+                async with self._left_clear(name, has.processes, lambda: of.builds == 1):
+                    yield buildkit
             finally:
                 of.builds -= 1
 
     @asynccontextmanager
     async def cloning(
-        self, organization: str, *, sample: bool = False
+        self, organization: str, limits: BuildLimits, *, sample: bool = False
     ) -> AsyncIterator[CloningPlace]:
         """The same of where repositories are cloned, which stays for as long as the BuildKit."""
         async with self._used(organization) as of:
             of.clones += 1
             try:
                 async with of.lock:
-                    await self._ensure_cloning(organization, of)
+                    await self._ensure_cloning(organization, of, limits)
                     if sample:
                         await self._let_sample_in(organization)
                 name = labels.cloning_container(self._instance, organization)
-                yield CloningPlace(name, render.CLONING_MEMORY)
+                most = (render.CLONING_MEMORY, render.CLONING_PROCESSES)
+                async with self._left_clear(name, most[1], lambda: of.clones == 1):
+                    yield CloningPlace(name, *most)
             finally:
                 of.clones -= 1
+
+    @asynccontextmanager
+    async def _left_clear(
+        self, name: str, processes: int, alone: Callable[[], bool]
+    ) -> AsyncIterator[None]:
+        """What was ended there, by whom ever, has ended."""
+        try:
+            yield
+        except (asyncio.CancelledError, BuildError):
+            await to_its_end(cleared(self._engine, name, processes, alone, self._clock))
+            raise
+
+    async def processes(self, container: str) -> int | None:
+        return await self._engine.processes(container)
 
     @asynccontextmanager
     async def _used(self, organization: str) -> AsyncIterator[_Of]:
@@ -189,7 +231,8 @@ class BuildKits:
         """One that has met its limit of memory is made anew when nobody else works with it, so that
         it's known whose build did."""
         instance, name = self._instance, labels.build_network(self._instance, organization)
-        body = render.container(instance, organization, self._settings.buildkit_image, limits)
+        image, some = self._settings.buildkit_image, await self._processors(limits)
+        body = render.container(instance, organization, image, limits, some)
         files = render.files(f"{ALIAS}:{PORT}", limits)
         made = mark(body, files)
         there = await self._engine.found(name)
@@ -201,16 +244,40 @@ class BuildKits:
             await self._engine.ensure_volume(render.volume(instance, organization))
             labelled = body | {"Labels": {**body["Labels"], MADE: made}}
             await self._engine.make(name, labelled, files)
+            of.has[name] = made, limits
+        else:
+            await self._changed(name, of, there, body, made, limits)
         if not of.begun:  # whoever made it may have been stopped before
             await self._begun(name)
             of.begun = True
         await self._door.let_in(organization, name)
 
-    async def _ensure_cloning(self, organization: str, of: _Of) -> None:
+    async def _changed(
+        self, name: str, of: _Of, there: Found, body: Mapping[str, Any], made: str,
+        limits: BuildLimits,
+    ) -> None:  # fmt: skip
+        """It goes on as others work with it, with the memory, processors and processes that hold
+        now; its cache is the former until it is made anew. Where the engine refuses, because more
+        is taken just now, the former hold, and the next build asks again."""
+        has = of.has.setdefault(name, (there.made, limits))
+        if has[0] == made:
+            return
+        try:
+            await self._engine.change(name, render.resources(body))
+        except EngineRefused as error:
+            logger().warning("limits do not hold yet", container=name, error=str(error)[:300])
+        else:
+            of.has[name] = made, limits
+
+    async def _processors(self, limits: BuildLimits) -> float:
+        node = await self._engine.processors()
+        return processors(limits, self._settings.build_ceilings, node)
+
+    async def _ensure_cloning(self, organization: str, of: _Of, limits: BuildLimits) -> None:
         instance = self._instance
         name = labels.cloning_container(instance, organization)
         image = self._settings.control_image
-        body = render.cloning(instance, organization, image)
+        body = render.cloning(instance, organization, image, await self._processors(limits))
         made = mark(body)
         there = await self._engine.found(name)
         if there is None or not there.runs or (of.clones == 1 and there.made != made):
@@ -218,6 +285,9 @@ class BuildKits:
             await self._engine.ensure_network(render.network(instance, organization))
             labelled = body | {"Labels": {**body["Labels"], MADE: made}}
             await self._engine.make(name, labelled, {})
+            of.has[name] = made, limits
+        else:
+            await self._changed(name, of, there, body, made, limits)
 
     async def _let_sample_in(self, organization: str) -> None:
         server = await self._engine.task_of(labels.sample_service(self._instance))

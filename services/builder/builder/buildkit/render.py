@@ -1,5 +1,6 @@
 """The BuildKit of an organization: its container, its network, its settings. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from slipway.contracts import labels
@@ -22,7 +23,7 @@ def cache(limits: BuildLimits) -> int:
 
 CLONING_MEMORY = 1 << 30
 """Bytes of an organization's clones together."""
-_CLONING_PROCESSES, _CLONING_CPUS = 256, 2.0
+CLONING_PROCESSES = 256
 
 
 def start_script() -> str:
@@ -79,7 +80,9 @@ def files(registry: str, limits: BuildLimits) -> dict[str, str]:
     return {START: start_script(), CONF: configuration(registry, limits)}
 
 
-def container(instance: str, organization: str, image: str, limits: BuildLimits) -> dict[str, Any]:
+def container(
+    instance: str, organization: str, image: str, limits: BuildLimits, processors: float
+) -> dict[str, Any]:
     """The body for the engine's `POST /containers/create`. Mounts and control groups are made by
     it, hence its capabilities; a step gets the engine's usual ones, in namespaces of its own."""
     name = labels.build_network(instance, organization)
@@ -91,11 +94,7 @@ def container(instance: str, organization: str, image: str, limits: BuildLimits)
             "NetworkMode": name,
             "CapAdd": ["SYS_ADMIN", "NET_ADMIN"],
             "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
-            "Memory": limits.memory,
-            "MemorySwap": limits.memory,
-            "PidsLimit": limits.processes,
-            "NanoCpus": int(limits.cpus * 10**9),
-            "CpuShares": _SHARES,
+            **_resources(limits.memory, limits.processes, processors),
             "Mounts": [
                 {"Type": "volume", "Source": name, "Target": _STATE},
                 {
@@ -110,7 +109,7 @@ def container(instance: str, organization: str, image: str, limits: BuildLimits)
     }
 
 
-def cloning(instance: str, organization: str, image: str) -> dict[str, Any]:
+def cloning(instance: str, organization: str, image: str, processors: float) -> dict[str, Any]:
     """The body of the container in which repositories are cloned: nobody, without any right, and
     not before the guard's rules stand. What a clone leaves is gone with the container."""
     return {
@@ -123,13 +122,26 @@ def cloning(instance: str, organization: str, image: str) -> dict[str, Any]:
             "NetworkMode": labels.build_network(instance, organization),
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
-            "Memory": CLONING_MEMORY,
-            "MemorySwap": CLONING_MEMORY,
-            "PidsLimit": _CLONING_PROCESSES,
-            "NanoCpus": int(_CLONING_CPUS * 10**9),
+            **_resources(CLONING_MEMORY, CLONING_PROCESSES, processors),
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "2"}},
         },
     }
+
+
+def _resources(memory: int, processes: int, processors: float) -> dict[str, int]:
+    """What can be changed while it runs."""
+    return {
+        "Memory": memory,
+        "MemorySwap": memory,
+        "PidsLimit": processes,
+        "NanoCpus": int(processors * 10**9),
+        "CpuShares": _SHARES,
+    }
+
+
+def resources(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a container's body, for the engine's `POST /containers/{name}/update`."""
+    return {name: body["HostConfig"][name] for name in _resources(0, 0, 0)}
 
 
 def network(instance: str, organization: str) -> dict[str, Any]:

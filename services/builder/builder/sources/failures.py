@@ -59,6 +59,16 @@ def not_cloned(order: Order, why: NotCloned, memory: int) -> Failure:
             )
 
 
+def process_limit(url: str, taken: int, limit: int) -> Failure:
+    return Failure(
+        reason="git-process-limit",
+        detail=f"cloning {url} was ended: clones of this organization took {taken} of the {limit} "
+        "processes and threads that they may have together, and went on beginning more",
+        hint="deploy again while less of this organization is cloned; if it fails again, the "
+        "repository or a submodule has what git or git-lfs begins so many for",
+    )
+
+
 def git(order: Order, output: str, there: Sequence[str]) -> Failure:
     """`there` are the branches or tags that exist, empty when they can't be listed."""
     url = order.url

@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from slipway.runtime.logging import logger
 
 from builder.build.failures import BuildError
 from builder.build.job import Job
+from builder.build.watched import crowded, watched
 from builder.cloning.order import Cloned, Order, refused
 from builder.sources import failures
 
@@ -62,8 +64,14 @@ class Git:
         sample = urlsplit(order.url).hostname == labels.SAMPLE
         for left in reversed(range(_TRIES)):
             await asyncio.to_thread(shutil.rmtree, job.source, True)
-            async with job.buildkits.cloning(job.organization, sample=sample) as place:
-                found = await job.clone(place.container, order, job.source, tell)
+            kits = job.buildkits
+            async with kits.cloning(job.organization, job.limits, sample=sample) as place:
+                look = partial(kits.processes, place.container)
+                words = partial(failures.process_limit, order.url)
+                found = await watched(
+                    job.clone(place.container, order, job.source, tell),
+                    crowded(look, place.processes, job.clock, words),
+                )
             if isinstance(found, Cloned):
                 return found
             if found.why == "ended":
