@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from slipway.runtime.settings import LimitSettings
 
 
@@ -30,13 +30,14 @@ class BuilderSettings(LimitSettings):
     """After so long without a build an organization's BuildKit is stopped."""
     disk_free_percent: float = 10
     """Of the engine's disk. Where less is free, no build is begun and no image fetched."""
-    images_kept: int = 10
+    images_kept: int = Field(default=10, ge=1)
     """Of a service, for rollbacks: the images of so many last deployments, and of so many that were
     live. What runs is kept always."""
     images_seconds: float = 120
     """Between the moment from which an image can't be rolled back to, and its removal."""
     collect_seconds: float = 3600
     """At least, between two collections of what removed images leave in the registry. It waits for
-    a moment without builds; after a day builds wait for it, for ten minutes at most."""
+    a moment without builds; after a day all builds wait for it, for ten minutes at most, and those
+    of an organization that was still building then until it ends."""
     registry_store: Path = Path("/var/lib/slipway/registry")
     """Where the volume `<instance>_registry` is mounted here."""

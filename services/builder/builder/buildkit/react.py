@@ -87,7 +87,7 @@ class BuildKits:
     async def taken(self, organization: str, limits: BuildLimits) -> AsyncIterator[BuildKit]:
         """It runs, and is not stopped before the context is left. Raises NotReady, EngineAway,
         EngineRefused."""
-        async with self._gate.passed(), self._used(organization) as of:
+        async with self._gate.passed(organization), self._used(organization) as of:
             of.builds += 1
             try:
                 async with of.lock:
