@@ -1,9 +1,10 @@
 """A registry's volume, an engine and a log, for what is kept and removed of images."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,38 @@ ABOUT: dict[str, Any] = {"service": SERVICE, "kind": "application"}
 GRACE = 120.0
 
 
+class Log(World):
+    """`slow`: seconds until the last commits of a category arrive that were read."""
+
+    slow = 0.0
+
+    async def heads(self, organization: str, category: str) -> list[Commit]:
+        found = await super().heads(organization, category)
+        await asyncio.sleep(self.slow)
+        return found
+
+
+class Clock(VirtualClock):
+    """`ahead`: by how much somebody has set it."""
+
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
 @dataclass
 class Engine:
+    """`meanwhile`: what is pushed and fetched just before it is asked."""
+
     here: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
 
     async def fetched(self, organization: str, service: str) -> list[str]:
+        self.asked.append(service)
+        self.meanwhile()
         return [name for name in self.here if name.startswith(f"{organization}/{service}@")]
 
     async def forget(self, reference: str) -> None:
@@ -62,17 +89,20 @@ class Site:
     """A registry's volume, an engine and the log. What is collected, and how long that takes."""
 
     root: Path
-    world: World = field(default_factory=World)
+    world: Log = field(default_factory=Log)
     engine: Engine = field(default_factory=Engine)
     gate: Gate = field(default_factory=Gate)
     collections: list[str] = field(default_factory=list)
     seconds: float = 1.0
     code: int = 0
+    raised: Exception | None = None
+    found: list[set[str]] = field(default_factory=list)
+    """Manifests that each collector finds."""
     anew: int = 0
     refuses: int = 0
     """So often the engine refuses to begin the registry anew."""
     kept: int = 10
-    clock: VirtualClock = field(default_factory=VirtualClock)
+    clock: Clock = field(default_factory=Clock)
 
     @property
     def repository(self) -> Path:
@@ -81,6 +111,11 @@ class Site:
     async def run(self, argv: Sequence[str]) -> tuple[int, str]:
         assert argv[:3] == ["docker", "exec", "slipway-registry"]
         self.collections.append("begun")
+        self.found.append(
+            {f"sha256:{each.name}" for each in self.repository.glob("_manifests/revisions/*/*")}
+        )
+        if self.raised is not None:
+            raise self.raised
         await asyncio.sleep(self.seconds)
         self.collections.append("ended")
         return self.code, "words"
@@ -139,7 +174,7 @@ class Site:
     def push(self, tag: str, digest: str) -> None:
         """And the engine has fetched it."""
         link = self.repository / "_manifests/tags" / tag / "current/link"
-        link.parent.mkdir(parents=True)
+        link.parent.mkdir(parents=True, exist_ok=True)
         link.write_text(digest)
         self.engine.here.add(self.named(digest))
 

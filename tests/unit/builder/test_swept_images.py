@@ -1,16 +1,22 @@
 """Which images of a service stay, and which go, from the registry's files and from the engine."""
 
 import asyncio
+import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from builder.images.plan import Course, Ended
-from slipway.contracts.build import BuildFailed
+from builder.images import react
+from builder.images.plan import FEW, Course, Ended
+from builder.settings import BuilderSettings
+from pydantic import ValidationError
+from slipway.contracts.build import BuildFailed, BuildStarted
 from slipway.contracts.deployment import (
+    DeploymentExpired,
     DeploymentFailed,
     DeploymentSucceeded,
 )
-from slipway.contracts.rollout import RolloutState, RolloutSucceeded
+from slipway.contracts.rollout import Pending, RolloutState, RolloutSucceeded
 from slipway.contracts.service import ServiceDeleted
 from slipway.contracts.values import (
     BuiltImage,
@@ -19,6 +25,7 @@ from slipway.contracts.values import (
 from slipway.eventstore.store import OutcomeUnknown
 from slipway.kernel.ids import derived
 from slipway.testing.releases import release
+from structlog.testing import capture_logs
 
 from tests.simulation.world import virtual
 from tests.unit.builder.images import ABOUT, GRACE, ORGANIZATION, SERVICE, Site
@@ -197,6 +204,261 @@ async def test_a_log_that_is_away_costs_no_image(site: Site):
         site.world.away = False
         await asyncio.sleep(GRACE * 3)
     assert site.there() == site.on_engine() == some(*range(2, 12))
+
+
+@virtual
+async def test_an_image_that_was_run_again_stays_a_while_too(site: Site):
+    """Though that of the deployment by whose name it is tagged left long ago."""
+    await site.begin()
+    site.kept = 1
+    await site.deploy("0")
+    await site.deploy("again", repeats="0")
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(GRACE * 3)
+        assert await site.said() == [derived("deployment", "0")]
+        await site.deploy("1")
+        sweep.wake(await site.last())
+        await asyncio.sleep(5)
+        assert derived("deployment", "again") in await site.said()
+        assert "0" in site.there() & site.on_engine()
+        asked = await site.ask("back", repeats="again")  # decided before that was said
+        await asyncio.sleep(GRACE * 2)
+        assert "0" in site.there() & site.on_engine()
+        failed = DeploymentFailed(**ABOUT, failure=Failure(reason="r", detail="d", hint="h"))
+        await site.fact("deployment", asked, failed)
+        sweep.wake(await site.last())
+        await asyncio.sleep(GRACE * 2)
+        assert site.there() == site.on_engine() == some(1)
+
+
+@virtual
+async def test_what_is_pushed_while_is_looked_stays(site: Site):
+    await site.begin()
+    await site.deploy("0")
+    going = await site.ask("going")
+    site.engine.meanwhile = lambda: site.push(going, "sha256:going")
+    async with site.sweeping():
+        await asyncio.sleep(1)
+        assert site.there() == site.on_engine() == {"0", "going"}
+
+
+@virtual
+async def test_nothing_goes_by_a_log_that_was_read_too_early(site: Site):
+    await site.begin()
+    for number in range(11):
+        await site.deploy(f"{number}")
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(GRACE - 10)
+        assert await site.said() == [derived("deployment", "0")]
+        sweep.wake(await site.last())
+        site.world.slow = 30.0
+        await asyncio.sleep(5)
+        await site.ask("back", repeats="0")  # it was decided before, and comes as late as it may
+        await asyncio.sleep(GRACE)
+        assert "0" in site.there() & site.on_engine()
+
+
+@virtual
+async def test_a_clock_that_is_set_removes_nothing_at_once(site: Site):
+    await site.begin()
+    for number in range(11):
+        await site.deploy(f"{number}")
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(5)
+        site.clock.ahead = timedelta(days=1)
+        sweep.wake(await site.last())
+        await asyncio.sleep(GRACE - 15)
+        assert site.there() == site.on_engine() == some(*range(11))
+        await asyncio.sleep(30)
+        assert site.there() == site.on_engine() == some(*range(1, 11))
+        await site.deploy("11")
+        sweep.wake(await site.last())
+        await asyncio.sleep(10)
+    site.clock.ahead = timedelta(days=-1)
+    async with site.sweeping():
+        await asyncio.sleep(10)
+        assert site.there() == site.on_engine() == some(*range(1, 12))
+        await asyncio.sleep(GRACE + 10)
+    assert site.there() == site.on_engine() == some(*range(2, 12))
+
+
+@virtual
+async def test_what_a_build_does_not_say_goes_at_once_and_is_not_looked_at_again(site: Site):
+    await site.begin()
+    kept = await site.deploy("0")
+    site.push(f"{kept}-0123456789ab", "sha256:pushed")
+    async with site.sweeping():
+        await asyncio.sleep(10)
+        assert site.there() == site.on_engine() == some(0)
+        looked = site.world.read_calls["heads"]
+        await asyncio.sleep(3600)
+        assert site.world.read_calls["heads"] == looked
+
+
+@pytest.mark.parametrize("in_another_life", [False, True])
+@virtual
+async def test_an_outcome_that_comes_late_is_said_by_itself(site: Site, in_another_life: bool):
+    """When those that ended later have been said long ago."""
+    await site.begin()
+    site.kept = 1
+    late = await site.ask("late")
+    await site.fact("build", late, BuildStarted(**ABOUT, environment="e", attempt=1, deadline="x"))
+    failure = Failure(reason="r", detail="d", hint="h")
+    await site.fact("deployment", late, DeploymentExpired(**ABOUT, failure=failure))
+    for number in range(3):
+        await site.deploy(f"{number}")
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(GRACE * 2)
+        assert len(await site.said()) == 2
+        await site.built(late, "sha256:late")
+        await site.deploy("3")
+        if not in_another_life:
+            sweep.wake(await site.last())
+            await asyncio.sleep(GRACE)
+    if in_another_life:
+        async with site.sweeping():
+            await asyncio.sleep(10)
+    assert late in await site.said()
+
+
+@virtual
+async def test_of_what_serves_or_waits_nothing_is_said(site: Site):
+    """Its deployment may have ended otherwise."""
+    await site.begin()
+    site.kept = 1
+    names = ("serving", "wanted", "queued")
+    ids = {name: await site.deploy(name, live=False) for name in names}
+    state = RolloutState(
+        serving=release(ids["serving"]), wanted=release(ids["wanted"]),
+        queue=(Pending(deployment=ids["queued"], sequence=1),),
+    )  # fmt: skip
+    rollout = RolloutSucceeded(**ABOUT, deployment=ids["serving"], state=state)
+    await site.fact("rollout", SERVICE, rollout)
+    for number in range(2):
+        await site.deploy(f"{number}")
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(GRACE * 2)
+        assert await site.said() == [derived("deployment", "0")]
+        assert site.there() == site.on_engine() == {*names, "1"}
+        state = RolloutState(serving=release(derived("deployment", "1")))
+        rollout = RolloutSucceeded(**ABOUT, deployment=ids["serving"], state=state)
+        await site.fact("rollout", SERVICE, rollout)
+        sweep.wake(await site.last())
+        await asyncio.sleep(GRACE * 2)
+        assert site.there() == site.on_engine() == some(1)
+
+
+def test_what_serves_can_not_be_kept_by_keeping_none():
+    with pytest.raises(ValidationError):
+        BuilderSettings(images_kept=0)
+
+
+# -- what steps push ------------------------------------------------------------------------------
+
+
+@virtual
+async def test_names_and_tags_of_steps_cost_neither_the_log_nor_the_engine(site: Site):
+    await site.begin()
+    await site.deploy("0")
+
+    async def asked() -> int:
+        before = site.world.read_calls.total()
+        async with site.sweeping():
+            await asyncio.sleep(10)
+        assert set(site.engine.asked) == {SERVICE}
+        assert site.there() == site.on_engine() == some(0)
+        assert [each.name for each in site.repository.parent.iterdir()] == [SERVICE]
+        return site.world.read_calls.total() - before
+
+    usual = await asked()
+    for number in range(50):
+        name = derived("pushed", number)
+        (site.repository.with_name(name) / "_manifests/tags/x").mkdir(parents=True)
+        (site.repository.with_name(f"x{number}") / "y/_manifests").mkdir(parents=True)
+        for tag in (name, f"{name}-0123456789ab", f"x{number}", f"{derived('deployment', '0')}-x"):
+            (site.repository / "_manifests/tags" / tag / "current").mkdir(
+                parents=True, exist_ok=True
+            )
+            (site.repository / "_manifests/tags" / tag / "current/link").write_text("sha256:x")
+    assert await asked() == usual
+
+
+@virtual
+async def test_who_pushes_much_waits_his_turn(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(react, "_MOST", 10)
+    await site.begin()
+    await site.deploy("0")
+    for number in range(45):
+        (site.repository / f"_manifests/tags/x{number}").mkdir(parents=True)
+        (site.repository / f"longer{number}").mkdir()
+        site.repository.with_name(f"x{number}").mkdir()
+    tags = site.repository / "_manifests/tags"
+    async with site.sweeping():
+        await asyncio.sleep(1)
+        left = [len(list(each.iterdir())) for each in (tags, site.repository.parent)]
+        assert left == [1 + 35, 1 + 35]
+        await asyncio.sleep(30)
+        left = [len(list(each.iterdir())) for each in (tags, site.repository.parent)]
+        assert left == [1, 1]
+        assert [each.name for each in site.repository.iterdir()] == ["_manifests"]
+
+
+def test_of_each_deployment_a_few_tags_are_the_builders():
+    going, ended = derived("deployment", "1"), derived("deployment", "2")
+    course = Course((Ended(ended, True),), frozenset({going}))
+    copied = [f"{going}-{number:012x}" for number in range(1000)]
+    others = ["x", ended[1:], f"{ended}-", f"{ended}-{'0' * 13}", derived("deployment", "3")]
+    own, go = course.own([*copied, going, ended, f"{ended}-{'0' * 12}", *others])
+    assert own == {
+        ended: ended, f"{ended}-{'0' * 12}": ended,
+        going: going, **dict.fromkeys(copied[: FEW - 1], going),
+    }  # fmt: skip
+    assert set(go) == {*others, *copied[FEW - 1 :]}
+
+
+# -- what does not go well ------------------------------------------------------------------------
+
+
+@virtual
+async def test_what_lasts_is_tried_and_told_rarely(site: Site):
+    await site.begin()
+    site.kept = 1
+    await site.deploy("0")
+    await site.deploy("1")
+    site.engine.used = {site.named("sha256:0")}
+    with capture_logs() as said:
+        async with site.sweeping():
+            await asyncio.sleep(GRACE * 2)
+            tried = site.world.read_calls["heads"]
+            await asyncio.sleep(86000)
+            assert site.world.read_calls["heads"] - tried < 2 * 40
+            told = [each for each in said if each["event"] == "an image stays"]
+            assert 1 < len(told) < 10
+            site.world.away = True
+            await asyncio.sleep(86400)
+    told = [each for each in said if each["log_level"] == "warning"]
+    assert 1 < len(told) < 10
+
+
+@virtual
+async def test_what_could_not_be_removed_is_not_said_to_be(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(path: Path, *, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise OSError("the disk is read-only")
+
+    await site.begin()
+    site.push("x", "sha256:x")
+    with capture_logs() as said:
+        async with site.sweeping():
+            with monkeypatch.context() as patched:
+                patched.setattr(shutil, "rmtree", refused)
+                await asyncio.sleep(10)
+            assert "images removed" not in [each["event"] for each in said]
+            assert list((site.root / "swept").iterdir())
+            await asyncio.sleep(61)
+            assert not (site.root / "swept").exists()
 
 
 def test_what_was_live_leaves_for_itself():

@@ -121,7 +121,6 @@ class Repositories:
         await asyncio.to_thread(self._untagged)
 
     def _untagged(self) -> None:
-        self._removed(())  # what an error has left
         for manifests in self._all():
             # The collector gives up at a repository that lacks one of its folders.
             for folder in (manifests / "tags", manifests.parent / "_layers/sha256"):

@@ -172,7 +172,6 @@ class Sweep:
                 await self._service(log, each, tags[each], here[each])
             else:
                 await self._remove(organization, each, here[each])
-        self._settled.setdefault(organization, set())
 
     async def _services(self, organization: str) -> list[str]:
         """Those that were there once. Names of which the log knows nothing go."""
@@ -190,6 +189,7 @@ class Sweep:
         if organization not in self._settled:
             heads_of_builds = await self._store.heads(organization, "build")
             builds = {head.subject.id: head for head in heads_of_builds}
+            self._settled[organization] = set()
         return _Log(organization, monotonic, at, plan.courses(heads), builds)
 
     async def _lives(self, organization: str, service: str) -> bool:
@@ -228,7 +228,7 @@ class Sweep:
     async def _leaving(self, log: _Log, service: str, left: Sequence[str]) -> set[str]:
         """Says it of those of which nobody has. Those whose images stay for a while. Raises
         NewerRelease."""
-        settled = self._settled.get(log.organization, set())
+        settled = self._settled[log.organization]
         found: set[str] = set()
         for deployment in left:
             if deployment in settled:
@@ -258,10 +258,10 @@ class Sweep:
                 await self._say(deployment, last, head)
                 self._said[deployment] = self._now()
                 return longest
-            case BuildSwept() if deployment in self._said:
-                return longest - (log.monotonic - self._said[deployment])
-            case BuildSwept():  # by a former life; a clock may have been set back since
-                return min(longest, longest - (log.at - head.meta.at).total_seconds())
+            case BuildSwept():  # where a former life said it, a clock may have been set since
+                ago = max(0.0, (log.at - head.meta.at).total_seconds())
+                said = self._said.setdefault(deployment, log.monotonic - ago)
+                return longest - (log.monotonic - said)
             case Unknown():
                 raise NewerRelease(f"{last.name} was written by a newer release")
             case _:
