@@ -38,6 +38,6 @@ class BuilderSettings(LimitSettings):
     collect_seconds: float = 3600
     """At least, between two collections of what removed images leave in the registry. It waits for
     a moment without builds; after a day all builds wait for it, for ten minutes at most, and those
-    of an organization that was still building then until it ends."""
+    of organizations whose builds last longer for twenty more."""
     registry_store: Path = Path("/var/lib/slipway/registry")
     """Where the volume `<instance>_registry` is mounted here."""

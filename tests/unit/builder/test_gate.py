@@ -91,6 +91,21 @@ async def test_builds_that_never_stop_hold_up_themselves_and_others_for_a_moment
 
 
 @virtual
+async def test_who_is_inside_for_hours_holds_up_nobody_so_long():
+    site = Site()
+    going = [asyncio.create_task(site.build("one", 6 * 3600)) for _ in range(2)]
+    await asyncio.sleep(1)
+    going += [asyncio.create_task(site.builds(name, 7)) for name in ("one", "x")]
+    with pytest.raises(Busy):
+        await site.close(600)
+    await asyncio.sleep(10)
+    assert 600 < site.waited["one"] <= 3 * 600
+    assert site.waited["x"] <= 600
+    for each in going:
+        each.cancel()
+
+
+@virtual
 async def test_where_it_does_not_close_all_are_let_in_again():
     site = Site()
 

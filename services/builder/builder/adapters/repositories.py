@@ -73,16 +73,17 @@ class Repositories:
 
     async def _drop(self, folders: Sequence[Path]) -> int:
         async with self.still:
-            return await asyncio.to_thread(self._removed, folders)
+            there = await asyncio.to_thread(self._moved, folders)
+        await asyncio.to_thread(shutil.rmtree, self._away)
+        return there
 
-    def _removed(self, folders: Sequence[Path]) -> int:
+    def _moved(self, folders: Sequence[Path]) -> int:
         there = 0
         self._away.mkdir(exist_ok=True)
         for folder in folders:
             with contextlib.suppress(FileNotFoundError):
                 folder.rename(self._away / uuid.uuid4().hex)
                 there += 1
-        shutil.rmtree(self._away)
         return there
 
     # -- collecting --------------------------------------------------------------------------------

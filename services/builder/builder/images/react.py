@@ -289,7 +289,7 @@ class Sweep:
     ) -> None:
         organization, course = log.organization, log.courses.get(service, Course())
         stays = await self._stays(log, service, course)
-        own, go = course.own(tags)
+        own, go = await asyncio.to_thread(course.own, tags)
         digests = await self._repositories.digests(organization, service, own)
         for tag, digest in digests.items():
             reference = f"{registry.repository(organization, service)}@{digest}"

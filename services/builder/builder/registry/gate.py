@@ -63,7 +63,11 @@ class Gate:
                 raise Busy
             self._held |= self._inside.keys()
             self.open()
-            await self._until(lambda: self._held.isdisjoint(self._inside))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2 * patience):
+                    await self._until(lambda: self._held.isdisjoint(self._inside))
+            if not self._held.isdisjoint(self._inside):
+                raise Busy
 
     async def _until(self, true: Callable[[], bool]) -> None:
         while not true():
