@@ -59,6 +59,7 @@ EXCEPTIONS = {
     "builder.build.stages": "which steps of a Dockerfile are given secrets, and with what they ran",
     "builder.build.variables": "a deployment's variables, opened",
     "builder.build.work": "one build from source to what is to run",
+    "builder.images.collection": "what removed images leave is collected, whoever removes them",
     "builder.registry.gate": "whether anybody may push now",
     "builder.cloning.__main__": "the program that clones, in another container",
     "builder.cloning.entries": "a folder on its way between the two",
