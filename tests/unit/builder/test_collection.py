@@ -271,6 +271,7 @@ async def test_manifests_without_a_tag_are_gone_before_the_collector_looks(site:
     async with site.sweeping():
         await asyncio.sleep(700)
     assert site.found == [stay]
+    assert not (site.root / "untagged").exists()
     assert "--delete-untagged" not in render.collect("slipway")
 
 

@@ -32,7 +32,7 @@ class Repositories:
     def __init__(self, store: Path) -> None:
         self._root = store / "docker/registry/v2/repositories"
         self._blobs = store / "docker/registry/v2/blobs/sha256"
-        self._away = store / "swept"
+        self._swept, self._untagged = store / "swept", store / "untagged"
         self._mark = store / COLLECTS
         self._collected = store / "collected"
         self._library = store / LIBRARY
@@ -73,17 +73,8 @@ class Repositories:
 
     async def _drop(self, folders: Sequence[Path]) -> int:
         async with self.still:
-            there = await asyncio.to_thread(self._moved, folders)
-        await asyncio.to_thread(shutil.rmtree, self._away)
-        return there
-
-    def _moved(self, folders: Sequence[Path]) -> int:
-        there = 0
-        self._away.mkdir(exist_ok=True)
-        for folder in folders:
-            with contextlib.suppress(FileNotFoundError):
-                folder.rename(self._away / uuid.uuid4().hex)
-                there += 1
+            there = await asyncio.to_thread(_moved, folders, self._swept)
+        await asyncio.to_thread(shutil.rmtree, self._swept)
         return there
 
     # -- collecting --------------------------------------------------------------------------------
@@ -118,10 +109,15 @@ class Repositories:
 
     async def drop_untagged(self) -> None:
         """Manifests that no tag leads to, so that all that are there are kept by the collector.
-        Nobody pushes meanwhile."""
-        await asyncio.to_thread(self._untagged)
+        Nobody pushes meanwhile, so they are only moved away."""
+        await asyncio.to_thread(self._without_tag)
 
-    def _untagged(self) -> None:
+    async def clear_untagged(self) -> None:
+        """What was moved away, when everybody may push again."""
+        await asyncio.to_thread(shutil.rmtree, self._untagged)
+
+    def _without_tag(self) -> None:
+        self._untagged.mkdir(exist_ok=True)
         for manifests in self._all():
             # The collector gives up at a repository that lacks one of its folders.
             for folder in (manifests / "tags", manifests.parent / "_layers/sha256"):
@@ -129,9 +125,8 @@ class Repositories:
             tags = manifests / "tags"
             stay = self._with_parts(_digests(tags, _folders(tags)).values())
             revisions = manifests / "revisions/sha256"
-            for name in _folders(revisions):
-                if f"sha256:{name}" not in stay:
-                    shutil.rmtree(revisions / name)
+            gone = [name for name in _folders(revisions) if f"sha256:{name}" not in stay]
+            _moved([revisions / name for name in gone], self._untagged)
 
     def _all(self) -> Iterator[Path]:
         for path, folders, _ in os.walk(self._root):
@@ -174,3 +169,14 @@ def _digests(folder: Path, tags: Iterable[str]) -> dict[str, str]:
         with contextlib.suppress(FileNotFoundError):
             found[tag] = (folder / tag / "current/link").read_text().strip()
     return found
+
+
+def _moved(folders: Sequence[Path], away: Path) -> int:
+    """How many there were."""
+    there = 0
+    away.mkdir(exist_ok=True)
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(away / uuid.uuid4().hex)
+            there += 1
+    return there
