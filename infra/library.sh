@@ -17,7 +17,14 @@ fill() { # fill VOLUME IMAGE …: through a registry of its own, on the same fil
 		--volume "$volume:/var/lib/registry" "$(grep '^registry:' infra/images.list | cut -d ' ' -f 1)" >/dev/null
 	at=$(docker port "$filler" 5000/tcp | head -n 1)
 	says pushing
+	tries=0
+	while [ "$tries" -lt 900 ] && docker cp "$filler:/var/lib/registry/collecting" - >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		sleep 1
+		says pushing
+	done
 	for name in "$@"; do
+		says pushing
 		docker tag "$name" "$at/library/$name"
 		push "$at/library/$name"
 		docker image rm "$at/library/$name" >/dev/null
@@ -25,7 +32,8 @@ fill() { # fill VOLUME IMAGE …: through a registry of its own, on the same fil
 	says done
 	docker stop --time 5 "$filler" >/dev/null
 }
-says() { # says pushing|done: the instance's registry does not collect what is being pushed
+says() { # says pushing|done: the instance's registry does not collect what is being pushed; it is
+	# believed for ten minutes
 	word=$(mktemp -d)
 	echo "$1" >"$word/library"
 	docker cp --quiet "$word/library" "$filler:/var/lib/registry/library"

@@ -53,7 +53,7 @@ ensure_program() { # ensure_program PROGRAM PACKAGE "who needs"
 }
 instance_up() { # with workloads as they are, volumes and images that go soon, and fail points armed by this file in a container
 	SLIPWAY_FAILPOINTS_FILE=/tmp/failpoints SLIPWAY_TEST_KINDS=true SLIPWAY_VOLUME_KEEP_SECONDS=20 \
-		SLIPWAY_IMAGES_SECONDS=2 SLIPWAY_COLLECT_SECONDS=2 sh infra/up.sh
+		SLIPWAY_IMAGES_SECONDS=2 SLIPWAY_COLLECT_SECONDS=5 sh infra/up.sh
 	engine_environment
 }
 closing=

@@ -61,6 +61,7 @@ EXCEPTIONS = {
     "builder.build.watched": "a build or a clone, ended when it takes too much",
     "builder.build.work": "one build from source to what is to run",
     "builder.buildkit.crowd": "what was ended and goes on is killed",
+    "builder.images.collection": "what removed images leave is collected, whoever removes them",
     "builder.registry.gate": "whether anybody may push now",
     "builder.cloning.__main__": "the program that clones, in another container",
     "builder.cloning.entries": "a folder on its way between the two",

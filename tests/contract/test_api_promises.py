@@ -232,6 +232,10 @@ async def test_what_was_swept_is_not_run_again(platform: Platform):
     assert log.status_code == 200
     shown = await platform.ok("GET", f"/v1/deployments/{old}")
     assert shown["status"] == "replaced"
+    await platform.append(Subject(platform.organization, "build", kept), swept)
+    refused = await platform.call("POST", f"{path}/deployments", {"build": False})
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (410, "images-swept")
+    assert kept in refused.json()["detail"]
 
 
 async def test_what_serves_was_built_also_where_no_view_says_so(platform: Platform):

@@ -21,6 +21,7 @@ from builder.adapters.repositories import Repositories
 from builder.build.react import Builds, key
 from builder.builders.remembered import MARKS
 from builder.buildkit.react import BuildKits
+from builder.images.collection import Collection
 from builder.images.react import Sweep
 from builder.registry.gate import Gate
 from builder.registry.react import Registry
@@ -47,9 +48,8 @@ async def main(stopping: asyncio.Event) -> None:
     buildkits = BuildKits(containers, registry, gate, clock, settings)
     engine = Engine(api, settings.registry_port)
     repositories = Repositories(settings.registry_store)
-    sweep = Sweep(
-        connection.store, repositories, engine, registry, gate, shell.run, clock, settings
-    )
+    collection = Collection(repositories, registry, gate, shell.run, clock, settings)
+    sweep = Sweep(connection.store, repositories, engine, collection, clock, settings)
     builds = Builds(
         connection.store,
         connection.logs,
@@ -84,6 +84,7 @@ async def main(stopping: asyncio.Event) -> None:
             buildkits.run(),
             buildkits.listen(),
             sweep.run(),
+            collection.run(),
             # What waits for a slot must not keep the rest from being looked at.
             Reactor(
                 connection.store,

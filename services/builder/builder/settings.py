@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from slipway.runtime.settings import LimitSettings
 
 
@@ -32,13 +32,14 @@ class BuilderSettings(LimitSettings):
     """Of the engine's disk. Where less is free, no build is begun and no image fetched."""
     disk_free_enough: int = 64 << 30
     """Bytes: where so much is free it is enough, however small a part of the disk that is."""
-    images_kept: int = 10
+    images_kept: int = Field(default=10, ge=1)
     """Of a service, for rollbacks: the images of so many last deployments, and of so many that were
     live. What runs is kept always."""
     images_seconds: float = 120
     """Between the moment from which an image can't be rolled back to, and its removal."""
     collect_seconds: float = 3600
     """At least, between two collections of what removed images leave in the registry. It waits for
-    a moment without builds; after a day builds wait for it, for ten minutes at most."""
+    a moment without builds; after a day all builds wait for it, for ten minutes at most, and those
+    of organizations whose builds last longer for twenty more."""
     registry_store: Path = Path("/var/lib/slipway/registry")
     """Where the volume `<instance>_registry` is mounted here."""

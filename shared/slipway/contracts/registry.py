@@ -16,6 +16,11 @@ LIBRARY = "library"
 FILLS, FILLED = "pushing", "done"
 """What the file LIBRARY in the registry's volume says, before and after somebody writes into the
 library past the door: meanwhile nothing is collected."""
+COLLECTS = "collecting"
+"""The file there that lies beside it while is collected: meanwhile nobody writes into the library.
+Each sets its own first, and looks for the other's then."""
+LONGEST_COLLECTION = 900.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)

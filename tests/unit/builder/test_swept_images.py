@@ -1,184 +1,34 @@
 """Which images of a service stay, and which go, from the registry's files and from the engine."""
 
 import asyncio
-import os
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+import shutil
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from builder.adapters.repositories import Repositories
-from builder.images.plan import Course, Ended
-from builder.images.react import Sweep
-from builder.registry.gate import Gate
+from builder.images import react
+from builder.images.plan import FEW, Course, Ended
 from builder.settings import BuilderSettings
-from slipway.contracts.build import BuildFailed, BuildSucceeded, BuildSwept
+from pydantic import ValidationError
+from slipway.contracts.build import BuildFailed, BuildStarted
 from slipway.contracts.deployment import (
+    DeploymentExpired,
     DeploymentFailed,
-    DeploymentRequested,
     DeploymentSucceeded,
-    Repeats,
-    Trigger,
 )
-from slipway.contracts.event import Event
-from slipway.contracts.rollout import RolloutState, RolloutSucceeded
-from slipway.contracts.service import ServiceDeleted, ServiceStarted
+from slipway.contracts.rollout import Pending, RolloutState, RolloutSucceeded
+from slipway.contracts.service import ServiceDeleted
 from slipway.contracts.values import (
-    ApplicationSettings,
     BuiltImage,
     Failure,
-    ImageSource,
-    Specification,
 )
-from slipway.contracts.workload import MAIN, Built
-from slipway.eventstore.store import Commit, OutcomeUnknown
-from slipway.kernel.envelope import NOTHING, Actor, Meta, Subject
+from slipway.eventstore.store import OutcomeUnknown
 from slipway.kernel.ids import derived
-from slipway.runtime.engine import EngineRefused
-from slipway.testing.releases import SEALED, release
+from slipway.testing.releases import release
+from structlog.testing import capture_logs
 
-from tests.simulation.world import VirtualClock, World, virtual
-
-ORGANIZATION, SERVICE = derived("organization"), derived("service")
-ABOUT: dict[str, Any] = {"service": SERVICE, "kind": "application"}
-GRACE = 120.0
-
-
-@dataclass
-class Engine:
-    here: set[str] = field(default_factory=set)
-    used: set[str] = field(default_factory=set)
-
-    async def fetched(self, organization: str, service: str) -> list[str]:
-        return [name for name in self.here if name.startswith(f"{organization}/{service}@")]
-
-    async def forget(self, reference: str) -> None:
-        if reference in self.used:
-            raise EngineRefused("a container has it")
-        self.here.discard(reference)
-
-
-@dataclass
-class Site:
-    """A registry's volume, an engine and the log. What is collected, and how long that takes."""
-
-    root: Path
-    world: World = field(default_factory=World)
-    engine: Engine = field(default_factory=Engine)
-    gate: Gate = field(default_factory=Gate)
-    collections: list[str] = field(default_factory=list)
-    seconds: float = 1.0
-    code: int = 0
-    anew: int = 0
-    kept: int = 10
-
-    @property
-    def repository(self) -> Path:
-        return self.root / "docker/registry/v2/repositories" / ORGANIZATION / SERVICE
-
-    async def run(self, argv: Sequence[str]) -> tuple[int, str]:
-        assert argv[:3] == ["docker", "exec", "slipway-registry"]
-        self.collections.append("begun")
-        await asyncio.sleep(self.seconds)
-        self.collections.append("ended")
-        return self.code, "words"
-
-    async def begin_anew(self) -> None:
-        self.anew += 1
-
-    def sweep(self) -> Sweep:
-        settings = BuilderSettings(
-            instance="slipway", images_kept=self.kept, images_seconds=GRACE, collect_seconds=600
-        )
-        return Sweep(
-            self.world, Repositories(self.root), self.engine, self, self.gate, self.run,
-            VirtualClock(), settings,
-        )  # fmt: skip
-
-    @asynccontextmanager
-    async def sweeping(self) -> AsyncIterator[Sweep]:
-        sweep = self.sweep()
-        task = asyncio.create_task(sweep.run())
-        try:
-            yield sweep
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    async def fact(self, category: str, id_: str, event: Event) -> None:
-        subject = Subject(ORGANIZATION, category, id_)
-        head = await self.world.head(subject)
-        meta = Meta(
-            commit=derived("fact", await self.world.last_sequence()),
-            at=self.world.clock.now(),
-            actor=Actor("service", "test"),
-            correlation=id_,
-        )
-        await self.world.append(subject, head.head if head else NOTHING, (event,), meta)
-
-    async def begin(self) -> None:
-        await self.fact("service", SERVICE, ServiceStarted())
-
-    async def ask(self, name: str, repeats: str | None = None) -> str:
-        id_ = derived("deployment", name)
-        event = DeploymentRequested(
-            **ABOUT, project="p", environment="e", trigger=Trigger(kind="manual"),
-            specification=Specification(
-                name="web", settings=ApplicationSettings(source=ImageSource(image="web"))
-            ),
-            repeats=Repeats(deployment=derived("deployment", repeats)) if repeats else None,
-        )  # fmt: skip
-        await self.fact("deployment", id_, event)
-        return id_
-
-    def push(self, tag: str, digest: str) -> None:
-        """And the engine has fetched it."""
-        link = self.repository / "_manifests/tags" / tag / "current/link"
-        link.parent.mkdir(parents=True)
-        link.write_text(digest)
-        self.engine.here.add(self.named(digest))
-
-    @staticmethod
-    def named(digest: str) -> str:
-        return f"{ORGANIZATION}/{SERVICE}@{digest}"
-
-    async def built(self, id_: str, digest: str) -> None:
-        image = BuiltImage(reference=self.named(digest))
-        workloads = (Built(name=MAIN, digest="x", image=image),)
-        event = BuildSucceeded(**ABOUT, environment="e", workloads=workloads, sealed=SEALED)
-        await self.fact("build", id_, event)
-
-    async def deploy(self, name: str, live: bool = True, repeats: str | None = None) -> str:
-        id_ = await self.ask(name, repeats)
-        digest = f"sha256:{repeats or name}"
-        if repeats is None:
-            self.push(id_, digest)
-        await self.built(id_, digest)
-        failure = Failure(reason="r", detail="d", hint="h")
-        end = DeploymentSucceeded(**ABOUT) if live else DeploymentFailed(**ABOUT, failure=failure)
-        await self.fact("deployment", id_, end)
-        return id_
-
-    def there(self) -> set[str]:
-        """Digests with a tag, without their kind."""
-        links = self.repository.glob("_manifests/tags/*/current/link")
-        return {link.read_text().partition(":")[2] for link in links}
-
-    def on_engine(self) -> set[str]:
-        return {name.partition("sha256:")[2] for name in self.engine.here}
-
-    async def last(self) -> Commit:
-        """Of a deployment."""
-        return max(await self.world.heads(ORGANIZATION, "deployment"), key=lambda it: it.sequence)
-
-    async def said(self) -> list[str]:
-        """Whose images were swept, in that order."""
-        commits = [commit async for commit in self.world.read()]
-        return [each.subject.id for each in commits if isinstance(each.events[-1], BuildSwept)]
+from tests.simulation.world import virtual
+from tests.unit.builder.images import ABOUT, GRACE, ORGANIZATION, SERVICE, Site
 
 
 @pytest.fixture
@@ -356,123 +206,263 @@ async def test_a_log_that_is_away_costs_no_image(site: Site):
     assert site.there() == site.on_engine() == some(*range(2, 12))
 
 
-def test_of_either_kind_none_leaves_before_an_older_one():
-    ended = tuple(Ended(str(n), 100 - n, n in (2, 5, 6, 7)) for n in range(9))
-    course = Course(ended)
-    assert course.kept(2) == {"0", "1", "2", "5"}
-    live, others = course.left(2)
-    assert [each.deployment for each in live] == ["6", "7"]
-    assert [each.deployment for each in others] == ["3", "4", "8"]
-
-
-# -- collecting -----------------------------------------------------------------------------------
+@virtual
+async def test_an_image_that_was_run_again_stays_a_while_too(site: Site):
+    """Though that of the deployment by whose name it is tagged left long ago."""
+    await site.begin()
+    site.kept = 1
+    await site.deploy("0")
+    await site.deploy("again", repeats="0")
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(GRACE * 3)
+        assert await site.said() == [derived("deployment", "0")]
+        await site.deploy("1")
+        sweep.wake(await site.last())
+        await asyncio.sleep(5)
+        assert derived("deployment", "again") in await site.said()
+        assert "0" in site.there() & site.on_engine()
+        asked = await site.ask("back", repeats="again")  # decided before that was said
+        await asyncio.sleep(GRACE * 2)
+        assert "0" in site.there() & site.on_engine()
+        failed = DeploymentFailed(**ABOUT, failure=Failure(reason="r", detail="d", hint="h"))
+        await site.fact("deployment", asked, failed)
+        sweep.wake(await site.last())
+        await asyncio.sleep(GRACE * 2)
+        assert site.there() == site.on_engine() == some(1)
 
 
 @virtual
-async def test_nothing_is_collected_while_somebody_pushes(site: Site):
+async def test_what_is_pushed_while_is_looked_stays(site: Site):
+    await site.begin()
+    await site.deploy("0")
+    going = await site.ask("going")
+    site.engine.meanwhile = lambda: site.push(going, "sha256:going")
     async with site.sweeping():
         await asyncio.sleep(1)
-        async with site.gate.passed():
-            await asyncio.sleep(3600)
-            assert site.collections == []
-        await asyncio.sleep(61)
-        assert site.collections == ["begun", "ended"]
+        assert site.there() == site.on_engine() == {"0", "going"}
+
+
+@virtual
+async def test_nothing_goes_by_a_log_that_was_read_too_early(site: Site):
+    await site.begin()
+    for number in range(11):
+        await site.deploy(f"{number}")
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(GRACE - 10)
+        assert await site.said() == [derived("deployment", "0")]
+        sweep.wake(await site.last())
+        site.world.slow = 30.0
+        await asyncio.sleep(5)
+        await site.ask("back", repeats="0")  # it was decided before, and comes as late as it may
+        await asyncio.sleep(GRACE)
+        assert "0" in site.there() & site.on_engine()
+
+
+@virtual
+async def test_a_clock_that_is_set_removes_nothing_at_once(site: Site):
+    await site.begin()
+    for number in range(11):
+        await site.deploy(f"{number}")
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(5)
+        site.clock.ahead = timedelta(days=1)
+        sweep.wake(await site.last())
+        await asyncio.sleep(GRACE - 15)
+        assert site.there() == site.on_engine() == some(*range(11))
+        await asyncio.sleep(30)
+        assert site.there() == site.on_engine() == some(*range(1, 11))
+        await site.deploy("11")
+        sweep.wake(await site.last())
+        await asyncio.sleep(10)
+    site.clock.ahead = timedelta(days=-1)
+    async with site.sweeping():
+        await asyncio.sleep(10)
+        assert site.there() == site.on_engine() == some(*range(1, 12))
+        await asyncio.sleep(GRACE + 10)
+    assert site.there() == site.on_engine() == some(*range(2, 12))
+
+
+@virtual
+async def test_what_a_build_does_not_say_goes_at_once_and_is_not_looked_at_again(site: Site):
+    await site.begin()
+    kept = await site.deploy("0")
+    site.push(f"{kept}-0123456789ab", "sha256:pushed")
+    async with site.sweeping():
+        await asyncio.sleep(10)
+        assert site.there() == site.on_engine() == some(0)
+        looked = site.world.read_calls["heads"]
         await asyncio.sleep(3600)
-        assert site.collections == ["begun", "ended"], "there is nothing to collect"
+        assert site.world.read_calls["heads"] == looked
+
+
+@pytest.mark.parametrize("in_another_life", [False, True])
+@virtual
+async def test_an_outcome_that_comes_late_is_said_by_itself(site: Site, in_another_life: bool):
+    """When those that ended later have been said long ago."""
+    await site.begin()
+    site.kept = 1
+    late = await site.ask("late")
+    await site.fact("build", late, BuildStarted(**ABOUT, environment="e", attempt=1, deadline="x"))
+    failure = Failure(reason="r", detail="d", hint="h")
+    await site.fact("deployment", late, DeploymentExpired(**ABOUT, failure=failure))
+    for number in range(3):
+        await site.deploy(f"{number}")
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(GRACE * 2)
+        assert len(await site.said()) == 2
+        await site.built(late, "sha256:late")
+        await site.deploy("3")
+        if not in_another_life:
+            sweep.wake(await site.last())
+            await asyncio.sleep(GRACE)
+    if in_another_life:
+        async with site.sweeping():
+            await asyncio.sleep(10)
+    assert late in await site.said()
 
 
 @virtual
-async def test_nothing_is_collected_while_the_library_is_filled(site: Site):
-    """Which is done by a registry of its own on the same files."""
-    mark = site.root / "library"
-    mark.write_text("pushing\n")
-    async with site.sweeping():
-        await asyncio.sleep(1300)
-        assert site.collections == []
-        mark.write_text("done\n")
-        await asyncio.sleep(61)
-        assert site.collections == ["begun", "ended"]
+async def test_of_what_serves_or_waits_nothing_is_said(site: Site):
+    """Its deployment may have ended otherwise."""
+    await site.begin()
+    site.kept = 1
+    names = ("serving", "wanted", "queued")
+    ids = {name: await site.deploy(name, live=False) for name in names}
+    state = RolloutState(
+        serving=release(ids["serving"]), wanted=release(ids["wanted"]),
+        queue=(Pending(deployment=ids["queued"], sequence=1),),
+    )  # fmt: skip
+    rollout = RolloutSucceeded(**ABOUT, deployment=ids["serving"], state=state)
+    await site.fact("rollout", SERVICE, rollout)
+    for number in range(2):
+        await site.deploy(f"{number}")
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(GRACE * 2)
+        assert await site.said() == [derived("deployment", "0")]
+        assert site.there() == site.on_engine() == {*names, "1"}
+        state = RolloutState(serving=release(derived("deployment", "1")))
+        rollout = RolloutSucceeded(**ABOUT, deployment=ids["serving"], state=state)
+        await site.fact("rollout", SERVICE, rollout)
+        sweep.wake(await site.last())
+        await asyncio.sleep(GRACE * 2)
+        assert site.there() == site.on_engine() == some(1)
+
+
+def test_what_serves_can_not_be_kept_by_keeping_none():
+    with pytest.raises(ValidationError):
+        BuilderSettings(images_kept=0)
+
+
+# -- what steps push ------------------------------------------------------------------------------
 
 
 @virtual
-async def test_who_died_over_the_library_keeps_nobody(site: Site):
-    mark = site.root / "library"
-    mark.write_text("pushing\n")
-    os.utime(mark, (0, time.time() - 601))
-    async with site.sweeping():
-        await asyncio.sleep(610)
-        assert site.collections == ["begun", "ended"]
+async def test_names_and_tags_of_steps_cost_neither_the_log_nor_the_engine(site: Site):
+    await site.begin()
+    await site.deploy("0")
+
+    async def asked() -> int:
+        before = site.world.read_calls.total()
+        async with site.sweeping():
+            await asyncio.sleep(10)
+        assert set(site.engine.asked) == {SERVICE}
+        assert site.there() == site.on_engine() == some(0)
+        assert [each.name for each in site.repository.parent.iterdir()] == [SERVICE]
+        return site.world.read_calls.total() - before
+
+    usual = await asked()
+    for number in range(50):
+        name = derived("pushed", number)
+        (site.repository.with_name(name) / "_manifests/tags/x").mkdir(parents=True)
+        (site.repository.with_name(f"x{number}") / "y/_manifests").mkdir(parents=True)
+        for tag in (name, f"{name}-0123456789ab", f"x{number}", f"{derived('deployment', '0')}-x"):
+            (site.repository / "_manifests/tags" / tag / "current").mkdir(
+                parents=True, exist_ok=True
+            )
+            (site.repository / "_manifests/tags" / tag / "current/link").write_text("sha256:x")
+    assert await asked() == usual
 
 
 @virtual
-async def test_nobody_pushes_while_is_collected(site: Site):
-    site.seconds = 30
+async def test_who_pushes_much_waits_his_turn(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(react, "_MOST", 10)
+    await site.begin()
+    await site.deploy("0")
+    for number in range(45):
+        (site.repository / f"_manifests/tags/x{number}").mkdir(parents=True)
+        (site.repository / f"longer{number}").mkdir()
+        site.repository.with_name(f"x{number}").mkdir()
+    tags = site.repository / "_manifests/tags"
     async with site.sweeping():
-        await asyncio.sleep(601)
-        assert site.collections == ["begun"]
-        async with site.gate.passed():
-            assert site.collections == ["begun", "ended"]
+        await asyncio.sleep(1)
+        left = [len(list(each.iterdir())) for each in (tags, site.repository.parent)]
+        assert left == [1 + 35, 1 + 35]
+        await asyncio.sleep(30)
+        left = [len(list(each.iterdir())) for each in (tags, site.repository.parent)]
+        assert left == [1, 1]
+        assert [each.name for each in site.repository.iterdir()] == ["_manifests"]
+
+
+def test_of_each_deployment_a_few_tags_are_the_builders():
+    going, ended = derived("deployment", "1"), derived("deployment", "2")
+    course = Course((Ended(ended, True),), frozenset({going}))
+    copied = [f"{going}-{number:012x}" for number in range(1000)]
+    others = ["x", ended[1:], f"{ended}-", f"{ended}-{'0' * 13}", derived("deployment", "3")]
+    own, go = course.own([*copied, going, ended, f"{ended}-{'0' * 12}", *others])
+    assert own == {
+        ended: ended, f"{ended}-{'0' * 12}": ended,
+        going: going, **dict.fromkeys(copied[: FEW - 1], going),
+    }  # fmt: skip
+    assert set(go) == {*others, *copied[FEW - 1 :]}
+
+
+# -- what does not go well ------------------------------------------------------------------------
 
 
 @virtual
-async def test_after_a_day_builds_wait_for_it_but_not_for_ever(site: Site):
-    async def builds() -> None:
-        """There is always one that goes on."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                group.create_task(build())
-                await asyncio.sleep(50)
-
-    longest = 0.0
-
-    async def build() -> None:
-        nonlocal longest
-        asked = site.world.clock.monotonic()
-        async with site.gate.passed():
-            longest = max(longest, site.world.clock.monotonic() - asked)
-            await asyncio.sleep(100)
-
-    async with site.sweeping():
-        going = asyncio.create_task(builds())
-        await asyncio.sleep(86000)
-        assert (site.collections, longest) == ([], 0.0)
-        await asyncio.sleep(4000)
-        assert site.collections == ["begun", "ended"]
-        assert 0 < longest < 200
-        going.cancel()
-        with suppress(asyncio.CancelledError):
-            await going
-
-
-@pytest.mark.parametrize("lasts", [30, 1e5])
-@virtual
-async def test_a_collection_that_fails_goes_on_beside_no_push(site: Site, lasts: float):
-    """What was begun in the registry's container outlives its client: the container begins anew."""
-    site.seconds, site.code = lasts, 1
-    async with site.sweeping():
-        await asyncio.sleep(601)
-        async with site.gate.passed():
-            assert (site.anew, site.world.clock.monotonic()) == (1, 600 + min(lasts, 900))
-        site.seconds, site.code = 1, 0
-        await asyncio.sleep(1300)
-    assert (site.anew, site.collections[-1]) == (1, "ended")
+async def test_what_lasts_is_tried_and_told_rarely(site: Site):
+    await site.begin()
+    site.kept = 1
+    await site.deploy("0")
+    await site.deploy("1")
+    site.engine.used = {site.named("sha256:0")}
+    with capture_logs() as said:
+        async with site.sweeping():
+            await asyncio.sleep(GRACE * 2)
+            tried = site.world.read_calls["heads"]
+            await asyncio.sleep(86000)
+            assert site.world.read_calls["heads"] - tried < 2 * 40
+            told = [each for each in said if each["event"] == "an image stays"]
+            assert 1 < len(told) < 10
+            site.world.away = True
+            await asyncio.sleep(86400)
+    told = [each for each in said if each["log_level"] == "warning"]
+    assert 1 < len(told) < 10
 
 
 @virtual
-async def test_a_collection_whose_builder_died_ends_before_anybody_pushes(site: Site):
-    site.seconds = 30
-    async with site.sweeping():
-        await asyncio.sleep(610)
-    assert (site.anew, site.collections) == (0, ["begun"])
-    site.gate = Gate()
-    passed = asyncio.create_task(_through(site.gate))
-    await asyncio.sleep(60)
-    assert not passed.done(), "it's closed until that is known"
-    async with site.sweeping():
-        await passed
-    assert site.anew == 1
+async def test_what_could_not_be_removed_is_not_said_to_be(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(path: Path, *, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise OSError("the disk is read-only")
+
+    await site.begin()
+    site.push("x", "sha256:x")
+    with capture_logs() as said:
+        async with site.sweeping():
+            with monkeypatch.context() as patched:
+                patched.setattr(shutil, "rmtree", refused)
+                await asyncio.sleep(10)
+            assert "images removed" not in [each["event"] for each in said]
+            assert list((site.root / "swept").iterdir())
+            await asyncio.sleep(61)
+            assert not (site.root / "swept").exists()
 
 
-async def _through(gate: Gate) -> None:
-    async with gate.passed():
-        pass
+def test_what_was_live_leaves_for_itself():
+    ended = tuple(Ended(str(n), n in (2, 5, 6, 7)) for n in range(9))
+    course = Course(ended)
+    assert course.kept(2) == {"0", "1", "2", "5"}
+    assert course.left(2) == ["8", "7", "6", "4", "3"]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from deployer.rollout.bringing import MOST_SAID
 from slipway.contracts import labels
-from slipway.contracts.build import BuildSucceeded
+from slipway.contracts.build import BuildSucceeded, BuildSwept
 from slipway.contracts.deployment import Limits
 from slipway.contracts.rollout import DriftRepaired, RolloutFailed, RolloutRemoving, RolloutWaiting
 from slipway.contracts.service import (
@@ -85,6 +85,18 @@ async def test_a_second_waits_for_its_turn():
         assert set(site.swarm.releases()) == {"d1"}
         assert await site.ended("d2") == "rollout.succeeded"
         assert site.ends("d1") == ["rollout.succeeded"]
+
+
+@virtual
+async def test_what_waits_starts_though_its_images_are_not_kept_any_more():
+    """They are not removed before it has ended."""
+    async with platform() as site:
+        await site.deploy("d1", Behaviour(boot=10))
+        await site.world.until(lambda: "started d1" in site.rollout())
+        await site.deploy("d2")
+        swept = BuildSwept(kind="application", service=site.id, environment="e", kept=10)
+        await fact(site.world, "build", "d2", swept)
+        assert await site.ended("d2") == "rollout.succeeded"
 
 
 @virtual

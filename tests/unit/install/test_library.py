@@ -4,13 +4,18 @@ import os
 import subprocess
 from pathlib import Path
 
-from slipway.contracts.registry import FILLED, FILLS, LIBRARY
+from slipway.contracts.registry import COLLECTS, FILLED, FILLS, LIBRARY
 
 ROOT = Path(__file__).parents[3]
 DOCKER = """#!/bin/sh
 echo "$*" >>"$SAID"
 case $1 in
-cp) cat "$3" >>"$SAID" ;;
+cp)
+	case $3 in
+	-) [ ! -e "$SAID.waited" ] && touch "$SAID.waited" ;;
+	*) cat "$3" >>"$SAID" ;;
+	esac
+	;;
 image) [ "$2" = rm ] || echo "sha256:1 built here" ;;
 port) echo 127.0.0.1:40000 ;;
 push)
@@ -56,8 +61,24 @@ def test_while_it_pushes_nothing_is_collected(tmp_path: Path):
     told = [line for line in asked if line in (FILLS, FILLED) or line.startswith("push ")]
     assert (told[0], told[-1]) == (FILLS, FILLED)
     assert len(told) > 4
-    copied = [line.rpartition(":")[2] for line in asked if line.startswith("cp ")]
-    assert copied == [f"/var/lib/registry/{LIBRARY}"] * 2
+    copied = {line.rpartition(":")[2] for line in asked if line.startswith("cp --quiet ")}
+    assert copied == {f"/var/lib/registry/{LIBRARY}"}
+
+
+def test_it_waits_for_a_collection_to_end(tmp_path: Path):
+    """And says anew before each image that it pushes, however long the one before took."""
+    _, asked = library(tmp_path)
+    looks = [
+        at for at, line in enumerate(asked) if line.endswith(f"/var/lib/registry/{COLLECTS} -")
+    ]
+    pushes = [at for at, line in enumerate(asked) if line.startswith("push ")]
+    assert len(looks) == 2
+    assert asked.index(FILLS) < looks[0]
+    assert looks[-1] < pushes[0]
+    told = [line for line in asked if line == FILLS or line.startswith(("push ", "tag "))]
+    tags = [at for at, line in enumerate(told) if line.startswith("tag ")]
+    assert len(tags) > 1
+    assert {told[at - 1] for at in tags} == {FILLS}
 
 
 def test_what_a_killed_run_leaves_is_the_instances(tmp_path: Path):

@@ -1,7 +1,6 @@
 """The deployments that a service had, as the log has them now. The views tell which there were, as
 far as they hold the log; of what came later the log itself tells."""
 
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
@@ -78,14 +77,19 @@ def _requests(commit: Commit, service: str) -> bool:
 async def newest_images(
     gateway: Gateway, organization: str, service: str
 ) -> tuple[Repeats, GitCommit | None]:
-    """Those of the newest deployment that has some. Raises NothingToRunAgain."""
+    """Those of the newest deployment that has some. Raises NothingToRunAgain, and ImagesSwept where
+    all that were there are kept no longer."""
+    swept: ImagesSwept | None = None
     async for found in newest_first(gateway, organization, service):
         if found.repeats is None:
             continue
-        with contextlib.suppress(ImagesSwept):
+        try:
             await still_there(gateway, organization, found.repeats)
+        except ImagesSwept as error:
+            swept = swept or error
+        else:
             return found.repeats.model_copy(update={"whole": False}), found.commit
-    raise NothingToRunAgain("nothing was built yet", hint="deploy with a build first")
+    raise swept or NothingToRunAgain("nothing was built yet", hint="deploy with a build first")
 
 
 async def last_live(gateway: Gateway, organization: str, service: str) -> Former:
@@ -105,9 +109,10 @@ async def still_there(gateway: Gateway, organization: str, repeats: Repeats) -> 
     match head.events[-1] if head else None:
         case BuildSwept(kept=kept):
             raise ImagesSwept(
-                f"the images of the deployment {repeats.deployment} were removed: those of the last"
-                f" {kept} deployments of a service are kept",
-                hint="deploy its commit again, which builds it anew, or roll back to a later one",
+                f"the images of the deployment {repeats.deployment} are not kept any more: only"
+                f" those of the last {kept} deployments of a service are",
+                hint="roll back to a later one, or deploy the service as it was set then, which"
+                " makes its images anew: a git source's commit can be set",
             )
         case _:
             pass

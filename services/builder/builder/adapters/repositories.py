@@ -1,19 +1,25 @@
 """The registry's repositories, as they lie in its volume. Removing a tag by its file, and not a
 manifest by its digest, never touches another tag that is pushed meanwhile. What is removed is first
-moved away whole: whoever dies in between leaves nothing half."""
+moved away whole: whoever dies in between leaves nothing half.
+
+Whoever builds may push without end, so all of it is done in threads.
+"""
 
 import asyncio
 import contextlib
+import json
+import os
 import re
 import shutil
 import time
 import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from slipway.contracts.registry import FILLS, LIBRARY
+from slipway.contracts.registry import COLLECTS, FILLS, LIBRARY
 
-ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""Of organizations, services and deployments: all else was pushed under a name of its own."""
+_ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DIGEST = re.compile("sha256:([0-9a-f]{2})[0-9a-f]{62}")
 _FILLING = 600.0
 """Seconds in which the library is filled, or never."""
 _OWN = ("_manifests", "_layers", "_uploads")
@@ -25,53 +31,64 @@ class Repositories:
 
     def __init__(self, store: Path) -> None:
         self._root = store / "docker/registry/v2/repositories"
-        self._away = store / "swept"
-        self._mark = store / "collecting"
+        self._blobs = store / "docker/registry/v2/blobs/sha256"
+        self._swept, self._untagged = store / "swept", store / "untagged"
+        self._mark = store / COLLECTS
+        self._collected = store / "collected"
         self._library = store / LIBRARY
+        self.still = asyncio.Lock()
+        """Of who collects: meanwhile nothing is dropped."""
 
     async def organizations(self) -> list[str]:
-        return [name for name in _folders(self._root) if ID.fullmatch(name)]
+        names = await asyncio.to_thread(_folders, self._root)
+        return [name for name in names if _ID.fullmatch(name)]
 
-    async def services(self, organization: str) -> list[str]:
-        """The first parts of its repositories' names; no id where a step has pushed another."""
-        return _folders(self._root / organization)
+    async def names(self, organization: str) -> list[str]:
+        """The first parts of its repositories' names: services, and what steps have pushed."""
+        return await asyncio.to_thread(_folders, self._root / organization)
 
-    async def tags(self, organization: str, service: str) -> dict[str, str]:
-        """Tag → digest."""
-        folder = self._root / organization / service / "_manifests/tags"
-        found: dict[str, str] = {}
-        for tag in _folders(folder):
-            try:
-                found[tag] = (folder / tag / "current/link").read_text().strip()
-            except OSError:  # it is being pushed for the first time
-                continue
-        return found
+    async def tags(self, organization: str, service: str) -> list[str]:
+        return await asyncio.to_thread(_folders, self._tags(organization, service))
 
-    async def drop_tag(self, organization: str, service: str, tag: str) -> None:
-        await self._drop(self._root / organization / service / "_manifests/tags" / tag)
+    async def digests(self, organization: str, service: str, tags: Iterable[str]) -> dict[str, str]:
+        """Tag → digest, without those that are gone or not whole yet."""
+        return await asyncio.to_thread(_digests, self._tags(organization, service), tags)
 
-    async def drop(self, organization: str, service: str) -> None:
-        """The whole repository, and those whose names begin with its own."""
-        await self._drop(self._root / organization / service)
+    async def drop_tags(self, organization: str, service: str, tags: Sequence[str]) -> int:
+        folder = self._tags(organization, service)
+        return await self._drop([folder / tag for tag in tags])
 
-    async def drop_longer(self, organization: str, service: str) -> None:
+    async def drop(self, organization: str, names: Sequence[str]) -> int:
+        """The whole repositories, and those whose names begin with theirs. How many there were."""
+        return await self._drop([self._root / organization / name for name in names])
+
+    async def drop_longer(self, organization: str, service: str, most: int) -> int:
         """Repositories whose names begin with the service's."""
-        for name in _folders(self._root / organization / service):
-            if name not in _OWN:
-                await self._drop(self._root / organization / service / name)
+        folder = self._root / organization / service
+        names = await asyncio.to_thread(_folders, folder)
+        return await self._drop([folder / name for name in names if name not in _OWN][:most])
 
-    async def _drop(self, folder: Path) -> None:
-        await asyncio.to_thread(self._removed, folder)
+    def _tags(self, organization: str, service: str) -> Path:
+        return self._root / organization / service / "_manifests/tags"
 
-    def _removed(self, folder: Path) -> None:
-        self._away.mkdir(exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            folder.rename(self._away / uuid.uuid4().hex)
-        shutil.rmtree(self._away, ignore_errors=True)
+    async def _drop(self, folders: Sequence[Path]) -> int:
+        async with self.still:
+            there = await asyncio.to_thread(_moved, folders, self._swept)
+        await asyncio.to_thread(shutil.rmtree, self._swept)
+        return there
+
+    # -- collecting --------------------------------------------------------------------------------
 
     async def collecting(self) -> bool:
         """A collection has begun, and nobody has said that it ended."""
         return self._mark.exists()
+
+    async def collected_ago(self) -> float:
+        """Seconds since a collection went well; 0 where none did."""
+        try:
+            return max(0.0, time.time() - self._collected.stat().st_mtime)
+        except OSError:
+            return 0.0
 
     async def library_is_filled(self) -> bool:
         """Somebody pushes into the library, past the registry's door; or died over it a while
@@ -84,20 +101,82 @@ class Repositories:
 
     async def begin_collecting(self) -> None:
         self._mark.touch()
-        await asyncio.to_thread(self._whole)
 
-    def _whole(self) -> None:
-        """The collector gives up at a repository that lacks one of its folders."""
-        for manifests in self._root.glob("**/_manifests"):
+    async def end_collecting(self, *, well: bool) -> None:
+        if well:
+            self._collected.touch()
+        self._mark.unlink(missing_ok=True)
+
+    async def drop_untagged(self) -> None:
+        """Manifests that no tag leads to, so that all that are there are kept by the collector.
+        Nobody pushes meanwhile, so they are only moved away."""
+        await asyncio.to_thread(self._without_tag)
+
+    async def clear_untagged(self) -> None:
+        """What was moved away, when everybody may push again."""
+        await asyncio.to_thread(shutil.rmtree, self._untagged)
+
+    def _without_tag(self) -> None:
+        self._untagged.mkdir(exist_ok=True)
+        for manifests in self._all():
+            # The collector gives up at a repository that lacks one of its folders.
             for folder in (manifests / "tags", manifests.parent / "_layers/sha256"):
                 folder.mkdir(parents=True, exist_ok=True)
+            tags = manifests / "tags"
+            stay = self._with_parts(_digests(tags, _folders(tags)).values())
+            revisions = manifests / "revisions/sha256"
+            gone = [name for name in _folders(revisions) if f"sha256:{name}" not in stay]
+            _moved([revisions / name for name in gone], self._untagged)
 
-    async def end_collecting(self) -> None:
-        self._mark.unlink(missing_ok=True)
+    def _all(self) -> Iterator[Path]:
+        for path, folders, _ in os.walk(self._root):
+            if "_manifests" in folders:
+                yield Path(path, "_manifests")
+            folders[:] = [name for name in folders if name not in _OWN]
+
+    def _with_parts(self, digests: Iterable[str]) -> set[str]:
+        """Also what an image for several platforms consists of."""
+        found, left = set[str](), list(digests)
+        while left:
+            if (digest := left.pop()) not in found:
+                found.add(digest)
+                left += self._parts(digest)
+        return found
+
+    def _parts(self, digest: str) -> list[str]:
+        """None of what nobody can read: the registry has not taken that."""
+        if (match := _DIGEST.fullmatch(digest)) is None:
+            return []
+        try:
+            text = (self._blobs / match[1] / digest.partition(":")[2] / "data").read_bytes()
+            parts = json.loads(text).get("manifests") or ()
+            return [part["digest"] for part in parts if _DIGEST.fullmatch(part["digest"])]
+        except (FileNotFoundError, ValueError, RecursionError, AttributeError, TypeError, KeyError):
+            return []
 
 
 def _folders(folder: Path) -> list[str]:
     try:
-        return sorted(each.name for each in folder.iterdir() if each.is_dir())
+        with os.scandir(folder) as found:
+            return sorted(each.name for each in found if each.is_dir())
     except FileNotFoundError:
         return []
+
+
+def _digests(folder: Path, tags: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for tag in tags:
+        with contextlib.suppress(FileNotFoundError):
+            found[tag] = (folder / tag / "current/link").read_text().strip()
+    return found
+
+
+def _moved(folders: Sequence[Path], away: Path) -> int:
+    """How many there were."""
+    there = 0
+    away.mkdir(exist_ok=True)
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(away / uuid.uuid4().hex)
+            there += 1
+    return there

@@ -109,7 +109,7 @@ class BuildKits:
         is open. Raises NotReady, EngineAway, EngineRefused."""
         async with AsyncExitStack() as passed:
             with waiting():
-                await passed.enter_async_context(self._gate.passed())
+                await passed.enter_async_context(self._gate.passed(organization))
             of = await passed.enter_async_context(self._used(organization))
             of.builds += 1
             try:

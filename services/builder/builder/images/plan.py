@@ -1,6 +1,8 @@
 """Which deployments of a service have their images kept. Pure."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from slipway.contracts.deployment import (
@@ -9,15 +11,17 @@ from slipway.contracts.deployment import (
     DeploymentSucceeded,
 )
 from slipway.contracts.event import Event, NewerRelease, Unknown
+from slipway.contracts.workload import MOST
 from slipway.kernel.envelope import Recorded
+
+FEW = MOST + 1
+"""Tags of a deployment: one of what is built, and one of each image that is copied."""
+_TAG = re.compile("([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-[0-9a-f]{12})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """`sequence`: of its end in the log."""
-
     deployment: str
-    sequence: int
     live: bool
 
 
@@ -26,19 +30,33 @@ class Course:
     """A service's deployments: those that have ended, the last first, and those that have not."""
 
     ended: tuple[Ended, ...] = ()
-    open: tuple[str, ...] = ()
+    open: frozenset[str] = frozenset()
 
     def kept(self, most: int) -> frozenset[str]:
         """For rollbacks: the last of all, and the last of those that were live."""
         lives = [each for each in self.ended if each.live]
         return frozenset(each.deployment for each in (*self.ended[:most], *lives[:most]))
 
-    def left(self, most: int) -> tuple[list[Ended], list[Ended]]:
-        """Those that were kept and are not any more, the last first: which were live, and which
-        were not. Of either none leaves before one that ended earlier."""
+    def left(self, most: int) -> list[str]:
+        """Those that were kept and are not any more, the first to end first."""
         kept = self.kept(most)
-        gone = [each for each in self.ended if each.deployment not in kept]
-        return [each for each in gone if each.live], [each for each in gone if not each.live]
+        return [each.deployment for each in reversed(self.ended) if each.deployment not in kept]
+
+    def own(self, tags: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+        """Those that the builder pushes, and whose; and all others, which steps have pushed under
+        names of their own."""
+        known = self.open | {each.deployment for each in self.ended}
+        own: dict[str, str] = {}
+        others: list[str] = []
+        many = Counter[str]()
+        for tag in sorted(tags):
+            match = _TAG.fullmatch(tag)
+            if match is not None and match[1] in known and many[match[1]] < FEW:
+                own[tag] = match[1]
+                many[match[1]] += 1
+            else:
+                others.append(tag)
+        return own, others
 
 
 def courses(heads: Iterable[Recorded[Event]]) -> dict[str, Course]:
@@ -54,13 +72,8 @@ def courses(heads: Iterable[Recorded[Event]]) -> dict[str, Course]:
             open_.setdefault(service, []).append(head.subject.id)
         else:
             live = isinstance(last, DeploymentSucceeded)
-            ended.setdefault(service, []).append(Ended(head.subject.id, head.sequence, live))
+            ended.setdefault(service, []).append(Ended(head.subject.id, live))
     return {
-        service: Course(tuple(ended.get(service, ())), tuple(open_.get(service, ())))
+        service: Course(tuple(ended.get(service, ())), frozenset(open_.get(service, ())))
         for service in ended.keys() | open_.keys()
     }
-
-
-def behind(left: Sequence[Ended], sequence: int) -> list[Ended]:
-    """Those that ended later than what was looked at before."""
-    return [each for each in left if each.sequence > sequence]

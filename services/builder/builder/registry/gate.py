@@ -1,43 +1,78 @@
 """Whoever pushes passes; the registry's garbage is collected while nobody does."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+_TRIES = 3
+"""So often all are held back for a moment in which nobody is inside."""
+
+
+class Busy(Exception):
+    """Somebody is inside, and does not leave soon."""
 
 
 class Gate:
     """Closed until it is opened for the first time."""
 
     def __init__(self) -> None:
-        self._open, self._empty = asyncio.Event(), asyncio.Event()
-        self._empty.set()
-        self._inside = 0
+        self._is_open = False
+        self._changed = asyncio.Event()
+        self._inside: Counter[str] = Counter()
+        """How many of each organization are inside."""
+        self._held: set[str] = set()
+        """Organizations that kept it from closing: no more of theirs get in before it has."""
 
     def open(self) -> None:
-        self._open.set()
+        self._is_open = True
+        self._change()
 
     @asynccontextmanager
-    async def passed(self) -> AsyncIterator[None]:
+    async def passed(self, organization: str) -> AsyncIterator[None]:
         """Waits until it is open."""
-        await self._open.wait()
-        self._inside += 1
-        self._empty.clear()
+        await self._until(lambda: self._is_open and organization not in self._held)
+        self._inside[organization] += 1
         try:
             yield
         finally:
-            self._inside -= 1
-            if not self._inside:
-                self._empty.set()
+            self._inside -= Counter([organization])
+            self._change()
 
     @asynccontextmanager
     async def closed(self, patience: float) -> AsyncIterator[None]:
-        """Nobody is inside. Raises TimeoutError where somebody is after `patience` seconds; until
-        then nobody else gets in."""
-        self._open.clear()
+        """Nobody is inside. Raises Busy where somebody is now. With `patience` all wait so many
+        seconds for it; then those alone whose own are still inside, for as long as these are,
+        before it is tried again."""
         try:
-            if self._inside:
-                async with asyncio.timeout(patience):
-                    await self._empty.wait()
+            await self._emptied(patience)
             yield
         finally:
-            self._open.set()
+            self._held.clear()
+            self.open()
+
+    async def _emptied(self, patience: float) -> None:
+        for left in reversed(range(_TRIES if patience else 1)):
+            self._is_open = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._until(lambda: not self._inside)
+            if not self._inside:
+                return
+            if not left:
+                raise Busy
+            self._held |= self._inside.keys()
+            self.open()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2 * patience):
+                    await self._until(lambda: self._held.isdisjoint(self._inside))
+            if not self._held.isdisjoint(self._inside):
+                raise Busy
+
+    async def _until(self, true: Callable[[], bool]) -> None:
+        while not true():
+            await self._changed.wait()
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -172,12 +172,10 @@ def door(instance: str, image: str, port: int) -> dict[str, Any]:
 
 
 def collect(instance: str) -> list[str]:
-    """What no tag leads to goes, layers that nothing else has with it. Nobody may push meanwhile,
-    or what was pushed is lost."""
+    """What no manifest leads to goes. Nobody may push meanwhile, or what was pushed is lost. It
+    would look at every tag for each manifest, were it told to remove those without a tag."""
     container = labels.registry_container(instance)
-    return [
-        "docker", "exec", container, "registry", "garbage-collect", "--delete-untagged", _REGISTRY
-    ]  # fmt: skip
+    return ["docker", "exec", container, "registry", "garbage-collect", _REGISTRY]
 
 
 def _host(instance: str, mebibytes: int) -> dict[str, Any]:

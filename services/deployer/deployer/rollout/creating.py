@@ -84,9 +84,11 @@ class Creator:
         """Of what is repeated no job runs, and restart and start carry nothing. Raises CannotOpen,
         Missing."""
         deployment = requested.subject.id
-        build = await self._store.head(Subject(subject.organization, "build", deployment))
-        built = build.events[-1] if build else None
-        if not isinstance(built, BuildSucceeded):
+        commits = await self._store.load(Subject(subject.organization, "build", deployment))
+        events = [event for commit in commits for event in commit.events]
+        # That its images are swept may stand behind it.
+        built = next((each for each in events if isinstance(each, BuildSucceeded)), None)
+        if built is None:
             raise RuntimeError(f"{deployment} is queued without an outcome of its build")
         workloads = await self._sealed.opened(subject.organization, built.sealed)
         digests = {each.name: each.digest for each in built.workloads}
