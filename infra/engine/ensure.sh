@@ -10,6 +10,7 @@ DATA=/var/lib/slipway-engine
 RUN=/run/slipway-engine
 LOG=$DATA/dockerd.log
 RUNC_VERSION=v1.3.3
+. infra/airgap/go.sh
 mkdir -p "$CACHE"
 
 fail() { # fail "what is wrong" "the next step"
@@ -98,7 +99,7 @@ build_runc() {
 			"$_go" mod edit -module=wrapper.local/runc \
 				-require="github.com/opencontainers/runc@$RUNC_VERSION" \
 				-dropreplace=github.com/opencontainers/selinux &&
-			"$_go" build -mod=mod -tags seccomp -o "$CACHE/runc-$RUNC_VERSION" github.com/opencontainers/runc)
+			go_build "$_go" -tags seccomp -ldflags="-s -w" -o "$CACHE/runc-$RUNC_VERSION" github.com/opencontainers/runc)
 		rm -rf "$_work"
 	fi
 	rm -f "$PREFIX/bin/runc"

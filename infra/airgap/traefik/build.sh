@@ -2,15 +2,15 @@
 # Traefik from its Go module. Four edits, as the module's archive lacks parts of the release:
 # a nested module (empty types), the providers of DNS challenges (none), a fork of the digest
 # authentication (the original), and the built pages of its dashboard (a placeholder).
+# More than half of what would be compiled are clients that Slipway never uses: the providers for
+# Kubernetes and AWS say that they are absent, and nobody looks for new versions.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname "$0")" && pwd)
+. "$here/../go.sh"
 version=3.7.13
-program=$CACHE/traefik-$version
+program=$CACHE/traefik-$version-lean
 if [ ! -x "$program" ]; then
-	GO=go
-	minor=$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
-	if [ "${minor:-0}" -lt 26 ]; then GO=$CACHE/go/bin/go; fi
-	folder_of() { "$GO" mod download -json "$1" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)".*/\1/p'; }
+	GO=$(go_program)
 	work=$CACHE/traefik-build
 	rm -rf "$work" && mkdir -p "$work"
 	cp -r "$(folder_of "github.com/traefik/traefik/v3@v$version")" "$work/src"
@@ -27,10 +27,18 @@ if [ ! -x "$program" ]; then
 	sed -i 's/goauth\.CheckSecret,/checkSecret,/' pkg/middlewares/auth/basic_auth.go
 	cp "$here/edits/check_secret.go.txt" pkg/middlewares/auth/check_secret.go
 	sed -i 's/RequireAuthStale/RequireAuth/' pkg/middlewares/auth/digest_auth.go
+	for provider in ecs kubernetes/crd kubernetes/gateway kubernetes/ingress kubernetes/ingress-nginx kubernetes/knative; do
+		rm -r "pkg/provider/$provider" && mkdir "pkg/provider/$provider"
+		name=$(basename "$provider" | tr -d -)
+		sed "s/NAME/$name/" "$here/edits/absent_provider.go.txt" >"pkg/provider/$provider/absent.go"
+	done
+	cp "$here/edits/no_cluster.go.txt" pkg/types/k8sdetector.go
+	sed -i -e '/^\/\/ CheckNewVersion/,$d' -e '/go-github\|go-version\|"context"/d' pkg/version/version.go
+	echo 'func CheckNewVersion() {}' >>pkg/version/version.go
 	"$GO" mod edit -dropreplace=github.com/abbot/go-http-auth \
 		-require=github.com/abbot/go-http-auth@v0.4.0 \
 		-replace="github.com/go-acme/lego/v5=$work/lego"
-	CGO_ENABLED=0 nice "$GO" build -mod=mod -trimpath \
+	CGO_ENABLED=0 go_build "$GO" \
 		-ldflags="-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=$version" \
 		-o "$program.part" ./cmd/traefik
 	mv "$program.part" "$program"

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, override
+from typing import Any, cast, override
 from urllib.parse import parse_qs, urlsplit
 
 _REPOSITORY = re.compile(
@@ -188,7 +188,7 @@ def _own_address(connection: socket.socket) -> str:
 
 def serve(root: Path, host: str = "", port: int = 0, handler: type[Handler] = Handler) -> Server:
     """Listen for the repositories below `root`; the caller runs `serve_forever`."""
-    return Server((host, port), type("Bound", (handler,), {"root": root}))
+    return Server((host, port), cast("type[Handler]", type("Bound", (handler,), {"root": root})))
 
 
 def main(argv: Sequence[str] | None = None, handler: type[Handler] = Handler) -> None:
