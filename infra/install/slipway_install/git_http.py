@@ -38,7 +38,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "slipway-git"
     sys_version = ""
-    timeout = 30.0  # seconds in which a client has sent a request, or has taken an answer
+    patience = 30.0
+    """Seconds in which a client has sent a request, or has taken an answer."""
     connections = 16
     """At once, at each address of the server."""
     root: Path
@@ -47,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile.close()
-        self._sent = _Sent(self.connection, self.timeout)
+        self._sent = _Sent(self.connection, self.patience)
         self.rfile = BufferedReader(self._sent)
 
     @override
@@ -146,6 +147,7 @@ class _Sent(RawIOBase):
     """What a client sends, in so many seconds from `begin`, however much it is at once."""
 
     def __init__(self, connection: socket.socket, seconds: float) -> None:
+        connection.settimeout(seconds)
         self._connection, self._seconds = connection, seconds
         self.begin()
 

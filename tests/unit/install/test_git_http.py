@@ -91,7 +91,7 @@ def few(tmp_path: Path) -> Iterator[int]:
     """The port of a server that takes three at once at each address, and waits for a second."""
     (tmp_path / "app.git").mkdir()
     (tmp_path / "app.git/HEAD").touch()
-    handler = type("Few", (Handler,), {"connections": 3, "timeout": 1.0})
+    handler = type("Few", (Handler,), {"connections": 3, "patience": 1.0})
     server = serve(tmp_path, handler=handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
