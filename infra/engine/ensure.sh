@@ -20,11 +20,16 @@ fail() { # fail "what is wrong" "the next step"
 
 answers() { timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
+now() { # seconds of a clock that nobody sets
+	read -r _up _ </proc/uptime
+	echo "${_up%%.*}"
+}
+
 wait_until_it_answers() { # wait_until_it_answers SECONDS
-	_left=$(($1 * 5))
+	# By the clock: where the socket takes what is asked and says nothing, asking takes long.
+	_end=$(($(now) + $1))
 	until answers; do
-		_left=$((_left - 1))
-		[ "$_left" -gt 0 ] || return 1
+		[ "$(now)" -lt "$_end" ] || return 1
 		sleep 0.2
 	done
 }
@@ -123,14 +128,16 @@ runs() { # runs NAME FILE: the process whose number is in the file; one that awa
 	grep -qsx "Name:[[:space:]]*$1" "$_status" && ! grep -qs '^State:[[:space:]]*[ZX]' "$_status"
 }
 
+engine_runs() { runs dockerd docker.pid || runs containerd exec/containerd/containerd.pid; }
+
 start_engine() {
 	mkdir -p "$DATA/data" "$RUN"
 	# One that was killed takes a moment to go, and one that begins a moment to answer.
-	_left=300
-	while runs dockerd docker.pid || runs containerd exec/containerd/containerd.pid; do
+	! engine_runs || echo "an engine of Slipway's runs and does not answer yet: waiting a minute at most" >&2
+	_end=$(($(now) + 60))
+	while engine_runs; do
 		! answers || return 0
-		_left=$((_left - 1))
-		[ "$_left" -gt 0 ] || fail "an engine of Slipway's runs, and has not answered for a minute (see $LOG)" \
+		[ "$(now)" -lt "$_end" ] || fail "an engine of Slipway's runs, and has not answered for a minute (see $LOG)" \
 			"end it: kill \$(cat $RUN/docker.pid $RUN/exec/containerd/containerd.pid), then run make up again"
 		sleep 0.2
 	done

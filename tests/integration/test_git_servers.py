@@ -40,10 +40,15 @@ async def clone(
 # -- servers as they are --------------------------------------------------------------------------
 
 
-def git(*argv: str, cwd: Path | None = None) -> str:
+def git(*argv: str, cwd: Path | None = None, given: str = "") -> str:
     identity = ["-c", "user.name=Ada", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"]
     done = subprocess.run(
-        ["git", *identity, *argv], cwd=cwd, capture_output=True, text=True, check=True
+        ["git", *identity, *argv],
+        cwd=cwd,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.strip()
 
@@ -73,8 +78,9 @@ class Served:
         self.bare, self.work = root / "served/app.git", root / "work"
         git("init", "-q", "-b", "trunk", "--bare", str(self.bare))
         git("clone", "-q", str(self.bare), str(self.work))
-        self.servers = [git_http.serve(root / "served", "127.0.0.1")]
-        base = f"http://127.0.0.1:{self.servers[0].server_port}/"
+        smart = git_http.serve(root / "served", "127.0.0.1")
+        self.servers: list[ThreadingHTTPServer] = [smart]
+        base = f"http://127.0.0.1:{smart.server_port}/"
         handler = type("Bound", (Moved,), {"smart": base})
         address = ("127.0.0.1", 0)
         self.servers.append(
@@ -273,6 +279,13 @@ async def test_what_is_too_large_is_named(tmp_path: Path, served: Served):
         (tmp_path / what).mkdir()
         found = await clone(tmp_path / what, Order(served.smart, limits=limits))
         assert found == NotCloned(what)
+
+
+async def test_folders_in_one_another_without_end_are_removed(tmp_path: Path, served: Served):
+    path, file = "a/" * 1500 + "file", written(served, "blob", b"x")
+    commit = f"commit refs/heads/trunk\ncommitter a <a@b> 1 +0000\ndata 0\nM 100644 {file} {path}\n"
+    git("fast-import", "--quiet", cwd=served.bare, given=commit)
+    assert await clone(tmp_path, Order(served.smart)) == NotCloned("path")
 
 
 async def test_whoever_waits_for_it_may_go(tmp_path: Path):

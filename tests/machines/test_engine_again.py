@@ -69,10 +69,39 @@ def test_anothers_process_with_the_number_of_the_former_is_none():
     assert (done.returncode, done.stdout) == (0, "started\n"), done.stderr
 
 
-def test_one_that_does_neither_is_told_after_a_while():
+SILENT = """
+echo 0.00 0.00 >/run/uptime
+mount --bind /run/uptime /proc/uptime
+cat >$bin/docker <<'END'
+#!/bin/sh
+read -r up _ </proc/uptime
+echo "$((${up%.*} + 10)).00 0.00" >/run/uptime
+exit 1
+END
+"""
+"""Each question takes ten seconds, by the only clock there is."""
+
+
+ENSURE_SILENT = """
+sh infra/engine/ensure.sh || code=$?
+read -r up _ </proc/uptime
+echo ${up%.*}
+exit ${code:-0}
+"""
+
+
+def test_one_that_does_neither_is_told_after_a_minute():
     stuck = "cp $(command -v sleep) /run/dockerd; /run/dockerd 600 & echo $! >$run/docker.pid\n"
-    no_pauses = "ln -s /bin/true $bin/sleep\n"
-    done = ensured(stuck + no_pauses + ENSURE)
+    done = ensured(SILENT + stuck + ENSURE_SILENT)
     assert done.returncode == 1
+    assert done.stderr.count("waiting a minute at most") == 1
     assert "has not answered for a minute" in done.stderr
     assert "next: end it: kill" in done.stderr
+    assert 60 <= int(done.stdout) <= 80
+
+
+def test_one_that_is_started_and_says_nothing_is_told_after_a_minute():
+    done = ensured(SILENT + ENSURE_SILENT)
+    assert done.returncode == 1
+    assert "did not start within 60 s" in done.stderr
+    assert 60 <= int(done.stdout) <= 80

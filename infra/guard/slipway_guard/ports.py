@@ -6,11 +6,10 @@ import os
 import socket
 import struct
 import threading
+import time
 from pathlib import Path
 
 _EVERY = 10.0
-_PAUSE = 0.1
-"""Seconds: many containers that start at once are one look."""
 _DEVICES = Path("/sys/class/net")
 _SETLINK, _ACKNOWLEDGED = 19, 0x5
 _PROTOCOL_DATA, _NESTED, _ISOLATED = 12, 1 << 15, 33
@@ -23,6 +22,7 @@ def keep(bridges: str, stopping: threading.Event, changed: threading.Event) -> N
     said = ""
     while not stopping.is_set():
         changed.clear()
+        began = time.monotonic()
         try:
             isolate(bridges)
             now = ""
@@ -31,8 +31,10 @@ def keep(bridges: str, stopping: threading.Event, changed: threading.Event) -> N
         if now and now != said:
             print(now, flush=True)
         said = now
+        # Half of the time at most, however many start. Before the wait: a new port is open until
+        # it is looked at.
+        stopping.wait(time.monotonic() - began)
         changed.wait(_EVERY)
-        stopping.wait(_PAUSE)
 
 
 def isolate(bridges: str, devices: Path = _DEVICES) -> None:

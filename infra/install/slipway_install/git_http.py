@@ -14,11 +14,12 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Buffer, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, cast, override
 from urllib.parse import parse_qs, urlsplit
@@ -37,10 +38,23 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "slipway-git"
     sys_version = ""
-    timeout = 30.0  # seconds in which a client neither sends nor takes anything
+    patience = 30.0
+    """Seconds in which a client has sent a request, or has taken an answer."""
     connections = 16
     """At once, at each address of the server."""
     root: Path
+
+    @override
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self._sent = _Sent(self.connection, self.patience)
+        self.rfile = BufferedReader(self._sent)
+
+    @override
+    def handle_one_request(self) -> None:
+        self._sent.begin()
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -129,6 +143,34 @@ class Handler(BaseHTTPRequestHandler):
         """Quiet: a clone is of no interest here."""
 
 
+class _Sent(RawIOBase):
+    """What a client sends, in so many seconds from `begin`, however much it is at once."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        connection.settimeout(seconds)
+        self._connection, self._seconds = connection, seconds
+        self.begin()
+
+    def begin(self) -> None:
+        self._end = time.monotonic() + self._seconds
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Raises TimeoutError."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        try:
+            return self._connection.recv_into(buffer)
+        finally:
+            self._connection.settimeout(self._seconds)
+
+
 def _exactly(stream: BufferedIOBase, length: int) -> bytes:
     """Raises ValueError for what is too long, or less than it says."""
     if not 0 <= length <= _LONGEST_REQUEST:
@@ -165,8 +207,12 @@ class Server(ThreadingHTTPServer):
             self._open[at] += not too_many
         if too_many:
             self.shutdown_request(request)
-        else:
+            return
+        try:
             super().process_request(request, client_address)
+        except BaseException:  # no thread could be started
+            self._ended(at)
+            raise
 
     @override
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -174,8 +220,11 @@ class Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            with self._counting:
-                self._open[at] -= 1
+            self._ended(at)
+
+    def _ended(self, at: str) -> None:
+        with self._counting:
+            self._open[at] -= 1
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -10,6 +10,7 @@ def step(error: str, *lines: str) -> tuple[str, str, list[str]]:
 
 
 FAILED = 'process "/bin/sh -c npm ci" did not complete successfully: exit code: 1'
+TOKEN = "failed to fetch anonymous token"
 AT = ["Dockerfile:4", "   4 | >>> RUN npm ci"]
 BUILD = {
     "a step that ends badly": (
@@ -64,6 +65,63 @@ BUILD = {
         failures.build(None, ["ERROR: error reading from server: EOF"]),
         "engine-away",
         "EOF",
+    ),
+    "no BuildKit to call": (
+        failures.build(
+            None, ["error: failed to list workers: Unavailable: connection error: desc"]
+        ),
+        "engine-away",
+        "failed to list workers",
+    ),
+    "a way to BuildKit that ended": (
+        failures.build(
+            None,
+            ["error: command [docker exec -i b buildctl dial-stdio] has exited"],
+        ),
+        "engine-away",
+        "has exited",
+    ),
+    "a registry whose token is empty": (
+        failures.build(step(f"{TOKEN}: unable to decode token response: EOF"), []),
+        "base-image-missing",
+        "unable to decode token response: EOF",
+    ),
+    "a token that the rules let nobody ask for": (
+        failures.build(
+            None,
+            [f'error: {TOKEN}: Get "http://10.0.0.1:9/?scope=x": dial tcp: connection refused'],
+        ),
+        "base-image-missing",
+        "http://10.0.0.1:9/?scope=x",
+    ),
+    "a token for which somebody is signed in": (
+        failures.build(step('failed to fetch oauth token: Post "http://a/": EOF'), []),
+        "base-image-missing",
+        "oauth token",
+    ),
+    "a registry that breaks off": (
+        failures.build(
+            step("failed to copy: short read: expected 9 bytes but got 2: unexpected EOF"), []
+        ),
+        "base-image-missing",
+        "short read",
+    ),
+    "an address that breaks off": (
+        failures.build(step('failed to load cache key: Get "http://10.0.0.1/x": EOF'), []),
+        "build-failed",
+        "http://10.0.0.1/x",
+    ),
+    "an archive that is cut": (
+        failures.build(step("failed to copy files: unpack: unexpected EOF"), []),
+        "build-failed",
+        "unexpected EOF",
+    ),
+    "an image that can't be pushed": (
+        failures.build(
+            step('failed to push r/o/s:d1: failed to do request: Put "http://r/": EOF'), []
+        ),
+        "build-failed",
+        "failed to push",
     ),
     "a word with eof in it": (
         failures.build(step('failed to compute cache key: "/typeof.js": not found'), []),

@@ -311,6 +311,15 @@ async def test_what_lies_on_the_engine_by_that_name_is_not_taken(played: Played)
     assert played.engine.pulled == []
 
 
+async def test_a_registry_without_a_token_is_no_engine_that_is_away(played: Played):
+    error = "failed to fetch anonymous token: unable to decode token response: EOF"
+    step = {"digest": "v", "name": "[internal] load metadata for r:5000/a:1"}
+    copying(played, {"vertexes": [{**step, "error": error}]}, code=1)
+    failure = await why(played.job(ImageSource(image="r:5000/a:1")))
+    assert failure.reason == "image-pull-failed"
+    assert failure.detail == f"the image r:5000/a:1 can't be pulled: {error}"
+
+
 @pytest.mark.parametrize(
     ("name", "pulled"), [("nginx", "nginx:latest"), ("r:5000/a", "r:5000/a:latest"), ("a@b", "a@b")]
 )

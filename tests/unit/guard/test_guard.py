@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from slipway.egress.policy import MOST, Facts, NotAnEntry
 from slipway_guard import __main__ as guard
-from slipway_guard import facts, rules, settings
+from slipway_guard import facts, ports, rules, settings
 
 ENVIRONMENT = {
     "SLIPWAY_INSTANCE": "slipway",
@@ -167,3 +167,22 @@ def test_what_somebody_else_changed_is_written_again_and_what_is_as_it_was_is_no
     assert written == ["stand", "stand"]
     told = capsys.readouterr().out.splitlines()
     assert told == ["the rules stand", "somebody changed the rules", "the rules stand"]
+
+
+def test_a_new_port_is_looked_for_at_once_and_the_pause_is_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    stopping, plugged = threading.Event(), threading.Event()
+    happened: list[str] = []
+
+    def wait(_: float) -> bool:
+        happened.append("told")
+        if happened.count("told") == 2:
+            stopping.set()
+        return True
+
+    monkeypatch.setattr(ports, "isolate", lambda _: happened.append("look"))
+    monkeypatch.setattr(stopping, "wait", lambda _: happened.append("pause"))
+    monkeypatch.setattr(plugged, "wait", wait)
+    ports.keep("swabc-w", stopping, plugged)
+    assert happened == ["look", "pause", "told"] * 2

@@ -4,7 +4,9 @@ import gzip
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -84,33 +86,66 @@ def test_a_body_has_an_end(url: str, request_: bytes):
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_who_holds_connections_keeps_nobody_else_out(tmp_path: Path):
-    """In each network the server has another address: here those of the loopback."""
+@pytest.fixture
+def few(tmp_path: Path) -> Iterator[int]:
+    """The port of a server that takes three at once at each address, and waits for a second."""
     (tmp_path / "app.git").mkdir()
     (tmp_path / "app.git/HEAD").touch()
-    few = type("Few", (Handler,), {"connections": 3, "timeout": 1.0})
-    server = serve(tmp_path, handler=few)
+    handler = type("Few", (Handler,), {"connections": 3, "patience": 1.0})
+    server = serve(tmp_path, handler=handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
-    def answer(address: str) -> bytes:
-        with socket.create_connection((address, server.server_port), 10) as client:
-            client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
-            try:
-                return client.recv(100)[:15]
-            except ConnectionError:
-                return b""
 
+def answer(address: str, port: int) -> bytes:
+    with socket.create_connection((address, port), 10) as client:
+        client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        return received(client)[:15]
+
+
+def received(client: socket.socket) -> bytes:
+    """Empty where it was let go."""
     try:
-        held = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(3)]
-        assert answer("127.0.0.1") == b""
-        assert answer("127.0.0.2") == b"HTTP/1.1 200 OK"
-        assert [each.recv(1) for each in held] == [b""] * 3, "who says nothing is let go"
-        for each in held:
-            each.close()
-        while not answer("127.0.0.1"):
-            pass
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        return client.recv(100)
+    except ConnectionError:
+        return b""
+
+
+def test_who_holds_connections_keeps_nobody_else_out(few: int):
+    """In each network the server has another address: here those of the loopback."""
+    held = [socket.create_connection(("127.0.0.1", few)) for _ in range(3)]
+    assert answer("127.0.0.1", few) == b""
+    assert answer("127.0.0.2", few) == b"HTTP/1.1 200 OK"
+    assert [each.recv(1) for each in held] == [b""] * 3, "who says nothing is let go"
+    for each in held:
+        each.close()
+    while not answer("127.0.0.1", few):
+        pass
+
+
+@pytest.mark.parametrize("begun", [b"", HEAD + b"Content-Length: 100\r\n\r\n"])
+def test_who_sends_slowly_is_let_go(few: int, begun: bytes):
+    with socket.create_connection(("127.0.0.1", few), 0.2) as client:
+        client.sendall(begun)
+        began, got = time.monotonic(), b"nothing yet"
+        while got and time.monotonic() - began < 5:
+            client.sendall(b"x")
+            with suppress(TimeoutError):
+                got = received(client)
+    assert got == b""
+
+
+def test_a_connection_for_which_there_was_no_thread_holds_no_place(
+    few: int, monkeypatch: pytest.MonkeyPatch
+):
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        assert [answer("127.0.0.1", few) for _ in range(3)] == [b""] * 3
+    assert answer("127.0.0.1", few) == b"HTTP/1.1 200 OK"

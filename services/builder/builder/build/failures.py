@@ -19,7 +19,13 @@ _EXIT = re.compile(r"exit code: (\d+)")
 _LINE = re.compile(r"^[^\s:]{0,300}?Dockerfile[^\s:]{0,300}:(\d+)", re.MULTILINE)
 _PARSE = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.IGNORECASE)
 _LINE_TOO_LONG = re.compile(r"line greater than max allowed size of (\d+)")
-_EOF = re.compile(r"unexpected eof|: eof$", re.MULTILINE)
+_CUT_OFF = re.compile(
+    r"cannot connect to the docker daemon|buildctl dial-stdio\]"
+    r"|connection error: desc|error reading from server|transport is closing",
+    re.IGNORECASE,
+)
+"""How buildctl says that it lost its BuildKit, or never had it. An `EOF` alone says nothing: a
+registry that breaks off, or gives an empty token, and an archive that is cut are told so too."""
 _NO_PROCESS = re.compile(
     "resource temporarily unavailable|can't start new thread|cannot fork|fork failed"
     "|pthread_create failed|unable to create (new )?native thread",
@@ -27,7 +33,8 @@ _NO_PROCESS = re.compile(
 )
 _PULL = (
     "failed to resolve source metadata", "pull access denied", "manifest unknown",
-    "not found: manifest", "failed to do request",
+    "not found: manifest", "failed to do request", "failed to authorize",
+    "failed to fetch anonymous token", "failed to fetch oauth token", "short read: expected",
 )  # fmt: skip
 
 
@@ -264,13 +271,13 @@ def build(step: tuple[str, str, list[str]] | None, text: Sequence[str]) -> Failu
             hint="its last lines say why",
             lines=tuple(step[2]),
         )
-    if any(sign in both for sign in _PULL):
+    if any(sign in both for sign in _PULL) and "failed to push" not in both:
         return Failure(
             reason="base-image-missing",
             detail=f"{at}: {_base(step)} can't be pulled: {error.strip()[-300:]}",
             hint="check its name and tag, and that the server reaches the registry",
         )
-    if "cannot connect to the docker daemon" in both.lower() or _EOF.search(error.lower()):
+    if _CUT_OFF.search(both):
         return engine_away(words.strip()[-200:])
     return Failure(
         reason="build-failed",

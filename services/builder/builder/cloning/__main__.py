@@ -106,9 +106,11 @@ def _end_with_input(clone: _Clone, folder: Path) -> None:
         with contextlib.suppress(OSError):
             while os.read(0, 4096):
                 pass
-        clone.watch.end()
-        remove(folder)
-        os._exit(1)
+        try:
+            clone.watch.end()
+            remove(folder)
+        finally:
+            os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
 
