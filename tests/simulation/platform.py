@@ -309,7 +309,7 @@ class Site:
     id: str = "service-1"
     name: str = "web"
     runtime: Runtime = field(default_factory=lambda: Runtime(port=8080))
-    hidden: tuple[str, ...] = ()
+    hidden: tuple[str, ...] | None = ()
     """Its secret values."""
 
     @property

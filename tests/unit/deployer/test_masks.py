@@ -7,7 +7,7 @@ from deployer.rollout.masks import Masks
 from deployer.rollout.observe import Memory, _shown
 from deployer.rollout.sealed import Missing, SealedWorkloads
 from slipway.contracts.build import WorkloadsObject
-from slipway.contracts.workload import Workloads
+from slipway.contracts.workload import Workloads, from_json
 from slipway.testing.releases import release
 
 from tests.simulation.world import virtual
@@ -17,7 +17,7 @@ class Sealed:
     def __init__(self) -> None:
         self.opened_ = list[str]()
         self.lost = False
-        self.hidden = ("hunter2",)
+        self.hidden: tuple[str, ...] | None = ("hunter2",)
 
     async def opened(self, organization: str, where: WorkloadsObject) -> Workloads:
         self.opened_.append(where.name)
@@ -79,6 +79,14 @@ async def test_what_cant_be_opened_is_tried_again_after_some_seconds():
     sealed.lost = False
     await asyncio.sleep(11)
     assert (await masks.of("o", release("d1")))("anything") == "anything"
+
+
+@virtual
+async def test_where_secrets_are_not_known_nothing_is_shown():
+    """Of what was sealed before they were kept."""
+    masks, sealed = made()
+    sealed.hidden = from_json(b'{"items": []}').hidden
+    assert (await masks.of("o", release("d1")))("hunter2") == "***"
 
 
 async def test_an_answer_is_masked_again_only_where_it_is_another():

@@ -136,6 +136,19 @@ async def test_what_a_health_check_says_is_masked_before_it_is_cut():
 
 
 @virtual
+async def test_what_lifeline_says_itself_is_told_whatever_is_secret():
+    said = "nothing listens on port 8080 (tried 127.0.0.1); the program listens on 80"
+    async with platform() as site:
+        site.hidden = None
+        await site.request("d1")
+        how = Behaviour(boot=None, answers=said, unhealthy_after=15)
+        await site.made("d1", Workload(name=MAIN, port=8080, image=site.image("d1", how)))
+        assert await site.ended("d1", 60) == "rollout.failed"
+        assert failure(site).reason == "not-listening"
+        assert failure(site).detail.endswith(said)
+
+
+@virtual
 async def test_where_secrets_cant_be_read_nothing_printed_is_shown():
     async with platform() as site:
         site.swarm.printed = ["hunter2"]

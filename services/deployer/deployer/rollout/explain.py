@@ -124,11 +124,15 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
     )
 
 
+def silent(health: Health) -> bool:
+    """Nothing listens, says lifeline in words in which no program has a part."""
+    return health.asked[:1] == (LIFELINE,) and health.answer.startswith("nothing listens")
+
+
 def unhealthy(health: Health, *, ready: bool) -> Failure:
     """Of a release that its health check ended: what was asked, what came, and for how long."""
     seconds = (health.last - (health.since if ready else health.started)).total_seconds()
-    own = health.asked[:1] == (LIFELINE,)
-    if own and health.answer.startswith("nothing listens"):
+    if silent(health):
         when = "after it had been healthy" if ready else f"{seconds:.0f} s after its start"
         return Failure(
             reason="not-listening",
@@ -139,7 +143,7 @@ def unhealthy(health: Health, *, ready: bool) -> Failure:
         )
     when = "after it had been healthy" if ready else "after its start"
     detail = f"the health check failed for {seconds:.0f} s {when}: "
-    if own:
+    if health.asked[:1] == (LIFELINE,):
         return Failure(
             reason="unhealthy",
             detail=detail + health.answer,

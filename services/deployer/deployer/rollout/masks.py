@@ -50,6 +50,8 @@ class Masks:
             workloads = await self._sealed.opened(organization, release.sealed)
         except (CannotOpen, Missing):
             return None
+        if workloads.hidden is None:
+            return None
         return await asyncio.to_thread(Redactor, workloads.hidden)
 
 

@@ -16,6 +16,7 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 
+from deployer.rollout import explain
 from deployer.rollout.domain import Health, SwarmServiceView, View, state_of, turn
 from deployer.rollout.masks import Mask, Masks
 from deployer.rollout.releases import Owner, Releases
@@ -176,7 +177,9 @@ class Observer:
             if workload.swarm_service not in there or workload.carried or workload.job:
                 continue
             health = await self._health_of(there[workload.swarm_service])
-            if health is not None:
+            if health is not None and explain.silent(health):
+                found[workload.name] = replace(health, answer=health.answer[:_ANSWER])
+            elif health is not None:
                 mask = await self._masks.of(owner[0], wanted)
                 answer = await _shown(memory, workload.name, health.answer, mask)
                 found[workload.name] = replace(health, answer=answer)
