@@ -15,7 +15,7 @@ from slipway.contracts.values import Failure
 from slipway.contracts.workload import MAIN, Workload
 from slipway.runtime.engine import EngineRefused
 
-from tests.simulation.platform import Site, platform
+from tests.simulation.platform import Site, SwarmOutputs, platform
 from tests.simulation.world import Behaviour, virtual
 
 DONE = Behaviour(ends_after=0.5, exit_code=0)
@@ -107,6 +107,31 @@ async def test_a_store_that_hangs_holds_a_job_up_for_seconds():
         site.world.job_logs.put = put
         await with_job(site, "d1")
         assert await site.ended("d1", 20) == "rollout.succeeded"
+
+
+@virtual
+async def test_what_is_kept_of_a_job_is_not_written_anew():
+    async with platform() as site:
+        await with_job(site, "d1")
+        await site.world.job_logs.put("d1.migrate", b"before")
+        assert await site.ended("d1") == "rollout.succeeded"
+        assert await site.world.job_logs.get("d1.migrate") == b"before"
+
+
+@virtual
+async def test_an_engine_that_says_no_lines_holds_a_failure_up_for_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async def last(_self: object, _container: str, _count: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(SwarmOutputs, "last", last)
+    async with platform() as site:
+        await site.deploy("d1", Behaviour(ends_after=0.2))
+        assert await site.ended("d1", 20) == "rollout.failed"
+        assert failure(site).reason == "exited"
+        assert failure(site).lines == ()
 
 
 @virtual

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from slipway.contracts.clipping import clipped
@@ -43,25 +44,30 @@ class Printed:
         """The last lines of the first of its new tasks that has printed anything."""
         own = sorted(each.swarm_service for each in release.workloads if not each.carried)
         there = [view.there[name] for name in own if name in view.there]
-        for task in [task for found in there for task in found.tasks]:
-            if lines := await self._outputs.last(task.container, explain.LAST):
-                mask = await self.masks.of(owner[0], release)
-                return await asyncio.to_thread(_masked, mask, lines)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                for task in [task for found in there for task in found.tasks]:
+                    if lines := await self._outputs.last(task.container, explain.LAST):
+                        mask = await self.masks.of(owner[0], release)
+                        return await asyncio.to_thread(_masked, mask, lines)
         return ()
 
     async def keep(self, owner: Owner, view: View, release: Release, job: Released) -> None:
-        """What a job has printed until now, whole each time: the same again, or more. Nothing fails
-        for it: what can't be read, or stored, is left out."""
+        """What a job has printed until now, once: parts of another would stand under the same end.
+        Nothing fails for it: what can't be read, or stored, is left out, and its log says so."""
         there = view.there.get(job.swarm_service)
         containers = [task.container for task in there.tasks if task.container] if there else []
         if not containers:
             return
         try:
             async with asyncio.timeout(_PATIENCE):
+                name = job_log(release.deployment, job.name)
+                if await self._archive.get(name) is not None:
+                    return
                 lines, all_ = await self._outputs.first(containers[0], MOST)
                 mask = await self.masks.of(owner[0], release)
                 rows = await asyncio.to_thread(_rows, mask, lines, all_, job.name)
-                await self._archive.put(job_log(release.deployment, job.name), rows)
+                await self._archive.put(name, rows)
         except Exception as error:
             logger(service=owner[1], job=job.name).warning(
                 "what a job printed is not kept", why=repr(error)[:300]

@@ -5,7 +5,7 @@ import hashlib
 
 from slipway.contracts.build import WorkloadsObject
 from slipway.contracts.workload import Workloads, from_json
-from slipway.eventstore.objects import Objects
+from slipway.eventstore.objects import Damaged, Objects
 from slipway.sealing import Opener, OrganizationKey
 
 
@@ -19,7 +19,10 @@ class SealedWorkloads:
 
     async def opened(self, organization: str, where: WorkloadsObject) -> Workloads:
         """Raises CannotOpen and Missing."""
-        data = await self._objects.get(where.name)
+        try:
+            data = await self._objects.get(where.name)
+        except Damaged as error:
+            raise Missing(f"the object can't be read: {error}") from error
         if data is None:
             raise Missing(f"there is no object {where.name}")
         key = await self._opener.for_organization(organization)
