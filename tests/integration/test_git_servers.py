@@ -73,8 +73,9 @@ class Served:
         self.bare, self.work = root / "served/app.git", root / "work"
         git("init", "-q", "-b", "trunk", "--bare", str(self.bare))
         git("clone", "-q", str(self.bare), str(self.work))
-        self.servers = [git_http.serve(root / "served", "127.0.0.1")]
-        base = f"http://127.0.0.1:{self.servers[0].server_port}/"
+        smart = git_http.serve(root / "served", "127.0.0.1")
+        self.servers: list[ThreadingHTTPServer] = [smart]
+        base = f"http://127.0.0.1:{smart.server_port}/"
         handler = type("Bound", (Moved,), {"smart": base})
         address = ("127.0.0.1", 0)
         self.servers.append(
