@@ -15,7 +15,7 @@ LEAST = 6
 _HEAD = 32
 """Characters of a long value after which it is known, though the rest was cut off."""
 _ASSIGNED = re.compile(r"\s*(?:export\s+)?[\w.-]+\s*=\s*(.+)")
-_BESIDE = 400
+_BESIDE = 250
 """Bytes of memory for each part, beside its characters."""
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from deployer.adapters.output import Outputs
+from deployer.rollout.masks import Masks
 from deployer.rollout.printed import MOST
 from slipway.contracts.logs import LogLine
 from slipway.contracts.rollout import RolloutFailed
@@ -158,6 +159,18 @@ async def test_what_a_health_check_says_is_masked_before_it_is_cut():
         assert failure(site).reason == "unhealthy"
         assert "xxx ***" in failure(site).detail
         assert "hunt" not in failure(site).detail
+
+
+@virtual
+async def test_when_its_turn_is_over_its_secrets_are_let_go(monkeypatch: pytest.MonkeyPatch):
+    dropped = list[str]()
+    monkeypatch.setattr(Masks, "drop", lambda _, deployment: dropped.append(deployment))
+    async with platform() as site:
+        for deployment in ("d1", "d2"):
+            await site.deploy(deployment)
+            assert await site.ended(deployment) == "rollout.succeeded"
+            await asyncio.sleep(2)
+            assert dropped[-1:] == [deployment]
 
 
 @virtual
