@@ -71,6 +71,7 @@ EXCEPTIONS = {
     "deployer.rollout.counting": "the tasks of all services, counted and told",
     "deployer.rollout.creating": "what a release consists of, and each of its Swarm services made",
     "deployer.rollout.hosts": "under which host a workload is asked, from the log",
+    "deployer.rollout.masks": "what takes a deployment's secrets out of texts, held for its turn",
     "deployer.rollout.observe": "what the engine shows, as plan's input",
     "deployer.rollout.printed": "what programs print, without secrets",
     "deployer.rollout.releases": "the releases of all services, in one question to the engine",

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from api_gateway.deployments import logs
 from api_gateway.deployments.logs import _of_deployment, position
 from slipway.contracts.build import BuildCancelled, BuildFailed, BuildStarted, BuildSucceeded
 from slipway.contracts.deployment import DeploymentExpired
@@ -25,6 +26,7 @@ from slipway.contracts.rollout import (
 from slipway.contracts.route import Binding, RouteActivated, RouteState
 from slipway.contracts.values import Failure
 from slipway.contracts.workload import MAIN
+from slipway.eventstore.objects import Damaged
 from slipway.kernel.envelope import Subject
 from slipway.testing.releases import BUILT, SEALED, release
 
@@ -238,6 +240,61 @@ async def test_of_a_job_that_was_given_up_is_told_what_it_had_printed(
     said = ["half way", "undoing it, until what served before runs again"]
     assert [text for _, text in await read(platform, one.id)][-2:] == said
     assert "told long ago" not in [text for _, text in await read(platform, one.id)]
+
+
+async def test_what_a_job_printed_and_nobody_has_is_said_to_be_missing(
+    platform: Platform, service: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    one = await deploying(platform, service)
+    await one.build()
+    runs = RolloutState(wanted=one.release, jobs=(Job(workload="migrate"),))
+    await one.append("rollout", RolloutJobEnded(**one.of, state=runs, workload="migrate", exit=0))
+    missing = (await read(platform, one.id))[-2][1]
+    assert missing.startswith("what the job migrate printed was not kept")
+
+    async def damaged(_name: str) -> bytes:
+        raise Damaged("two halves")
+
+    monkeypatch.setattr(platform.gateway.job_logs, "get", damaged)
+    lines = await read(platform, one.id)
+    assert lines[-2][1].startswith("what the job migrate printed can't be read")
+    assert lines[-1][1] == "migrate: the job ended with 0"
+
+
+async def test_each_line_of_a_job_is_made_when_it_is_sent(
+    platform: Platform, service: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    one = await deploying(platform, service)
+    await one.build()
+    runs = RolloutState(wanted=one.release, jobs=(Job(workload="migrate"),))
+    await prints(one, "migrate", *map(str, range(1000)))
+    await one.append("rollout", RolloutJobEnded(**one.of, state=runs, workload="migrate", exit=0))
+    await one.roll_out()
+    made, make, asked = list[bytes](), logs._line, list[str]()
+    get = platform.gateway.job_logs.get
+
+    def making(row: bytes) -> LogLine:
+        made.append(row)
+        return make(row)
+
+    async def getting(name: str) -> bytes | None:
+        asked.append(name)
+        return await get(name)
+
+    monkeypatch.setattr(logs, "_line", making)
+    monkeypatch.setattr(platform.gateway.job_logs, "get", getting)
+    of = (platform.gateway, platform.organization, one.id)
+    lines = _of_deployment(*of, position(None), follow=False)
+    ids = [(await anext(lines))[0] for _ in range(10)]
+    assert len(made) < 50
+    ids += [at async for at, _ in lines]
+    asked.clear()
+    assert [
+        at async for at, _ in _of_deployment(*of, position(ids[-1], told=True), follow=False)
+    ] == []
+    assert asked == [], "what was seen is not read again"
+    again = _of_deployment(*of, position(ids[5], told=True), follow=False)
+    assert [at async for at, _ in again] == ids[6:]
 
 
 async def test_why_its_build_failed_is_said_once(platform: Platform, service: dict[str, Any]):

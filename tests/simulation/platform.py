@@ -14,6 +14,7 @@ from deployer.adapters.guard import Guard
 from deployer.app import giving_up, key, reaction
 from deployer.egress.react import Egress
 from deployer.networks.react import Networks
+from deployer.rollout.masks import Masks
 from deployer.rollout.printed import Printed
 from deployer.rollout.react import Rollouts
 from deployer.rollout.sealed import SealedWorkloads
@@ -147,7 +148,7 @@ async def deployer(world: World, swarm: Swarm, life: Life, master: str = MASTER.
     sealed = SealedWorkloads(world.workloads, Opener(master, wrapped_key))
     networks = Networks(store, engine, world.clock, lease, INSTANCE)
     volumes = Volumes(store, engine, world.clock, lease, INSTANCE, KEEP)
-    printed = Printed(sealed, SwarmOutputs(swarm), world.job_logs)
+    printed = Printed(Masks(sealed), SwarmOutputs(swarm), world.job_logs)
     rollouts = Rollouts(
         store, engine, networks, volumes, sealed, printed, world.clock, lease, INSTANCE
     )
@@ -308,7 +309,7 @@ class Site:
     id: str = "service-1"
     name: str = "web"
     runtime: Runtime = field(default_factory=lambda: Runtime(port=8080))
-    hidden: tuple[str, ...] = ()
+    hidden: tuple[str, ...] | None = ()
     """Its secret values."""
 
     @property

@@ -36,6 +36,7 @@ from deployer.egress.react import Egress
 from deployer.networks.react import Networks
 from deployer.recovery.react import Recovery
 from deployer.rollout.counting import Counting
+from deployer.rollout.masks import Masks
 from deployer.rollout.printed import Printed
 from deployer.rollout.react import Rollouts
 from deployer.rollout.sealed import SealedWorkloads
@@ -131,7 +132,7 @@ async def deploy(settings: DeployerSettings, api: EngineApi, engine: Engine, clo
     keep = settings.volume_keep_seconds
     volumes = Volumes(store, engine, clock, lease, settings.instance, keep)
     sealed = SealedWorkloads(connection.workloads, opener)
-    printed = Printed(sealed, Outputs(api), connection.job_logs)
+    printed = Printed(Masks(sealed), Outputs(api), connection.job_logs)
     rollouts = Rollouts(
         store, engine, networks, volumes, sealed, printed, clock, lease, settings.instance
     )

@@ -48,7 +48,15 @@ def merged(scopes: Iterable[ScopedVariables]) -> dict[str, tuple[Scope, Variable
 def resolve(
     scopes: Iterable[ScopedVariables], unseal: Callable[[Sealed, Scope, str], str]
 ) -> dict[str, str]:
-    """Names → values, sorted by name, every reference replaced.
+    """The values of `resolved`."""
+    return resolved(scopes, unseal)[0]
+
+
+def resolved(
+    scopes: Iterable[ScopedVariables], unseal: Callable[[Sealed, Scope, str], str]
+) -> tuple[dict[str, str], Mapping[tuple[Scope, str], str]]:
+    """Names → values, sorted by name, every reference replaced; and the same of each variable that
+    stands in one of them, by scope and name.
 
     `${{NAME}}` is the nearest NAME, `${{project.NAME}}` that of one scope. A variable that refers
     to its own name means the next farther one. Raises UnknownReference for one that is not there,
@@ -103,10 +111,11 @@ def resolve(
 
         return REFERENCE.sub(replace, text)
 
-    return {
+    values = {
         name: value_of(scope, variable, 0)
         for name, (scope, variable) in sorted(merged(
             ScopedVariables(scope=scope, items=tuple(items.values()))
             for scope, items in table.items()
         ).items())
     }  # fmt: skip
+    return values, known_values

@@ -76,10 +76,10 @@ def _anywhere(image: BuiltImage) -> BuiltImage:
 
 class Workloads(Value):
     """All of a deployment, in the order in which they are shown. `hidden`: its secret values, which
-    nothing that they print is shown with."""
+    nothing that they print is shown with; None where that is not known."""
 
     items: tuple[Workload, ...]
-    hidden: tuple[str, ...] = ()
+    hidden: tuple[str, ...] | None = None
 
     @property
     def by_name(self) -> Mapping[str, Workload]:

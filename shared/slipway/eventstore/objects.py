@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import zlib
 from typing import Protocol
 
 from slipway.eventstore.stream import Stream
@@ -12,13 +13,17 @@ _NOTHING = b""
 """What was packed is never so short."""
 
 
+class Damaged(Exception):
+    """An object's parts are not of one piece: it was being written anew."""
+
+
 class Objects(Protocol):
     """One bucket of the object store."""
 
     async def put(self, name: str, data: bytes) -> None: ...
 
     async def get(self, name: str) -> bytes | None:
-        """None where there is none, or none any more."""
+        """None where there is none, or none any more. Raises Damaged."""
         ...
 
     async def remove(self, names: str) -> None:
@@ -56,7 +61,10 @@ class StreamObjects:
             if chunk is None or chunk.data == _NOTHING:  # it goes from its beginning
                 return None
             data += chunk.data
-        return await asyncio.to_thread(gzip.decompress, data)
+        try:
+            return await asyncio.to_thread(gzip.decompress, data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise Damaged(f"{name}: {error}") from error
 
     async def remove(self, names: str) -> None:
         """Nobody may take a message out of a stream but the server: each is replaced by an empty

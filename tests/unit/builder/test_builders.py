@@ -13,6 +13,7 @@ from builder.build.job import End, Job
 from builder.build.work import work
 from builder.builders import builder_of
 from slipway.contracts import values
+from slipway.contracts.redact import Redactor
 from slipway.contracts.values import Build, DockerfileBuild, GitSource, StaticBuild
 from slipway.runtime.engine import EngineAway
 
@@ -158,7 +159,7 @@ async def test_secrets_are_taken_out_of_a_failure(played: Played, wanted: Build)
         code=1,
     )
     job = played.job(SOURCE, wanted)
-    job.log.hide(["hunter2"])
+    job.log.hide(Redactor(["hunter2"]))
     assert "hunter2" not in (await why(job)).model_dump_json()
 
 
@@ -170,7 +171,7 @@ async def test_secrets_are_taken_out_of_the_names_of_steps(played: Played, wante
         {"vertexes": [{**STEP, "name": name, "error": "exit code: 1"}]}, code=1
     )
     job = played.job(SOURCE, wanted)
-    job.log.hide(["hunter2"])
+    job.log.hide(Redactor(["hunter2"]))
     failure = await why(job)
     await job.log.close()
     lines = [line async for _, lines in played.logs.read("log.org.build.d1") for line in lines]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import orjson
 from builder.build.log import BuildLog
 from slipway.contracts.logs import LogLine, build_subject
+from slipway.contracts.redact import Redactor
 from slipway.eventstore.memory import MemoryLogs, MemoryObjects
 
 from tests.simulation.world import VirtualClock, virtual
@@ -93,7 +94,7 @@ async def test_order_is_kept_while_batches_are_being_written():
 @virtual
 async def test_a_secret_is_in_neither():
     log, logs, archive = made()
-    log.hide(["hunter2"])
+    log.hide(Redactor(["hunter2"]))
     log.add([line("password=hunter2")])
     log.say("cloning https://hunter2@git.example")
     await log.close()
@@ -105,7 +106,7 @@ async def test_a_secret_is_in_neither():
 @virtual
 async def test_a_secret_across_the_cut_of_a_long_line_stays_hidden():
     log, logs, _ = made()
-    log.hide(["hunter2"])
+    log.hide(Redactor(["hunter2"]))
     log.add([line("x" * 3997 + "hunter2" + "y" * 100)])
     await log.close()
     (text,) = await logs.texts()
@@ -116,7 +117,7 @@ async def test_a_secret_across_the_cut_of_a_long_line_stays_hidden():
 @virtual
 async def test_what_steers_a_terminal_is_in_neither_and_hides_no_secret():
     log, logs, archive = made()
-    log.hide(["hunter2"])
+    log.hide(Redactor(["hunter2"]))
     log.add([line("\x1b[1;31mhun\x1b[0mter2\x07")])
     log.say("commit of \u202eda")
     await log.close()
@@ -197,3 +198,14 @@ async def test_an_empty_log_is_archived_too():
     log, _, archive = made()
     await log.close()
     assert await archive.get("d1") == b""
+
+
+@virtual
+async def test_once_it_is_full_no_more_lines_are_masked():
+    asked = list[str]()
+    log = BuildLog(MemoryLogs(), MemoryObjects(), VirtualClock(), "org", "d1", 10_000)
+    log.hide(lambda text: asked.append(text) or text)
+    log.add([line("x" * 3000)] * 50)
+    assert len(asked) == 5, "three lines, the one behind them, and what is said of that"
+    log.say("failed")
+    assert asked[-1] == "failed"

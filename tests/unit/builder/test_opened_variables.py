@@ -33,3 +33,20 @@ def test_what_is_more_than_a_program_is_given_is_said(values: dict[str, str], re
 
 def test_what_fits_is_opened():
     assert len(opened(of({f"A{n}": "x" * 100_000 for n in range(5)}), unsealed).values) == 5
+
+
+def test_a_secret_is_hidden_as_programs_have_it_and_one_that_nobody_has_as_it_is():
+    def sealed(name: str, text: str) -> Variable:
+        return Variable(name=name, sealed=Sealed(key="o", text=text))
+
+    host = Variable(name="HOST", value="hooks.example")
+    far = (sealed("PART", "s3cr3t-${{HOST}}"), sealed("HOOK", "${{GONE}} far"))
+    near = (sealed("HOOK", "https://${{HOST}}/T0/${{PART}}"), host)
+    scopes = (
+        ScopedVariables(scope="project", items=far),
+        ScopedVariables(scope="service", items=near),
+    )
+    found = opened(scopes, lambda value, *_: value.text)
+    hook = "https://hooks.example/T0/s3cr3t-hooks.example"
+    assert found.values["HOOK"] == hook
+    assert found.hidden == ["s3cr3t-hooks.example", "${{GONE}} far", hook]

@@ -22,7 +22,7 @@ from tests.unit.builder.yard import IMAGE, Yard, made, running
 
 SECRET = {"KEY": "hunter2"}
 DATABASE = Workload(name="db", image=BuiltImage(reference="postgres@sha256:2"), port=5432)
-BOTH = Workloads(items=(*made(environment=SECRET, port=80).items, DATABASE))
+BOTH = Workloads(items=(*made(environment=SECRET, port=80).items, DATABASE), hidden=())
 
 
 def plays(yard: Yard, workloads: Workloads) -> None:

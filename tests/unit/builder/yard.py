@@ -49,7 +49,7 @@ GIT, PULLED = GitSource(url="https://git.example/a.git"), ImageSource(image="web
 
 
 def made(image: BuiltImage = IMAGE, **more: Any) -> Workloads:
-    return Workloads(items=(Workload(name=MAIN, image=image, **more),))
+    return Workloads(items=(Workload(name=MAIN, image=image, **more),), hidden=())
 
 
 type Play = Callable[[Job], Awaitable[Made]]

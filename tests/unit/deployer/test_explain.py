@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from deployer.rollout import explain
-from deployer.rollout.domain import Health, TaskView
+from deployer.rollout.domain import Health, SwarmServiceView, TaskView
 from deployer.rollout.render import LIFELINE
+from slipway.testing.releases import release
 
 
 def ended(error: str = "", code: int | None = None) -> TaskView:
@@ -151,3 +152,24 @@ def test_every_reason_is_stable_and_has_a_next_step():
         "no-command",
     }  # fmt: skip
     assert all(reasons.values())
+
+
+def test_what_has_to_end_first_is_named_as_its_users_know_it():
+    one = release("d1")
+    (main,) = one.workloads
+    two = one.model_copy(update={"workloads": (main, main.model_copy(update={"name": "db"}))})
+    before = SwarmServiceView("i", "s", "main", 0, 1)
+    assert explain.ends(one, before).startswith("the end of the former release, which")
+    assert explain.ends(two, before).startswith("the end of main as it was, which")
+    assert explain.lingers(["port:80", "volume:data", "workload:main"]) == (
+        "the end of what had the port 80 and the volume data"
+    )
+    assert explain.lingers(["workload:main"]) == "the end of a former task"
+
+
+def test_the_lost_way_out_is_known_of_one_among_several():
+    one = release("d1")
+    (main,) = one.workloads
+    two = one.model_copy(update={"workloads": (main, main.model_copy(update={"name": "db"}))})
+    said = explain.no_node(two, main, "network bc0n8oyz5rh4m0tfhr8mo90i7 exists")
+    assert said.startswith("a node: main: network bc0n8oyz5rh4m0tfhr8mo90i7 exists; the engine has")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from deployer.rollout import explain, undoing
 from deployer.rollout.domain import Health, Phase, SwarmServiceView, TaskView, View
+from deployer.rollout.plan import ENDING as TOLD_TO_END
 from deployer.rollout.plan import IDLE, LEFT, next_step
 from deployer.rollout.step import (
     SOON,
@@ -729,6 +730,22 @@ TABLE: dict[str, tuple[View, RolloutStep]] = {
     "deleting removes every release": (
         idle(deleting=True, **route("route.withdrawn", None)),
         Remove(ON_OLD),
+    ),
+    "deleting waits for what was scaled to none, whatever it holds": (
+        replace(GOING, there=by_name(NEW_LEFT)),
+        Wait(SOON),
+    ),
+    "for so long": (
+        replace(GOING, there=by_name(replace(NEW_LEFT, updated=NOW - TOLD_TO_END))),
+        Remove(replace(NEW_LEFT, updated=NOW - TOLD_TO_END)),
+    ),
+    "also by a clock that is somewhat ahead": (
+        replace(GOING, there=by_name(replace(NEW_LEFT, updated=NOW + TOLD_TO_END / 2))),
+        Wait(SOON),
+    ),
+    "and not by one that is far ahead": (
+        replace(GOING, there=by_name(replace(NEW_LEFT, updated=NOW + TOLD_TO_END))),
+        Remove(replace(NEW_LEFT, updated=NOW + TOLD_TO_END)),
     ),
     "deleting ends": (
         idle(deleting=True, there={}, **route("route.withdrawn", None)),

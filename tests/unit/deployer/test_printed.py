@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from deployer.adapters.output import Outputs
+from deployer.rollout.masks import Masks
 from deployer.rollout.printed import MOST
 from slipway.contracts.logs import LogLine
 from slipway.contracts.rollout import RolloutFailed
@@ -15,7 +16,7 @@ from slipway.contracts.values import Failure
 from slipway.contracts.workload import MAIN, Workload
 from slipway.runtime.engine import EngineRefused
 
-from tests.simulation.platform import Site, platform
+from tests.simulation.platform import Site, SwarmOutputs, platform
 from tests.simulation.world import Behaviour, virtual
 
 DONE = Behaviour(ends_after=0.5, exit_code=0)
@@ -110,6 +111,31 @@ async def test_a_store_that_hangs_holds_a_job_up_for_seconds():
 
 
 @virtual
+async def test_what_is_kept_of_a_job_is_not_written_anew():
+    async with platform() as site:
+        await with_job(site, "d1")
+        await site.world.job_logs.put("d1.migrate", b"before")
+        assert await site.ended("d1") == "rollout.succeeded"
+        assert await site.world.job_logs.get("d1.migrate") == b"before"
+
+
+@virtual
+async def test_an_engine_that_says_no_lines_holds_a_failure_up_for_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async def last(_self: object, _container: str, _count: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(SwarmOutputs, "last", last)
+    async with platform() as site:
+        await site.deploy("d1", Behaviour(ends_after=0.2))
+        assert await site.ended("d1", 20) == "rollout.failed"
+        assert failure(site).reason == "exited"
+        assert failure(site).lines == ()
+
+
+@virtual
 async def test_the_last_lines_of_what_failed_are_masked():
     async with platform() as site:
         site.hidden = ("hunter2", KEY)
@@ -133,6 +159,31 @@ async def test_what_a_health_check_says_is_masked_before_it_is_cut():
         assert failure(site).reason == "unhealthy"
         assert "xxx ***" in failure(site).detail
         assert "hunt" not in failure(site).detail
+
+
+@virtual
+async def test_when_its_turn_is_over_its_secrets_are_let_go(monkeypatch: pytest.MonkeyPatch):
+    dropped = list[str]()
+    monkeypatch.setattr(Masks, "drop", lambda _, deployment: dropped.append(deployment))
+    async with platform() as site:
+        for deployment in ("d1", "d2"):
+            await site.deploy(deployment)
+            assert await site.ended(deployment) == "rollout.succeeded"
+            await asyncio.sleep(2)
+            assert dropped[-1:] == [deployment]
+
+
+@virtual
+async def test_what_lifeline_says_itself_is_told_whatever_is_secret():
+    said = "nothing listens on port 8080 (tried 127.0.0.1); the program listens on 80"
+    async with platform() as site:
+        site.hidden = None
+        await site.request("d1")
+        how = Behaviour(boot=None, answers=said, unhealthy_after=15)
+        await site.made("d1", Workload(name=MAIN, port=8080, image=site.image("d1", how)))
+        assert await site.ended("d1", 60) == "rollout.failed"
+        assert failure(site).reason == "not-listening"
+        assert failure(site).detail.endswith(said)
 
 
 @virtual

@@ -467,7 +467,7 @@ async def test_what_is_deleted_while_it_is_undone_is_not_waited_for():
         await site.world.until(lambda: site.rollout()[-1] == "reverting d2")
         await site.delete()
         assert await site.ended("d2", 5) == "rollout.cancelled"
-        await site.world.until(lambda: site.rollout()[-1] == "removed", 70)
+        await site.world.until(lambda: site.rollout()[-1] == "removed", 90)
         assert site.swarm.met == []
 
 

@@ -496,7 +496,7 @@ def test_so_is_what_the_former_did_not_give_free_in_time():
     playing.play(1)
     (former,) = playing.swarm.tasks["db-d1"]
     former.ending = 1000
-    assert failure_of(playing).startswith("db: what had volume:data before it had not ended")
+    assert failure_of(playing).startswith("db: what had the volume data had not ended")
 
 
 def test_a_job_waits_until_one_of_a_release_that_was_given_up_has_ended():

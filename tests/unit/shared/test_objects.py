@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from slipway.eventstore.objects import StreamObjects
+from slipway.eventstore.objects import Damaged, StreamObjects
 from slipway.eventstore.stream import Message
 
 
@@ -70,3 +70,13 @@ async def test_what_is_removed_is_not_there_from_its_first_message_on():
     await objects.put("s1.d4.1", b"half")
     await stream.publish("obj.workloads.s1.d4.1.0", b"")
     assert await objects.get("s1.d4.1") is None
+
+
+async def test_one_that_was_half_written_anew_is_said_to_be_damaged():
+    stream: Any = Stream()
+    objects = StreamObjects(stream, "joblogs")
+    await objects.put("one", random.Random(1).randbytes(900_000))
+    await objects.put("two", random.Random(2).randbytes(900_000))
+    stream.messages["obj.joblogs.one.0"] = stream.messages["obj.joblogs.two.0"]
+    with pytest.raises(Damaged):
+        await objects.get("one")

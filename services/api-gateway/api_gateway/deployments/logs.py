@@ -17,6 +17,7 @@ from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.event import Event
 from slipway.contracts.logs import LogLine, build_subject, job_log, run_subject
 from slipway.contracts.rollout import RolloutJobEnded, RolloutReverting
+from slipway.eventstore.objects import Damaged
 from slipway.eventstore.store import Commit
 from slipway.kernel.envelope import Subject
 from slipway.kernel.errors import Invalid
@@ -37,6 +38,8 @@ _POSITION = re.compile(r"(e?)([0-9]{1,18})(?:\.([0-9]{1,9}))?")
 _BUILT = (BuildSucceeded, BuildFailed, BuildCancelled)
 _EVERY = 0.2
 """Seconds between two looks."""
+_LAST = 20
+"""Lines of a job of which is known that they were told: a failure has no more of them."""
 _LINES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Lines, as server-sent events where `Accept` asks for them, else NDJSON",
@@ -113,7 +116,7 @@ async def _of_build(
         rows = (await gateway.build_logs.get(id_) or b"").splitlines()
         for index, row in enumerate(rows):
             if index > last.line:
-                yield f"0.{index}", LogLine.from_stored(orjson.loads(row))
+                yield f"0.{index}", _line(row)
 
 
 async def _build_over(gateway: Gateway, organization: str, id_: str) -> bool:
@@ -150,33 +153,51 @@ async def _behind_build(
     while True:
         until, ended = await _until(gateway, Subject(organization, "deployment", id_))
         for commit in await _between(gateway, organization, id_, requested.service, after, until):
-            lines = [
-                line
-                for event in commit.events
-                for line in await _told(gateway, story, commit, event)
-            ]
-            for index, line in enumerate(lines):
+            index, seen = 0, last.told and commit.sequence < last.at
+            async for line in _told(gateway, story, commit, seen=seen):
                 if (at := Position(told=True, at=commit.sequence, line=index)) > last:
                     yield str(at), line
+                index += 1
         if ended or not follow:
             return
         after = until
         await asyncio.sleep(_EVERY)
 
 
-async def _told(gateway: Gateway, story: Story, commit: Commit, event: Event) -> list[LogLine]:
-    """What a job printed is stored when its end is told, and never changed."""
-    lines: list[LogLine] = []
-    for job in _jobs(story.deployment, event):
-        rows = (await gateway.job_logs.get(job_log(story.deployment, job)) or b"").splitlines()
-        lines += [LogLine.from_stored(orjson.loads(row)) for row in rows]
-    if lines:
-        story.printed = frozenset(line.text for line in lines)
+async def _told(
+    gateway: Gateway, story: Story, commit: Commit, *, seen: bool
+) -> AsyncIterator[LogLine]:
+    """`seen`: its lines are not needed any more. What a job printed is stored when its end is told,
+    and never changed; there may be a megabyte of it, so each line is made when it is sent."""
     at = iso(commit.meta.at)
-    return lines + [
-        LogLine(at=at, stream=item.stream, step=item.step, text=item.text)
-        for item in story.tell(event)
-    ]
+    for event in commit.events:
+        if jobs := _jobs(story.deployment, event):
+            story.printed = frozenset()
+        done = isinstance(event, RolloutJobEnded) and event.exit == 0
+        for job in () if seen and done else jobs:
+            rows = await _rows(gateway, story.deployment, job, at)
+            story.printed |= {_line(row).text for row in rows[-_LAST:]}
+            for row in () if seen else rows:
+                yield _line(row)
+        for item in story.tell(event):
+            yield LogLine(at=at, stream=item.stream, step=item.step, text=item.text)
+
+
+def _line(row: bytes) -> LogLine:
+    return LogLine.from_stored(orjson.loads(row))
+
+
+async def _rows(gateway: Gateway, deployment: str, job: str, at: str) -> list[bytes]:
+    """What a job printed, or that there is nothing of it."""
+    try:
+        rows = await gateway.job_logs.get(job_log(deployment, job))
+        why = "was not kept, or not for so long; the log of the service may have it"
+    except Damaged:
+        rows, why = None, "can't be read: it was being written once more"
+    if rows is not None:
+        return rows.splitlines()
+    text = f"what the job {job} printed {why}"
+    return [LogLine(at=at, stream="system", step=job, text=text).model_dump_json().encode()]
 
 
 def _jobs(deployment: str, event: Event) -> list[str]:

@@ -56,7 +56,7 @@ class Story:
     build_failed: bool
     """The build's own log has said why."""
     printed: frozenset[str] = frozenset()
-    """Lines of the job that ended last, which were told."""
+    """The last lines of the job that ended last, which were told."""
     _bindings: tuple[Binding, ...] = ()
     _lines: tuple[str, ...] = field(default=())
     """The last ones that a program printed of which the release failed."""

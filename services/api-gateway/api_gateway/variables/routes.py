@@ -85,7 +85,8 @@ def _get(scope: Scope) -> Callable[..., Awaitable[Response]]:
 
 def _set(scope: Scope) -> Callable[..., Awaitable[Response]]:
     async def set_variables(id_: Id, body: Items, gateway: Gate, ctx: Ctx) -> Response:
-        """All of this level. A secret that comes without a value keeps the one it has."""
+        """All of this level. A secret that comes without a value keeps the one it has. One of
+        under 6 characters is not masked in logs."""
         state, head = await gateway.commands.begin(ctx, LEVELS[scope], _checked_id(ctx, scope, id_))
         _present(scope, state, head)
         organization = await gateway.commands.state(

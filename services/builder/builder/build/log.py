@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from slipway.contracts.clipping import clipped, shown
 from slipway.contracts.logs import LogLine, build_subject
-from slipway.contracts.redact import redactor
 from slipway.eventstore.log_store import LogStore
 from slipway.eventstore.objects import Objects
 from slipway.kernel.clock import Clock
@@ -49,8 +48,8 @@ class BuildLog:
         self._closing = asyncio.Event()
         self._log = logger(deployment=deployment)
 
-    def hide(self, secrets: Sequence[str]) -> None:
-        self._redact = redactor(secrets)
+    def hide(self, redact: Callable[[str], str]) -> None:
+        self._redact = redact
 
     def redacted(self, text: str) -> str:
         return self._redact(text)
@@ -63,15 +62,14 @@ class BuildLog:
     def add(self, lines: Sequence[LogLine]) -> None:
         """What programs print."""
         for line in lines:
-            self._add(self._shown(line))
+            if not self._full:
+                self._add(self._shown(line))
 
     def _shown(self, line: LogLine) -> LogLine:
         text = clipped(self._redact(line.text), _LONGEST)
         return line.model_copy(update={"text": text, "at": line.at or iso(self._clock.now())})
 
     def _add(self, line: LogLine) -> None:
-        if self._full:
-            return
         size = len(line.text) + len(line.step)
         if self._total + size > self._largest:
             self._full = True

@@ -20,6 +20,7 @@ from slipway.contracts.build import (
 from slipway.contracts.deployment import DeploymentRequested
 from slipway.contracts.event import Event, NewerRelease, Unknown
 from slipway.contracts.limits import BuildLimits
+from slipway.contracts.redact import Redactor
 from slipway.contracts.service import ServiceDeleted
 from slipway.contracts.values import Failure
 from slipway.contracts.workload import LARGEST, Workloads, shown, to_json
@@ -220,7 +221,7 @@ class Builds:
         except BuildError as error:
             return error.failure
         hidden = (*variables.hidden, *files)
-        log.hide(hidden)
+        log.hide(await asyncio.to_thread(Redactor, hidden))
         specification = specification.model_copy(update={"settings": settings})
         return Job(
             settings=self._settings,

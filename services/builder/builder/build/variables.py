@@ -14,7 +14,14 @@ from slipway.contracts.values import (
     Settings,
     file_place,
 )
-from slipway.contracts.variables import LARGEST, LONGEST, TooLong, UnknownReference, merged, resolve
+from slipway.contracts.variables import (
+    LARGEST,
+    LONGEST,
+    TooLong,
+    UnknownReference,
+    merged,
+    resolved,
+)
 
 from builder.build import failures
 from builder.build.failures import BuildError
@@ -25,7 +32,7 @@ class Opened:
     values: Mapping[str, str]
     secret_names: frozenset[str]
     hidden: Sequence[str]
-    """Every secret value, also those that only others refer to."""
+    """Every secret value as a program may have it, also those that only others refer to."""
 
 
 def opened(
@@ -34,9 +41,9 @@ def opened(
     """Raises CannotOpen, and BuildError for what refers to nothing or is too large to be handed to
     a program."""
     try:
-        values = resolve(scopes, unseal)
+        values, used = resolved(scopes, unseal)
         hidden = [
-            unseal(item.sealed, scoped.scope, item.name)
+            used.get((scoped.scope, item.name)) or unseal(item.sealed, scoped.scope, item.name)
             for scoped in scopes
             for item in scoped.items
             if item.sealed is not None

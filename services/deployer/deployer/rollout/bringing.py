@@ -150,7 +150,7 @@ def waiting(view: View, wanted: Release) -> Waiting | None:
         for task in (there.tasks if there else ())
     ]
     words = [
-        explain.no_node(explain.named(wanted, workload, task.error))
+        explain.no_node(wanted, workload, task.error)
         for workload, task in tasks
         if task.phase == "starting" and task.error and not task.container
     ]
@@ -173,7 +173,7 @@ def _ending(
     before = holders(view, wanted, workload)
     if before:
         slow = [each for each in before if each.replicas == 0 and each.alive]
-        return [explain.ends(each) for each in slow if view.now - each.updated >= SLOW]
+        return [explain.ends(wanted, each) for each in slow if view.now - each.updated >= SLOW]
     lingering = view.lingering & frozenset(workload.holds)
     return [explain.lingers(sorted(lingering))] if lingering else []
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from slipway.contracts.rollout import Release, Released
 from slipway.contracts.values import Failure
+from slipway.contracts.workload import place
 
 from deployer.rollout.domain import Health, SwarmServiceView, TaskView
 from deployer.rollout.render import LIFELINE
@@ -37,27 +38,33 @@ def _step(error: str, otherwise: str) -> str:
     return next((step for words, step in _STEPS.items() if words in error), otherwise)
 
 
-def no_node(error: str) -> str:
+def no_node(release: Release, workload: Released, error: str) -> str:
     """What a task waits for, in the engine's words, and what to do."""
-    step = _step(error, "")
-    return f"a node: {error}; {step}" if step else f"a node: {error}"
+    step, said = _step(error, ""), named(release, workload, error)
+    return f"a node: {said}; {step}" if step else f"a node: {said}"
 
 
-def ends(before: SwarmServiceView) -> str:
+def ends(release: Release, before: SwarmServiceView) -> str:
     """What is waited for where that has to end first."""
+    alone = len(release.workloads) == 1
+    what = "the former release" if alone else f"{before.workload} as it was"
     return (
-        f"the end of {before.workload} as it was, which takes long; a program has its"
-        " stop_grace_seconds for that, and is ended by force then"
+        f"the end of {what}, which takes long; a program has its stop_grace_seconds for that, and"
+        " is ended by force then"
     )
 
 
 def lingers(holds: Sequence[str]) -> str:
     """As `ends`, of what is known by no name any more."""
+    return f"the end of {_had(holds)}"
+
+
+def _had(holds: Sequence[str]) -> str:
+    """A workload's own place is a word that nobody knows."""
     if "jobs" in holds:
-        return "the end of a job of an earlier deployment, which was given up"
-    return (
-        f"the end of what had the {' and the '.join(held.replace(':', ' ', 1) for held in holds)}"
-    )
+        return "a job of an earlier deployment, which was given up"
+    had = [held.replace(":", " ", 1) for held in holds if not held.startswith(place(""))]
+    return f"what had the {' and the '.join(had)}" if had else "a former task"
 
 
 def final(refused: TaskView) -> bool:
@@ -117,11 +124,15 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
     )
 
 
+def silent(health: Health) -> bool:
+    """Nothing listens, says lifeline in words in which no program has a part."""
+    return health.asked[:1] == (LIFELINE,) and health.answer.startswith("nothing listens")
+
+
 def unhealthy(health: Health, *, ready: bool) -> Failure:
     """Of a release that its health check ended: what was asked, what came, and for how long."""
     seconds = (health.last - (health.since if ready else health.started)).total_seconds()
-    own = health.asked[:1] == (LIFELINE,)
-    if own and health.answer.startswith("nothing listens"):
+    if silent(health):
         when = "after it had been healthy" if ready else f"{seconds:.0f} s after its start"
         return Failure(
             reason="not-listening",
@@ -132,7 +143,7 @@ def unhealthy(health: Health, *, ready: bool) -> Failure:
         )
     when = "after it had been healthy" if ready else "after its start"
     detail = f"the health check failed for {seconds:.0f} s {when}: "
-    if own:
+    if health.asked[:1] == (LIFELINE,):
         return Failure(
             reason="unhealthy",
             detail=detail + health.answer,
@@ -306,8 +317,7 @@ def job_late(tasks: Sequence[TaskView]) -> Failure:
 def not_free(holds: Sequence[str]) -> Failure:
     return Failure(
         reason="rollout-timeout",
-        detail=f"what had {', '.join(holds)} before it had not ended when the time of this"
-        " deployment was over",
+        detail=f"{_had(holds)} had not ended when the time of this deployment was over",
         hint="let the program end when it gets its stop_signal, or set a shorter"
         " stop_grace_seconds, or a longer rollout_seconds",
     )

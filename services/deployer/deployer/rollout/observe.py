@@ -1,5 +1,6 @@
 """Looks at one service: the log's heads, what came since the last look, and its releases."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -15,8 +16,9 @@ from slipway.kernel.clock import Clock
 from slipway.kernel.envelope import Subject
 from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 
+from deployer.rollout import explain
 from deployer.rollout.domain import Health, SwarmServiceView, View, state_of, turn
-from deployer.rollout.printed import Printed
+from deployer.rollout.masks import Mask, Masks
 from deployer.rollout.releases import Owner, Releases
 
 _ANSWER = 500
@@ -55,6 +57,8 @@ class Memory:
     """Why its release can't be made."""
     told: frozenset[str] = frozenset()
     """Containers that were told to end since that turn began."""
+    said: dict[str, tuple[str, Mask, str]] = field(default_factory=dict)
+    """Workload → what its health check said last, what masked it, and what is shown of it."""
 
 
 async def requested(store: EventStore, organization: str, deployment: str) -> Commit:
@@ -75,11 +79,11 @@ class Observer:
         store: EventStore,
         engine: Containers,
         releases: Releases,
-        printed: Printed,
+        masks: Masks,
         clock: Clock,
     ) -> None:
         self._store, self._engine, self._releases = store, engine, releases
-        self._printed, self._clock = printed, clock
+        self._masks, self._clock = masks, clock
 
     async def look(self, owner: Owner, memory: Memory) -> View:
         organization, service = owner
@@ -107,7 +111,7 @@ class Observer:
             route=last.state if last else RouteState(),
             route_event=last.type if last else "",
             told=memory.told,
-            health={} if away else await self._health(owner, state),
+            health={} if away else await self._health(owner, state, memory),
             containers=deleting and not away and await self._engine.any_containers(service),
             impossible=memory.impossible,
         )
@@ -150,17 +154,21 @@ class Observer:
             memory.desired_at = commit.sequence
 
     async def _follow_turn(self, organization: str, deployment: str | None, memory: Memory) -> None:
+        before = memory.requested.subject.id if memory.requested else None
+        if before is not None and before != deployment:
+            self._masks.drop(before)
+            memory.said.clear()
         if deployment is None:
             memory.requested = None
             return
-        if memory.requested is None or memory.requested.subject.id != deployment:
+        if memory.requested is None or before != deployment:
             memory.requested = await requested(self._store, organization, deployment)
             memory.stopped, memory.impossible, memory.told = False, None, frozenset()
         if not memory.stopped:
             later = await self._store.load(memory.requested.subject, memory.requested.sequence)
             memory.stopped = bool(later)
 
-    async def _health(self, owner: Owner, state: RolloutState) -> dict[str, Health]:
+    async def _health(self, owner: Owner, state: RolloutState, memory: Memory) -> dict[str, Health]:
         found: dict[str, Health] = {}
         there, wanted = self._releases.of(owner), state.wanted
         if wanted is None or state.reverting is not None:
@@ -169,14 +177,13 @@ class Observer:
             if workload.swarm_service not in there or workload.carried or workload.job:
                 continue
             health = await self._health_of(there[workload.swarm_service])
-            if health is not None:
-                found[workload.name] = await self._shown(owner[0], wanted, health)
+            if health is not None and explain.silent(health):
+                found[workload.name] = replace(health, answer=health.answer[:_ANSWER])
+            elif health is not None:
+                mask = await self._masks.of(owner[0], wanted)
+                answer = await _shown(memory, workload.name, health.answer, mask)
+                found[workload.name] = replace(health, answer=answer)
         return found
-
-    async def _shown(self, organization: str, wanted: Release, health: Health) -> Health:
-        """Masked before it is cut: half a secret is one too."""
-        mask = await self._printed.mask(organization, wanted)
-        return replace(health, answer=mask(health.answer)[:_ANSWER])
 
     async def _health_of(self, there: SwarmServiceView) -> Health | None:
         found = None
@@ -191,3 +198,13 @@ class Observer:
                 return health
             found = found or health
         return found
+
+
+async def _shown(memory: Memory, workload: str, answer: str, mask: Mask) -> str:
+    """Masked before it is cut: half a secret is one too. And once: it is looked at twice a
+    second."""
+    before = memory.said.get(workload)
+    if before is None or before[:2] != (answer, mask):
+        masked = await asyncio.to_thread(mask, answer)
+        before = memory.said[workload] = (answer, mask, masked[:_ANSWER])
+    return before[2]

@@ -1,33 +1,28 @@
 """What programs of a rollout print, on its way into the log: bounded, and without secrets."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from slipway.contracts.clipping import clipped
 from slipway.contracts.frames import RawLine
 from slipway.contracts.logs import LogLine, job_log
-from slipway.contracts.redact import MASK, redactor
 from slipway.contracts.rollout import Release, Released
 from slipway.eventstore.objects import Objects
 from slipway.runtime.logging import logger
-from slipway.sealing import CannotOpen
 
 from deployer.rollout import explain
 from deployer.rollout.domain import View
+from deployer.rollout.masks import Mask, Masks
 from deployer.rollout.releases import Owner
-from deployer.rollout.sealed import Missing, SealedWorkloads
 
 MOST = 1 << 20
 """Bytes that are kept of what a job prints."""
 _LONGEST = 4000
 """Bytes of a line, as stored."""
 _PATIENCE = 5.0
-"""Seconds that a job's output may take: nothing waits longer for it."""
-_MASKS = 50
-"""Deployments whose secrets are held at once."""
-
-type Mask = Callable[[str], str]
+"""Seconds that output may take: nothing waits longer for it."""
 
 
 class Outputs(Protocol):
@@ -42,59 +37,44 @@ class Outputs(Protocol):
 
 
 class Printed:
-    def __init__(self, sealed: SealedWorkloads, outputs: Outputs, archive: Objects) -> None:
-        self._sealed, self._outputs, self._archive = sealed, outputs, archive
-        self._masks: dict[str, Mask] = {}
-
-    async def mask(self, organization: str, release: Release) -> Mask:
-        """Leaves nothing of a text where it can't be known what is secret. It is kept: while a
-        health check says no, its words are looked at twice a second."""
-        name = release.sealed.name
-        if name not in self._masks:
-            try:
-                workloads = await self._sealed.opened(organization, release.sealed)
-            except (CannotOpen, Missing):
-                return _nothing
-            while len(self._masks) >= _MASKS:
-                del self._masks[next(iter(self._masks))]
-            self._masks[name] = redactor(workloads.hidden)
-        return self._masks[name]
+    def __init__(self, masks: Masks, outputs: Outputs, archive: Objects) -> None:
+        self.masks, self._outputs, self._archive = masks, outputs, archive
 
     async def last(self, owner: Owner, view: View, release: Release) -> Sequence[str]:
         """The last lines of the first of its new tasks that has printed anything."""
         own = sorted(each.swarm_service for each in release.workloads if not each.carried)
         there = [view.there[name] for name in own if name in view.there]
-        for task in [task for found in there for task in found.tasks]:
-            if lines := await self._outputs.last(task.container, explain.LAST):
-                mask = await self.mask(owner[0], release)
-                return await asyncio.to_thread(_masked, mask, lines)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                for task in [task for found in there for task in found.tasks]:
+                    if lines := await self._outputs.last(task.container, explain.LAST):
+                        mask = await self.masks.of(owner[0], release)
+                        return await asyncio.to_thread(_masked, mask, lines)
         return ()
 
     async def keep(self, owner: Owner, view: View, release: Release, job: Released) -> None:
-        """What a job has printed until now, whole each time: the same again, or more. Nothing fails
-        for it: what can't be read, or stored, is left out."""
+        """What a job has printed until now, once: parts of another would stand under the same end.
+        Nothing fails for it: what can't be read, or stored, is left out, and its log says so."""
         there = view.there.get(job.swarm_service)
         containers = [task.container for task in there.tasks if task.container] if there else []
         if not containers:
             return
         try:
             async with asyncio.timeout(_PATIENCE):
+                name = job_log(release.deployment, job.name)
+                if await self._archive.get(name) is not None:
+                    return
                 lines, all_ = await self._outputs.first(containers[0], MOST)
-                mask = await self.mask(owner[0], release)
+                mask = await self.masks.of(owner[0], release)
                 rows = await asyncio.to_thread(_rows, mask, lines, all_, job.name)
-                await self._archive.put(job_log(release.deployment, job.name), rows)
+                await self._archive.put(name, rows)
         except Exception as error:
             logger(service=owner[1], job=job.name).warning(
                 "what a job printed is not kept", why=repr(error)[:300]
             )
 
 
-def _nothing(text: str) -> str:
-    return MASK if text else text
-
-
 def _masked(mask: Mask, lines: Sequence[str]) -> list[str]:
-    """As one text: that is faster where there are many secrets."""
     return mask("\n".join(lines)).split("\n")
 
 

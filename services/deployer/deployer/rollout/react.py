@@ -75,7 +75,7 @@ class Rollouts:
         self._actors: dict[Owner, _Actor] = {}
         self._group: asyncio.TaskGroup | None = None
         self.releases = Releases(engine, clock, lambda owner: self.ensure(*owner))
-        self._observer = Observer(store, engine, self.releases, printed, clock)
+        self._observer = Observer(store, engine, self.releases, printed.masks, clock)
         creator = Creator(store, engine, networks, volumes, sealed, instance)
         self._steps = Steps(store, engine, self.releases, creator, printed, clock)
 

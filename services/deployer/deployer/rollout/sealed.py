@@ -5,8 +5,8 @@ import hashlib
 
 from slipway.contracts.build import WorkloadsObject
 from slipway.contracts.workload import Workloads, from_json
-from slipway.eventstore.objects import Objects
-from slipway.sealing import Opener
+from slipway.eventstore.objects import Damaged, Objects
+from slipway.sealing import Opener, OrganizationKey
 
 
 class Missing(Exception):
@@ -19,14 +19,22 @@ class SealedWorkloads:
 
     async def opened(self, organization: str, where: WorkloadsObject) -> Workloads:
         """Raises CannotOpen and Missing."""
-        data = await self._objects.get(where.name)
+        try:
+            data = await self._objects.get(where.name)
+        except Damaged as error:
+            raise Missing(f"the object can't be read: {error}") from error
         if data is None:
             raise Missing(f"there is no object {where.name}")
-        if hashlib.sha256(data).hexdigest() != where.hash:
-            raise Missing(f"the object {where.name} is another than the build has made")
         key = await self._opener.for_organization(organization)
-        plain = await asyncio.to_thread(key.open_object, data, where.name)
-        try:
-            return from_json(plain)
-        except ValueError:  # whose words may have what is secret
-            raise Missing(f"the object {where.name} can't be read by this release") from None
+        return await asyncio.to_thread(_opened, key, data, where)
+
+
+def _opened(key: OrganizationKey, data: bytes, where: WorkloadsObject) -> Workloads:
+    """In a thread: there may be megabytes of it."""
+    if hashlib.sha256(data).hexdigest() != where.hash:
+        raise Missing(f"the object {where.name} is another than the build has made")
+    plain = key.open_object(data, where.name)
+    try:
+        return from_json(plain)
+    except ValueError:  # whose words may have what is secret
+        raise Missing(f"the object {where.name} can't be read by this release") from None
