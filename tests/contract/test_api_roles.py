@@ -186,7 +186,12 @@ async def test_a_cookie_is_not_for_other_sites(
     assert (await platform.call("GET", "/v1/projects", **headers)).is_success
 
 
-READS_BY_ID = [name for name, (method, path) in EVERY.items() if method == "GET" and "{id}" in path]
+READS_BY_ID = [
+    name
+    for name, (method, path) in EVERY.items()
+    if method == "GET" and "{id}" in path and not path.startswith("/v1/admin/")
+]
+"""To the operator no organization is a stranger's."""
 
 
 @pytest.mark.parametrize("name", READS_BY_ID)

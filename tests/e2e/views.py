@@ -59,7 +59,7 @@ def addresses(api: Api) -> list[str]:
     for path in described(api).keys() - LEFT_OUT.keys():
         for variant in {path.replace("{level}", level) for level in LEVELS}:
             assert variant.count("{") <= 1, f"{variant} has two ids: say how they belong together"
-            collection = re.match(r"/v1/([a-z-]+)/\{id\}", variant)
+            collection = re.match(r"/v1/(?:admin/)?([a-z-]+)/\{id\}", variant)
             assert collection or "{" not in variant, f"nothing is known that would fill {variant}"
             names = ids[collection[1]] if collection else [""]
             query = QUERIES.get(path, "")
