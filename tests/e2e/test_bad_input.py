@@ -158,7 +158,7 @@ def test_a_wrong_body_is_refused_and_changes_nothing(sender: Sender, name: str):
 
 STRANGERS = [
     name
-    for name, (_, path) in WRITES.items()
+    for name, (_, path, _) in WRITES.items()
     if "{id}" in path and not path.startswith("/v1/admin/")
 ]
 """To the operator no organization is a stranger's."""
