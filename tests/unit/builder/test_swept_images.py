@@ -243,6 +243,22 @@ async def test_what_is_pushed_while_is_looked_stays(site: Site):
 
 
 @virtual
+async def test_the_same_image_that_is_built_again_while_is_looked_stays(site: Site):
+    """Its digest is that of one that goes."""
+    await site.begin()
+    site.kept = 1
+    await site.deploy("0")
+    await site.deploy("1")
+    async with site.sweeping():
+        await asyncio.sleep(GRACE - 5)
+        going = await site.ask("going")
+        site.world.meanwhile = lambda: site.push(going, "sha256:0")
+        await asyncio.sleep(10)
+        assert site.there() >= some(0, 1)
+        assert site.on_engine() >= some(0, 1)
+
+
+@virtual
 async def test_nothing_goes_by_a_log_that_was_read_too_early(site: Site):
     await site.begin()
     for number in range(11):

@@ -301,8 +301,17 @@ class Sweep:
         if await self._repositories.drop_longer(organization, service, _MOST) == _MOST:
             self._look(organization, service, _SOON)
         for reference in here:
-            if reference not in stays:
+            if reference in stays:
+                continue
+            if reference not in await self._named(organization, service, go[_MOST:]):
                 await self._forget(organization, service, reference)
+
+    async def _named(self, organization: str, service: str, later: Collection[str]) -> set[str]:
+        """References that a tag of the service names now, but for those that go later: the
+        same that is built again meanwhile has the same digest, and the engine fetches it then."""
+        tags = set(await self._repositories.tags(organization, service)) - set(later)
+        digests = await self._repositories.digests(organization, service, tags)
+        return {f"{registry.repository(organization, service)}@{each}" for each in digests.values()}
 
     async def _remove(self, organization: str, service: str, here: Sequence[str]) -> None:
         """All of a service that is gone."""
