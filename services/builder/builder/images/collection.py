@@ -63,6 +63,8 @@ class Collection:
         """Since when there is garbage. What a former life left is not known."""
         self._failures = 0
         """Since one went well, of those for which builds had to wait."""
+        self._patient_at = self._now()
+        """Before, none have to wait again."""
 
     def may_be(self) -> None:
         """There may be garbage now."""
@@ -89,22 +91,27 @@ class Collection:
         if self._now() < self._at:
             return self._at - self._now()
         since, pause = self._since, self._settings.collect_seconds
-        patience = _PATIENCE if self._now() - since > _DAY else 0.0
+        late = self._now() - since > _DAY and self._now() >= self._patient_at
+        patience = _PATIENCE if late else 0.0
         try:
             await self._tried(patience)
             self._failures = 0
-        except Exception as error:
+        except Busy:  # a moment in which nobody is inside may come soon
             self._since = since
-            if isinstance(error, Busy) and not patience:
-                pause = min(_AGAIN, pause)
-            else:
-                pause = min(_DAY, pause * 2.0 ** min(self._failures, 10))
-                self._failures += 1
-            if not isinstance(error, Busy):
-                raise
+            if patience:
+                self._patient_at = self._now() + self._rarer()
+            pause = min(_AGAIN, pause)
+        except Exception:
+            self._since, pause = since, self._rarer()
+            raise
         finally:
             self._at = self._now() + pause
         return pause
+
+    def _rarer(self) -> float:
+        """Seconds before builds have to wait again."""
+        self._failures += 1
+        return min(_DAY, self._settings.collect_seconds * 2.0 ** min(self._failures - 1, 10))
 
     async def _tried(self, patience: float) -> None:
         """Raises Busy, and RuntimeError with the collector's words."""
