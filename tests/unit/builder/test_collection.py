@@ -190,6 +190,39 @@ async def test_nobody_pushes_before_one_that_failed_has_ended(site: Site, raised
             assert not (site.root / "collecting").exists()
 
 
+@pytest.mark.parametrize("what", ["drop_untagged", "end_collecting"])
+@virtual
+async def test_what_fails_beside_the_collector_leaves_no_mark(
+    site: Site, monkeypatch: pytest.MonkeyPatch, what: str
+):
+    """Nothing runs in the registry that had to be ended, and `make up` waits for a mark."""
+    done = getattr(Repositories, what)
+
+    async def full(repositories: Repositories, *some: float, well: bool = True) -> None:
+        if well:
+            raise OSError("no space left on device")
+        await done(repositories, *some, well=well)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Repositories, what, full)
+        async with site.sweeping():
+            await asyncio.sleep(610)
+            assert not (site.root / "collecting").exists()
+            patched.undo()
+            await asyncio.sleep(1300)
+            assert site.collections[-2:] == ["begun", "ended"]
+            assert (site.root / "collected").exists()
+    assert site.anew == 0
+
+
+@virtual
+async def test_what_a_death_has_left_half_removed_is_removed_in_the_next_life(site: Site):
+    (site.root / "swept/x").mkdir(parents=True)
+    async with site.sweeping():
+        await asyncio.sleep(1)
+        assert not list((site.root / "swept").iterdir())
+
+
 @virtual
 async def test_one_that_always_fails_is_tried_ever_more_rarely(site: Site):
     site.code = 1
@@ -273,7 +306,7 @@ async def test_manifests_without_a_tag_are_gone_before_the_collector_looks(site:
     async with site.sweeping():
         await asyncio.sleep(700)
     assert site.found == [stay]
-    assert not (site.root / "untagged").exists()
+    assert not list((site.root / "untagged").iterdir())
     assert "--delete-untagged" not in render.collect("slipway")
 
 

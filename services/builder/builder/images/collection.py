@@ -15,6 +15,8 @@ from builder.registry.gate import Busy, Gate
 from builder.settings import BuilderSettings
 
 _AGAIN, _DAY = 60.0, 86400.0
+_DROPPING = 300.0
+"""Of the seconds of a collection so many at most for what the builder removes before."""
 _PATIENCE = 600.0
 """Seconds for which all builds wait for others to end, once a collection has waited for a day."""
 
@@ -28,7 +30,8 @@ class Repositories(Protocol):
     async def collected_ago(self) -> float: ...
     async def library_is_filled(self) -> bool: ...
     async def begin_collecting(self) -> None: ...
-    async def drop_untagged(self) -> None: ...
+    async def clear_swept(self) -> None: ...
+    async def drop_untagged(self, seconds: float) -> None: ...
     async def clear_untagged(self) -> None: ...
     async def end_collecting(self, *, well: bool) -> None: ...
 
@@ -84,6 +87,10 @@ class Collection:
             await self._give_up()
         self._since = self._now() - await self._repositories.collected_ago()
         self._gate.open()
+        try:
+            await self._repositories.clear_swept()
+        except OSError as error:
+            _not_well(repr(error))
 
     async def _round(self) -> float:
         if self._since is None:
@@ -117,29 +124,42 @@ class Collection:
         """Raises Busy, and RuntimeError with the collector's words."""
         if await self._repositories.library_is_filled():
             raise Busy
-        async with self._gate.closed(patience), self._repositories.still:
-            self._since = None
-            await self._collected()
-        await self._repositories.clear_untagged()
+        try:
+            async with self._gate.closed(patience), self._repositories.still:
+                self._since = None
+                await self._collected()
+        finally:
+            await self._repositories.clear_untagged()
 
     async def _collected(self) -> None:
         """It never goes on once this is left."""
+        end = self._now() + LONGEST_COLLECTION
         await self._repositories.begin_collecting()
-        if await self._repositories.library_is_filled():  # somebody began a moment ago
+        try:
+            if await self._repositories.library_is_filled():  # somebody began a moment ago
+                raise Busy
+            await self._repositories.drop_untagged(_DROPPING)
+        except Exception:  # the collector has not begun
             await self._repositories.end_collecting(well=False)
-            raise Busy
-        await self._repositories.drop_untagged()
-        why = await self._failed()
+            raise
+        why = await self._failed(end - self._now())
         if why is None:
-            await self._repositories.end_collecting(well=True)
+            await self._ended_well()
             return
         await insist(asyncio.Event(), self._give_up, _not_well, longest=5.0)
         raise RuntimeError(why)
 
-    async def _failed(self) -> str | None:
+    async def _ended_well(self) -> None:
+        try:
+            await self._repositories.end_collecting(well=True)
+        except OSError:  # the disk is full
+            await self._repositories.end_collecting(well=False)
+            raise
+
+    async def _failed(self, seconds: float) -> str | None:
         """Why; whatever it was, the collector may go on."""
         try:
-            async with asyncio.timeout(LONGEST_COLLECTION):
+            async with asyncio.timeout(seconds):
                 code, said = await self._run(render.collect(self._settings.instance))
         except TimeoutError:
             return f"the collection did not end in {LONGEST_COLLECTION:.0f} s"
