@@ -74,12 +74,10 @@ class Repositories:
 
     async def _drop(self, folder: Path, names: Iterable[str]) -> int:
         async with self.still:
-            there = await asyncio.to_thread(_moved, folder, names, self._swept)
-        await self.clear_swept()
-        return there
+            return await asyncio.to_thread(_moved, folder, names, self._swept)
 
     async def clear_swept(self) -> None:
-        """What was moved away, also by who died before it was removed."""
+        """What was dropped, also by who died before it was removed."""
         await asyncio.to_thread(_clear, self._swept)
 
     # -- collecting --------------------------------------------------------------------------------
