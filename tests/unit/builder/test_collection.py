@@ -216,6 +216,23 @@ async def test_what_fails_beside_the_collector_leaves_no_mark(
 
 
 @virtual
+async def test_what_is_moved_away_before_is_part_of_its_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever fills the library takes a mark that is older for one that a death has left."""
+
+    async def slow(*_: object) -> None:
+        await asyncio.sleep(200)
+
+    monkeypatch.setattr(Repositories, "drop_untagged", slow)
+    site.seconds = 1e5
+    async with site.sweeping():
+        await asyncio.sleep(601)
+        async with site.gate.passed("one"):
+            assert site.clock.monotonic() == 600 + 900
+
+
+@virtual
 async def test_what_a_death_has_left_half_removed_is_removed_in_the_next_life(site: Site):
     (site.root / "swept/x").mkdir(parents=True)
     async with site.sweeping():
