@@ -310,17 +310,18 @@ class Sweep:
         longer = self._repositories.drop_longer(organization, service, _MOST)
         if await self._dropping(longer) == _MOST:
             self._look(organization, service, _SOON)
-        for reference in here:
-            if reference in stays:
-                continue
-            if reference not in await self._named(organization, service, go[_MOST:]):
+        gone = [reference for reference in here if reference not in stays]
+        later = frozenset(go[_MOST:]) if gone else frozenset[str]()
+        for reference in gone:
+            if reference not in await self._named(organization, service, later):
                 await self._forget(organization, service, reference)
 
-    async def _named(self, organization: str, service: str, later: Collection[str]) -> set[str]:
+    async def _named(self, organization: str, service: str, later: frozenset[str]) -> set[str]:
         """References that a tag of the service names now, but for those that go later: the
         same that is built again meanwhile has the same digest, and the engine fetches it then."""
-        tags = set(await self._repositories.tags(organization, service)) - set(later)
-        digests = await self._repositories.digests(organization, service, tags)
+        tags = await self._repositories.tags(organization, service)
+        left = (tag for tag in tags if tag not in later)
+        digests = await self._repositories.digests(organization, service, left)
         place = registry.repository(organization, service)
         return {f"{place}@{each}" for each in digests.values()}
 
