@@ -70,6 +70,7 @@ async def main(stopping: asyncio.Event) -> None:
 
     async def react(commit: Commit) -> None:
         await builds.react(commit)
+        sweep.built(commit)
         sweep.wake(commit)
 
     async def told(commit: Commit) -> None:

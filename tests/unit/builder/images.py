@@ -45,12 +45,15 @@ GRACE = 120.0
 
 
 class Log(World):
-    """`slow`: seconds until the last commits of a category arrive that were read."""
+    """`slow`: seconds until the last commits of a category arrive that were read; `meanwhile`: what
+    is pushed and fetched then."""
 
     slow = 0.0
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
 
     async def heads(self, organization: str, category: str) -> list[Commit]:
         found = await super().heads(organization, category)
+        self.meanwhile()
         await asyncio.sleep(self.slow)
         return found
 

@@ -83,7 +83,10 @@ class Engine:
             raise EngineMissing
         return self.crowds.get(name, 20) if self.there[name].runs else None
 
-    async def kill(self, name: str) -> None:
+    async def kill(self, container: str) -> None:
+        name = next((name for name, each in self.there.items() if each.id == container), None)
+        if name is None:
+            raise EngineMissing
         if self.unkillable:
             raise self.unkillable.pop(0)
         self.said.append(f"killed {name}")

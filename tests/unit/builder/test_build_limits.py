@@ -169,6 +169,25 @@ async def test_what_waits_for_the_registry_is_told_and_has_its_time_still(yard: 
         await yard.request("d2", limits=Limits(build=9))
         outcome = await yard.outcome("d2", 700)
         assert outcome.failure.reason == "build-timeout"
+        assert "ran longer than 9 s" in outcome.failure.detail
+
+
+@pytest.mark.parametrize("seconds", [1820.0, 1804.0])
+@virtual
+async def test_who_only_waited_is_not_told_to_have_run_for_long(yard: Yard, seconds: float):
+    async def play(job: Job) -> Made:
+        with job.waiting():
+            await asyncio.sleep(seconds)
+        await asyncio.sleep(5)
+        return made()
+
+    yard.play = play
+    async with running(yard):
+        await yard.request("d1", limits=Limits(build=9))
+        outcome = await yard.outcome("d1", 2000)
+        assert outcome.failure.reason == "build-timeout"
+        assert "waited so long for the registry" in outcome.failure.detail
+        assert "deploy again" in outcome.failure.hint
 
 
 @virtual

@@ -159,9 +159,11 @@ async def test_builds_that_never_end_hold_up_the_others_ever_more_rarely(site: S
         await asyncio.sleep(3 * 86400)
         for each in going:
             each.cancel()
-    assert site.collections == []
-    assert max(closed) <= 600
-    assert 3 * 600 < sum(closed) < 2 * 86400 / 10
+        assert site.collections == []
+        assert max(closed) <= 600
+        assert 3 * 600 < sum(closed) < 2 * 86400 / 10
+        await asyncio.sleep(62)
+        assert site.collections == ["begun", "ended"], "the first quiet moment is used"
 
 
 @virtual
@@ -186,6 +188,56 @@ async def test_nobody_pushes_before_one_that_failed_has_ended(site: Site, raised
         async with site.gate.passed("one"):
             assert site.anew == 4
             assert not (site.root / "collecting").exists()
+
+
+@pytest.mark.parametrize("what", ["drop_untagged", "end_collecting"])
+@virtual
+async def test_what_fails_beside_the_collector_leaves_no_mark(
+    site: Site, monkeypatch: pytest.MonkeyPatch, what: str
+):
+    """Nothing runs in the registry that had to be ended, and `make up` waits for a mark."""
+    done = getattr(Repositories, what)
+
+    async def full(repositories: Repositories, *some: float, well: bool = True) -> None:
+        if well:
+            raise OSError("no space left on device")
+        await done(repositories, *some, well=well)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Repositories, what, full)
+        async with site.sweeping():
+            await asyncio.sleep(610)
+            assert not (site.root / "collecting").exists()
+            patched.undo()
+            await asyncio.sleep(1300)
+            assert site.collections[-2:] == ["begun", "ended"]
+            assert (site.root / "collected").exists()
+    assert site.anew == 0
+
+
+@virtual
+async def test_what_is_moved_away_before_is_part_of_its_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever fills the library takes a mark that is older for one that a death has left."""
+
+    async def slow(*_: object) -> None:
+        await asyncio.sleep(200)
+
+    monkeypatch.setattr(Repositories, "drop_untagged", slow)
+    site.seconds = 1e5
+    async with site.sweeping():
+        await asyncio.sleep(601)
+        async with site.gate.passed("one"):
+            assert site.clock.monotonic() == 600 + 900
+
+
+@virtual
+async def test_what_a_death_has_left_half_removed_is_removed_in_the_next_life(site: Site):
+    (site.root / "swept/x").mkdir(parents=True)
+    async with site.sweeping():
+        await asyncio.sleep(1)
+        assert not list((site.root / "swept").iterdir())
 
 
 @virtual
@@ -271,7 +323,7 @@ async def test_manifests_without_a_tag_are_gone_before_the_collector_looks(site:
     async with site.sweeping():
         await asyncio.sleep(700)
     assert site.found == [stay]
-    assert not (site.root / "untagged").exists()
+    assert not list((site.root / "untagged").iterdir())
     assert "--delete-untagged" not in render.collect("slipway")
 
 

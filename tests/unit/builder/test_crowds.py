@@ -203,6 +203,35 @@ async def test_killing_is_tried_again(site: Site):
 
 
 @virtual
+async def test_one_that_was_made_anew_meanwhile_is_not_killed(site: Site):
+    """The engine killed the former one late, and another build has begun."""
+    async with site.running():
+        site.engine.crowds[KIT] = 2048
+        site.engine.unkillable = [TimeoutError()] * 3
+        loop, made = asyncio.get_running_loop(), asyncio.Event()
+
+        def anew() -> None:
+            site.engine.alter(KIT, id="fresh", runs=True)
+            made.set()
+
+        loop.call_later(1.5, anew)
+        await cancelled(site)
+        await asyncio.sleep(10)
+        assert made.is_set()
+        assert site.engine.there[KIT].id == "fresh"
+        assert f"killed {KIT}" not in site.engine.said
+
+
+@virtual
+async def test_all_taken_for_a_moment_ends_no_other_build(site: Site):
+    async with site.running(), site.taken():
+        site.engine.crowds[KIT] = 2048
+        asyncio.get_running_loop().call_later(0.1, site.engine.crowds.clear)
+        assert await cancelled(site) < 1
+        assert f"killed {KIT}" not in site.engine.said
+
+
+@virtual
 async def test_a_second_cancel_does_not_keep_it_from_being_killed(site: Site):
     async with site.running():
         site.engine.crowds[KIT] = 1000

@@ -75,9 +75,9 @@ async def test_it_closes_only_where_nobody_is_inside():
 async def test_builds_that_never_stop_hold_up_themselves_and_others_for_a_moment():
     """One of two that take turns is always inside, for far longer than all are held back."""
     site = Site()
-    going = [asyncio.create_task(site.builds("one", 1800))]
-    await asyncio.sleep(900)
-    going += [asyncio.create_task(site.builds(name, n)) for name, n in (("two", 1800), ("x", 7))]
+    going = [asyncio.create_task(site.builds("one", 1700))]
+    await asyncio.sleep(850)
+    going += [asyncio.create_task(site.builds(name, n)) for name, n in (("two", 1700), ("x", 7))]
     await asyncio.sleep(1)
     async with asyncio.timeout(2 * 3600):
         await site.close(600)
@@ -101,6 +101,29 @@ async def test_who_is_inside_for_hours_holds_up_nobody_so_long():
     await asyncio.sleep(10)
     assert 600 < site.waited["one"] <= 3 * 600
     assert site.waited["x"] <= 600
+    for each in going:
+        each.cancel()
+
+
+@virtual
+async def test_nobody_is_held_longer_than_the_time_of_a_build_stands_still():
+    """Others come in between, whom nobody held."""
+    site = Site()
+    going = list[asyncio.Task[None]]()
+
+    async def more() -> None:
+        for number in range(20):
+            going.append(asyncio.create_task(site.build(f"{number}", 1150)))
+            await asyncio.sleep(300)
+
+    going += [asyncio.create_task(each) for each in (more(), site.builds("one", 700))]
+    await asyncio.sleep(750)  # its second one has begun
+    began = now()
+    with pytest.raises(Busy):
+        await site.close(600)
+    assert now() - began <= 1800
+    await asyncio.sleep(200)
+    assert 600 < site.waited["one"] <= 1800
     for each in going:
         each.cancel()
 

@@ -16,7 +16,7 @@ from builder.sources.image import again
 from slipway.contracts.logs import build_subject
 from slipway.contracts.registry import Account
 from slipway.contracts.values import Failure, GitSource, ImageSource
-from slipway.runtime.engine import EngineAway, EngineMissing
+from slipway.runtime.engine import EngineAway, EngineMissing, EngineRefused
 
 from tests.simulation.world import VirtualClock, virtual
 from tests.unit.builder.parts import MADE, Played, image_of, why
@@ -107,6 +107,8 @@ class Growing:
     """GiB of earlier builds,"""
     kept: float = 0.0
     """and those of them that can't be removed."""
+    untold: frozenset[int] = frozenset()
+    """Counts that the engine refuses."""
     freed: float = 0.0
     """By somebody else, each second."""
     counted: int = 0
@@ -130,6 +132,8 @@ class Growing:
         assert (container, folder) == ("kit", "/state")
         await asyncio.sleep(0.5)
         self.counted += 1
+        if self.counted in self.untold:
+            raise EngineRefused("busy")
         return int(self._taken() * 2**30) if self.told else None
 
 
@@ -185,6 +189,16 @@ async def test_what_earlier_builds_left_is_removed_before_one_is_judged():
     growing = Growing(0.01, left=25, kept=1)
     assert await failed(growing) is None
     assert len(growing.pruned) == 1
+
+
+@virtual
+async def test_what_is_left_is_not_removed_every_second_where_it_can_not_be_counted():
+    growing = Growing(0.0001, left=25, kept=25, untold=frozenset({2, 4, 6}))
+    failure = await failed(growing)
+    assert failure is not None
+    assert "left by earlier builds" in failure.detail
+    assert len(growing.pruned) == 4
+    assert growing.pruned[-1] >= 3 * 60
 
 
 @virtual

@@ -17,7 +17,7 @@ from slipway.contracts.deployment import (
     DeploymentSucceeded,
 )
 from slipway.contracts.rollout import Pending, RolloutState, RolloutSucceeded
-from slipway.contracts.service import ServiceDeleted
+from slipway.contracts.service import ServiceDeleted, ServiceStarted
 from slipway.contracts.values import (
     BuiltImage,
     Failure,
@@ -243,6 +243,22 @@ async def test_what_is_pushed_while_is_looked_stays(site: Site):
 
 
 @virtual
+async def test_the_same_image_that_is_built_again_while_is_looked_stays(site: Site):
+    """Its digest is that of one that goes."""
+    await site.begin()
+    site.kept = 1
+    await site.deploy("0")
+    await site.deploy("1")
+    async with site.sweeping():
+        await asyncio.sleep(GRACE - 5)
+        going = await site.ask("going")
+        site.world.meanwhile = lambda: site.push(going, "sha256:0")
+        await asyncio.sleep(10)
+        assert site.there() >= some(0, 1)
+        assert site.on_engine() >= some(0, 1)
+
+
+@virtual
 async def test_nothing_goes_by_a_log_that_was_read_too_early(site: Site):
     await site.begin()
     for number in range(11):
@@ -403,17 +419,58 @@ async def test_who_pushes_much_waits_his_turn(site: Site, monkeypatch: pytest.Mo
         assert [each.name for each in site.repository.iterdir()] == ["_manifests"]
 
 
+@virtual
+async def test_what_steps_push_goes_when_their_build_ends(site: Site):
+    """Though neither its service's deployment nor one of the others ends for long."""
+    await site.begin()
+    await site.deploy("0")
+    other = derived("service", "other")
+    await site.fact("service", other, ServiceStarted())
+    tags = [site.repository / "_manifests/tags", site.repository.with_name(other)]
+    async with site.sweeping() as sweep:
+        await asyncio.sleep(3000)
+        going = await site.ask("going")
+        site.push(going, "sha256:going")
+        for folder in (*tags, tags[1] / "_manifests/tags"):
+            (folder / "x/current").mkdir(parents=True)
+            (folder / "x/current/link").write_text("sha256:x")
+        sweep.built(await site.last())
+        await asyncio.sleep(10)
+        assert site.there() == {"0", "going"}
+        await asyncio.sleep(610)
+        assert [each.name for each in (tags[1] / "_manifests/tags").iterdir()] == []
+        assert not (tags[1] / "x").exists()
+
+
+@virtual
+async def test_what_was_copied_stays_however_many_tags_are_pushed_by_its_name(site: Site):
+    """By a step of another service, as it knows the organization's password."""
+    await site.begin()
+    kept, going = await site.deploy("0"), await site.ask("going")
+    await site.built(going, "sha256:going")
+    for of, digest in ((kept, "sha256:0"), (going, "sha256:going")):
+        for number in range(FEW + 5):
+            site.push(f"{of}-{number:012x}", "sha256:pushed")
+        shutil.rmtree(site.repository / "_manifests/tags" / of, ignore_errors=True)
+        site.push(f"{of}-{'f' * 12}", digest)
+    async with site.sweeping():
+        await asyncio.sleep(10)
+        assert {"0", "going"} <= site.there() & site.on_engine()
+
+
 def test_of_each_deployment_a_few_tags_are_the_builders():
     going, ended = derived("deployment", "1"), derived("deployment", "2")
     course = Course((Ended(ended, True),), frozenset({going}))
     copied = [f"{going}-{number:012x}" for number in range(1000)]
     others = ["x", ended[1:], f"{ended}-", f"{ended}-{'0' * 13}", derived("deployment", "3")]
-    own, go = course.own([*copied, going, ended, f"{ended}-{'0' * 12}", *others])
-    assert own == {
-        ended: ended, f"{ended}-{'0' * 12}": ended,
-        going: going, **dict.fromkeys(copied[: FEW - 1], going),
-    }  # fmt: skip
-    assert set(go) == {*others, *copied[FEW - 1 :]}
+    pushed = [f"{ended}-{number:012x}" for number in range(1000)]
+    own, go = course.own([*copied, going, ended, *pushed, *others])
+    assert (own.keys(), set(go)) == ({*copied, going, ended, *pushed}, {*others})
+    digests = {**dict.fromkeys(copied, "x"), going: "y", ended: "z", **dict.fromkeys(pushed, "z")}
+    stays, go = course.staying(own, digests, {"z"})
+    assert (stays, set(go)) == ({"x", "y", "z"}, {*copied[FEW:], *pushed[FEW - 1 :]})
+    stays, go = course.staying(own, digests, {"w"})
+    assert (stays, set(go)) == ({"x", "y"}, {*copied[FEW:], *pushed, ended})
 
 
 # -- what does not go well ------------------------------------------------------------------------
@@ -444,9 +501,8 @@ async def test_what_lasts_is_tried_and_told_rarely(site: Site):
 async def test_what_could_not_be_removed_is_not_said_to_be(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ):
-    def refused(path: Path, *, ignore_errors: bool = False) -> None:
-        if not ignore_errors:
-            raise OSError("the disk is read-only")
+    def refused(path: Path, **_: object) -> None:
+        raise OSError("the disk is read-only")
 
     await site.begin()
     site.push("x", "sha256:x")
@@ -458,7 +514,30 @@ async def test_what_could_not_be_removed_is_not_said_to_be(
             assert "images removed" not in [each["event"] for each in said]
             assert list((site.root / "swept").iterdir())
             await asyncio.sleep(61)
-            assert not (site.root / "swept").exists()
+            assert not list((site.root / "swept").iterdir())
+
+
+@virtual
+async def test_what_could_not_be_removed_leaves_something_to_collect(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    """It was moved away, so a later try meets nothing to remove."""
+
+    def refused(path: Path, **_: object) -> None:
+        if path.parent.name == "swept":
+            raise OSError("the disk is read-only")
+
+    await site.begin()
+    async with site.sweeping():
+        await asyncio.sleep(3000)
+        assert site.collections == ["begun", "ended"]
+        with monkeypatch.context() as patched:
+            patched.setattr(shutil, "rmtree", refused)
+            site.push("x", "sha256:x")
+            await asyncio.sleep(86400)
+        assert site.there() == set()
+        await asyncio.sleep(700)
+        assert site.collections == ["begun", "ended"] * 2
 
 
 def test_what_was_live_leaves_for_itself():

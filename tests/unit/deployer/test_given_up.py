@@ -218,6 +218,19 @@ async def test_an_image_without_a_command_fails_before_anything_is_made_of_it():
 
 
 @virtual
+async def test_an_image_that_is_gone_fails_before_anything_is_made_of_it():
+    """Nobody knows how its program begins."""
+    async with platform(swarm=Faulty("GET images/", error=KeyError("no such image"))) as site:
+        await site.deploy("d1")
+        assert await site.ended("d1", 10) == "rollout.failed"
+        said = failure(site, "d1")
+        assert said.reason == "image-missing"
+        assert "sha256:d1" in said.detail
+        assert said.hint == "deploy with a build"
+        assert not site.swarm.asked["POST services/create"]
+
+
+@virtual
 async def test_a_death_does_not_renew_the_time():
     world, swarm = World(), Swarm()
     site = Site(world, swarm)

@@ -92,9 +92,9 @@ class Containers:
         instance."""
         await self._engine.query(f"containers/{name}/update", "POST", data=dict(resources))
 
-    async def kill(self, name: str) -> None:
+    async def kill(self, container: str) -> None:
         """All of it at once, by the kernel. Raises EngineRefused, also where it doesn't run."""
-        await self._engine.query(f"containers/{name}/kill", "POST")
+        await self._engine.query(f"containers/{container}/kill", "POST")
 
     async def put_files(self, name: str, files: Mapping[str, str]) -> None:
         await self._engine.put_files(name, files)

@@ -7,14 +7,16 @@ Whoever builds may push without end, so all of it is done in threads.
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from slipway.contracts.registry import COLLECTS, FILLS, LIBRARY
 
@@ -33,7 +35,7 @@ class Repositories:
         self._root = store / "docker/registry/v2/repositories"
         self._blobs = store / "docker/registry/v2/blobs/sha256"
         self._swept, self._untagged = store / "swept", store / "untagged"
-        self._mark = store / COLLECTS
+        self._mark, self._no_mark = store / COLLECTS, store / f"not-{COLLECTS}"
         self._collected = store / "collected"
         self._library = store / LIBRARY
         self.still = asyncio.Lock()
@@ -56,26 +58,27 @@ class Repositories:
 
     async def drop_tags(self, organization: str, service: str, tags: Sequence[str]) -> int:
         folder = self._tags(organization, service)
-        return await self._drop([folder / tag for tag in tags])
+        return await self._drop(folder, tags)
 
     async def drop(self, organization: str, names: Sequence[str]) -> int:
         """The whole repositories, and those whose names begin with theirs. How many there were."""
-        return await self._drop([self._root / organization / name for name in names])
+        return await self._drop(self._root / organization, names)
 
     async def drop_longer(self, organization: str, service: str, most: int) -> int:
         """Repositories whose names begin with the service's."""
         folder = self._root / organization / service
-        names = await asyncio.to_thread(_folders, folder)
-        return await self._drop([folder / name for name in names if name not in _OWN][:most])
+        return await self._drop(folder, await asyncio.to_thread(_longer, folder, most))
 
     def _tags(self, organization: str, service: str) -> Path:
         return self._root / organization / service / "_manifests/tags"
 
-    async def _drop(self, folders: Sequence[Path]) -> int:
+    async def _drop(self, folder: Path, names: Iterable[str]) -> int:
         async with self.still:
-            there = await asyncio.to_thread(_moved, folders, self._swept)
-        await asyncio.to_thread(shutil.rmtree, self._swept)
-        return there
+            return await asyncio.to_thread(_moved, folder, names, self._swept)
+
+    async def clear_swept(self) -> None:
+        """What was dropped, also by who died before it was removed."""
+        await asyncio.to_thread(_clear, self._swept)
 
     # -- collecting --------------------------------------------------------------------------------
 
@@ -100,33 +103,41 @@ class Repositories:
             return False
 
     async def begin_collecting(self) -> None:
-        self._mark.touch()
+        """On a full disk too, where nothing may be made."""
+        if self._no_mark.exists():
+            os.utime(self._no_mark)
+            self._no_mark.rename(self._mark)
+        else:
+            self._mark.touch()
 
     async def end_collecting(self, *, well: bool) -> None:
         if well:
             self._collected.touch()
-        self._mark.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._mark.rename(self._no_mark)
 
-    async def drop_untagged(self) -> None:
+    async def drop_untagged(self, seconds: float) -> None:
         """Manifests that no tag leads to, so that all that are there are kept by the collector.
-        Nobody pushes meanwhile, so they are only moved away."""
-        await asyncio.to_thread(self._without_tag)
+        Nobody pushes meanwhile, so they are only moved away. Raises TimeoutError behind that many
+        seconds: nothing is moved any more, and the rest is for the next time."""
+        await asyncio.to_thread(self._without_tag, _until(seconds))
 
     async def clear_untagged(self) -> None:
         """What was moved away, when everybody may push again."""
-        await asyncio.to_thread(shutil.rmtree, self._untagged)
+        await asyncio.to_thread(_clear, self._untagged)
 
-    def _without_tag(self) -> None:
+    def _without_tag(self, in_time: Callable[[], None]) -> None:
         self._untagged.mkdir(exist_ok=True)
         for manifests in self._all():
+            in_time()
             # The collector gives up at a repository that lacks one of its folders.
             for folder in (manifests / "tags", manifests.parent / "_layers/sha256"):
                 folder.mkdir(parents=True, exist_ok=True)
-            tags = manifests / "tags"
-            stay = self._with_parts(_digests(tags, _folders(tags)).values())
-            revisions = manifests / "revisions/sha256"
-            gone = [name for name in _folders(revisions) if f"sha256:{name}" not in stay]
-            _moved([revisions / name for name in gone], self._untagged)
+            tags, revisions = manifests / "tags", manifests / "revisions/sha256"
+            digests = _digests(tags, _each(_names(tags), in_time))
+            stay = self._with_parts(digests.values(), in_time)
+            gone = (name for name in _folders(revisions) if f"sha256:{name}" not in stay)
+            _moved(revisions, _each(gone, in_time), self._untagged)
 
     def _all(self) -> Iterator[Path]:
         for path, folders, _ in os.walk(self._root):
@@ -134,10 +145,11 @@ class Repositories:
                 yield Path(path, "_manifests")
             folders[:] = [name for name in folders if name not in _OWN]
 
-    def _with_parts(self, digests: Iterable[str]) -> set[str]:
+    def _with_parts(self, digests: Iterable[str], in_time: Callable[[], None]) -> set[str]:
         """Also what an image for several platforms consists of."""
         found, left = set[str](), list(digests)
         while left:
+            in_time()
             if (digest := left.pop()) not in found:
                 found.add(digest)
                 left += self._parts(digest)
@@ -155,12 +167,40 @@ class Repositories:
             return []
 
 
-def _folders(folder: Path) -> list[str]:
+def _until(seconds: float) -> Callable[[], None]:
+    """To be called again and again: raises TimeoutError once that many seconds are over."""
+    end = time.monotonic() + seconds
+
+    def in_time() -> None:
+        if time.monotonic() > end:
+            raise TimeoutError(f"it was not done in {seconds:.0f} s")
+
+    return in_time
+
+
+def _each(names: Iterable[str], in_time: Callable[[], None]) -> Iterator[str]:
+    for name in names:
+        in_time()
+        yield name
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """Of the folders in it, in no order: to sort many would keep all threads."""
     try:
         with os.scandir(folder) as found:
-            return sorted(each.name for each in found if each.is_dir())
+            for each in found:
+                if each.is_dir():
+                    yield each.name
     except FileNotFoundError:
-        return []
+        return
+
+
+def _folders(folder: Path) -> list[str]:
+    return list(_names(folder))
+
+
+def _longer(folder: Path, most: int) -> list[str]:
+    return list(itertools.islice((each for each in _names(folder) if each not in _OWN), most))
 
 
 def _digests(folder: Path, tags: Iterable[str]) -> dict[str, str]:
@@ -171,12 +211,23 @@ def _digests(folder: Path, tags: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _moved(folders: Sequence[Path], away: Path) -> int:
-    """How many there were."""
+def _moved(folder: Path, names: Iterable[str], away: Path) -> int:
+    """How many there were. `away` stays, empty: on a full disk there may be no room to make it."""
     there = 0
     away.mkdir(exist_ok=True)
-    for folder in folders:
+    for name in names:
         with contextlib.suppress(FileNotFoundError):
-            folder.rename(away / uuid.uuid4().hex)
+            (folder / name).rename(away / uuid.uuid4().hex)
             there += 1
     return there
+
+
+def _clear(folder: Path) -> None:
+    """Somebody else may do so at the same time."""
+    for name in _folders(folder):
+        shutil.rmtree(folder / name, onexc=_raised)
+
+
+def _raised(_what: Any, _path: str, error: BaseException) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -16,6 +16,8 @@ class Deadline:
         self._still, self._most = False, _MOST
         self._stopped: tuple[float, float] | None = None
         """When it did, and when it would have been over."""
+        self.waited_too_long = False
+        """Some of the time went on while the build waited."""
 
     @contextmanager
     def kept_by(self, limit: asyncio.Timeout) -> Iterator[None]:
@@ -46,6 +48,8 @@ class Deadline:
 
     def _go_on(self) -> None:
         stopped, self._stopped = self._stopped, None
+        if stopped is not None and _now() - stopped[0] > self._most:
+            self.waited_too_long = True
         if self._limit is not None and stopped is not None and not self._limit.expired():
             waited = min(self._most, _now() - stopped[0])
             self._most -= waited

@@ -177,6 +177,16 @@ def timed_out(seconds: float) -> Failure:
     )
 
 
+def waited_too_long() -> Failure:
+    return Failure(
+        reason="build-timeout",
+        detail="the build was stopped: it waited so long for the registry that its time was over;"
+        " it stands still for half an hour at most",
+        hint="deploy again. Where it waits again, the log of the builder says why the registry"
+        " takes no image",
+    )
+
+
 def unforeseen(error: Exception, deployment: str) -> Failure:
     """Its text is for the builder's own log: it may hold anything."""
     return Failure(

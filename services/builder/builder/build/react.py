@@ -101,6 +101,11 @@ def _of_newer(event: Event) -> bool:
     return isinstance(event, Unknown) and event.name == DeploymentRequested.type
 
 
+def _timed_out(job: Job, seconds: float) -> Failure:
+    waited = job.deadline.waited_too_long
+    return failures.waited_too_long() if waited else failures.timed_out(seconds)
+
+
 class Builds:
     def __init__(
         self,
@@ -291,7 +296,7 @@ class Builds:
             await self._failed(order, attempt, error.failure, job, job.log)
         except Exception as error:
             if limit.expired():
-                failure = failures.timed_out(order.requested.limits.build)
+                failure = _timed_out(job, order.requested.limits.build)
             elif attempt < _ATTEMPTS:
                 job.log.say("the builder failed with an error that it does not know; once more")
                 await job.log.close()

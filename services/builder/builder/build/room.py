@@ -99,6 +99,7 @@ async def overflowing(
             late = clock.monotonic() - counted_at >= _SELDOM
             if late or counted - free > of.disk // _GROWN:
                 taken = await disk.taken(of.container, of.state)
+                counted, counted_at = free, clock.monotonic()
                 if taken is not None and taken > of.disk:
                     if not first:
                         return failures.disk_limit(taken, of.disk)
@@ -107,7 +108,6 @@ async def overflowing(
                 if taken is None and began - free > of.disk:
                     return failures.disk_limit_estimated(began - free, of.disk)
                 first = first and taken is None
-                counted, counted_at = free, clock.monotonic()
         await clock.sleep(_EVERY)
 
 

@@ -14,6 +14,8 @@ from builder.build.watched import all_taken
 _PATIENCE = 2.0
 """Seconds in which they end by themselves."""
 _LOOK = 0.25
+_LOOKS = 2
+"""In so many of them all processes are taken, where others work there too."""
 _FEW, _PART = 128, 8
 """No crowd: BuildKit and git have some threads of their own."""
 _TRIES, _ANSWERS, _AGAIN = 5, 30.0, 1.0
@@ -25,17 +27,19 @@ class Engine(Protocol):
 
     async def found(self, name: str) -> Found | None: ...
     async def processes(self, name: str) -> int | None: ...
-    async def kill(self, name: str) -> None: ...
+    async def kill(self, container: str) -> None:
+        """By its name or id."""
+        ...
 
 
 async def cleared(
     engine: Engine, name: str, limit: int, alone: Callable[[], bool], clock: Clock
 ) -> None:
     """Whoever ended it there has been told to. The container is killed, which the kernel does at
-    once however many they are, where all processes are taken that there may be (then nobody else
-    could work in it either); or where a crowd goes on, or the engine is too busy to tell, and
-    nobody else works in it."""
-    end = clock.monotonic() + _PATIENCE
+    once however many they are, where all processes are taken that there may be (nobody else could
+    work in it then either, unless it is for a moment); or where a crowd goes on, or the engine is
+    too busy to tell, and nobody else works in it."""
+    end, met = clock.monotonic() + _PATIENCE, 0
     while True:
         try:
             async with asyncio.timeout(max(0.0, end - clock.monotonic())):
@@ -47,7 +51,8 @@ async def cleared(
         else:
             if taken is None or (taken < max(_FEW, limit // _PART) and not all_taken(taken, limit)):
                 return
-            if all_taken(taken, limit):
+            met = met + 1 if all_taken(taken, limit) else 0
+            if met >= (1 if alone() else _LOOKS):
                 break
         if clock.monotonic() >= end:
             if not alone():
@@ -59,22 +64,20 @@ async def cleared(
 
 async def _killed(engine: Engine, name: str, clock: Clock) -> None:
     logger().warning("what ran in a container of builds is killed with it", container=name)
-    why = ""
+    why, meant = "", ""
     for _ in range(_TRIES):
         try:
             async with asyncio.timeout(_ANSWERS):
-                await engine.kill(name)
+                there = await engine.found(name)
+            if there is None or not there.runs or (meant and there.id != meant):
+                return  # the next build has another one of that name
+            meant = there.id
+            async with asyncio.timeout(_ANSWERS):
+                await engine.kill(meant)
                 return
         except EngineMissing:
             return
         except (EngineAway, EngineRefused, TimeoutError) as error:
             why = repr(error)[:300]
-        try:
-            async with asyncio.timeout(_ANSWERS):
-                there = await engine.found(name)
-            if there is None or not there.runs:
-                return
-        except (EngineAway, EngineRefused, TimeoutError):
-            pass
         await clock.sleep(_AGAIN)
     logger().error("a container of builds can't be killed", container=name, error=why)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from slipway.contracts.deployment import (
@@ -43,20 +43,37 @@ class Course:
         return [each.deployment for each in reversed(self.ended) if each.deployment not in kept]
 
     def own(self, tags: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-        """Those that the builder pushes, and whose; and all others, which steps have pushed under
-        names of their own."""
+        """Those that are named as the builder names its own, and whose; and all others, which steps
+        have pushed under names of theirs."""
         known = self.open | {each.deployment for each in self.ended}
         own: dict[str, str] = {}
         others: list[str] = []
-        many = Counter[str]()
-        for tag in sorted(tags):
+        for tag in tags:
             match = _TAG.fullmatch(tag)
-            if match is not None and match[1] in known and many[match[1]] < FEW:
+            if match is not None and match[1] in known:
                 own[tag] = match[1]
-                many[match[1]] += 1
             else:
                 others.append(tag)
         return own, others
+
+    def staying(
+        self, own: Mapping[str, str], digests: Mapping[str, str], stays: Collection[str]
+    ) -> tuple[set[str], list[str]]:
+        """By tag whose it is, and what it names. What else stays, as it may have been pushed by a
+        build that goes on; and the tags that go. A step may use these names too: of each deployment
+        a few are kept that name nothing known, and a few for each of `stays`."""
+        pushed: set[str] = set()
+        go: list[str] = []
+        many = Counter[tuple[str, str]]()
+        for tag, digest in digests.items():
+            of, known = own[tag], digest in stays
+            alike = (of, digest if known else "")
+            if (known or of in self.open) and (tag == of or many[alike] < FEW):
+                many[alike] += 1
+                pushed.add(digest)
+            else:
+                go.append(tag)
+        return pushed, go
 
 
 def courses(heads: Iterable[Recorded[Event]]) -> dict[str, Course]:

@@ -6,7 +6,7 @@ ordered before is in the log a while later, when the images are removed, and kee
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -37,7 +37,7 @@ from builder.images import plan
 from builder.images.plan import Course
 from builder.settings import BuilderSettings
 
-_SOON, _AGAIN, _HOUR, _DAY = 2.0, 60.0, 3600.0, 86400.0
+_SOON, _AGAIN, _LATER, _HOUR, _DAY = 2.0, 60.0, 600.0, 3600.0, 86400.0
 _ALL = ""
 """In place of a service: all names that there are."""
 _MOST = 5000
@@ -56,6 +56,7 @@ class Repositories(Protocol):
     async def drop_tags(self, organization: str, service: str, tags: Sequence[str]) -> int: ...
     async def drop(self, organization: str, names: Sequence[str]) -> int: ...
     async def drop_longer(self, organization: str, service: str, most: int) -> int: ...
+    async def clear_swept(self) -> None: ...
 
 
 class Images(Protocol):
@@ -123,6 +124,15 @@ class Sweep:
                 return
         self._look(commit.subject.organization, service, _SOON)
         self._wake.set()
+
+    def built(self, commit: Commit) -> None:
+        """What a request asked for has been done: steps have pushed what they liked, to the other
+        services of their organization too, and each tag of theirs costs the next collection."""
+        requested = commit.events[0]
+        if isinstance(requested, DeploymentRequested) and requested.repeats is None:
+            self._look(commit.subject.organization, requested.service, _SOON)
+            self._look(commit.subject.organization, _ALL, _LATER)
+            self._wake.set()
 
     def _look(self, organization: str, service: str, seconds: float) -> None:
         at, known = self._now() + seconds, self._due.get((organization, service))
@@ -291,25 +301,36 @@ class Sweep:
         stays = await self._stays(log, service, course)
         own, go = await asyncio.to_thread(course.own, tags)
         digests = await self._repositories.digests(organization, service, own)
-        for tag, digest in digests.items():
-            reference = f"{registry.repository(organization, service)}@{digest}"
-            if own[tag] in course.open:
-                stays.add(reference)
-            elif reference not in stays:
-                go.append(tag)
+        place = f"{registry.repository(organization, service)}@"
+        known = {each.removeprefix(place) for each in stays}
+        pushed, more = await asyncio.to_thread(course.staying, own, digests, known)
+        stays |= {f"{place}{digest}" for digest in pushed}
+        go += more
         await self._drop(organization, service, go)
-        if await self._repositories.drop_longer(organization, service, _MOST) == _MOST:
+        longer = self._repositories.drop_longer(organization, service, _MOST)
+        if await self._dropping(longer) == _MOST:
             self._look(organization, service, _SOON)
-        for reference in here:
-            if reference not in stays:
+        gone = [reference for reference in here if reference not in stays]
+        later = frozenset(go[_MOST:]) if gone else frozenset[str]()
+        for reference in gone:
+            if reference not in await self._named(organization, service, later):
                 await self._forget(organization, service, reference)
+
+    async def _named(self, organization: str, service: str, later: frozenset[str]) -> set[str]:
+        """References that a tag of the service names now, but for those that go later: the
+        same that is built again meanwhile has the same digest, and the engine fetches it then."""
+        tags = await self._repositories.tags(organization, service)
+        left = (tag for tag in tags if tag not in later)
+        digests = await self._repositories.digests(organization, service, left)
+        place = registry.repository(organization, service)
+        return {f"{place}@{each}" for each in digests.values()}
 
     async def _remove(self, organization: str, service: str, here: Sequence[str]) -> None:
         """All of a service that is gone."""
         for reference in here:
             await self._forget(organization, service, reference)
-        if await self._repositories.drop(organization, (service,)):
-            self._dropped(organization, service, ("*",))
+        if await self._dropping(self._repositories.drop(organization, (service,))):
+            _said(organization, service, ("*",))
 
     async def _drop(self, organization: str, service: str, go: Sequence[str]) -> None:
         """Tags of a service, or the names that are none's."""
@@ -319,15 +340,17 @@ class Sweep:
         if not now:
             return
         if service == _ALL:
-            await self._repositories.drop(organization, now)
+            await self._dropping(self._repositories.drop(organization, now))
         else:
-            await self._repositories.drop_tags(organization, service, now)
-        self._dropped(organization, service, now)
+            await self._dropping(self._repositories.drop_tags(organization, service, now))
+        _said(organization, service, now)
 
-    def _dropped(self, organization: str, service: str, tags: Sequence[str]) -> None:
-        said = logger(service=service)
-        said.info("images removed", organization=organization, tags=tags[:10], all=len(tags))
-        self._garbage.may_be()
+    async def _dropping(self, drop: Awaitable[int]) -> int:
+        """What is away leaves something in the registry, though it can't be removed."""
+        if there := await drop:
+            self._garbage.may_be()
+        await self._repositories.clear_swept()
+        return there
 
     async def _forget(self, organization: str, service: str, reference: str) -> None:
         try:
@@ -341,6 +364,11 @@ class Sweep:
 
     def _now(self) -> float:
         return self._clock.monotonic()
+
+
+def _said(organization: str, service: str, tags: Sequence[str]) -> None:
+    said = logger(service=service)
+    said.info("images removed", organization=organization, tags=tags[:10], all=len(tags))
 
 
 def _not_well(words: str) -> None:

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-_TRIES = 3
-"""So often all are held back for a moment in which nobody is inside."""
+_TRIES, _HELD = 3, 3.0
+"""So often all are held back for a moment in which nobody is inside; and so many times as long as
+for one of these somebody is held back in all."""
 
 
 class Busy(Exception):
@@ -43,7 +44,7 @@ class Gate:
     async def closed(self, patience: float) -> AsyncIterator[None]:
         """Nobody is inside. Raises Busy where somebody is now. With `patience` all wait so many
         seconds for it; then those alone whose own are still inside, for as long as these are,
-        before it is tried again."""
+        before it is tried again; nobody waits longer for it than three times as many."""
         try:
             await self._emptied(patience)
             yield
@@ -52,22 +53,24 @@ class Gate:
             self.open()
 
     async def _emptied(self, patience: float) -> None:
+        end = _now() + _HELD * patience
         for left in reversed(range(_TRIES if patience else 1)):
             self._is_open = False
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    await self._until(lambda: not self._inside)
+            await self._soon(lambda: not self._inside, min(end, _now() + patience))
             if not self._inside:
                 return
             if not left:
                 raise Busy
             self._held |= self._inside.keys()
             self.open()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(2 * patience):
-                    await self._until(lambda: self._held.isdisjoint(self._inside))
-            if not self._held.isdisjoint(self._inside):
+            await self._soon(lambda: self._held.isdisjoint(self._inside), end)
+            if _now() >= end:
                 raise Busy
+
+    async def _soon(self, true: Callable[[], bool], end: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                await self._until(true)
 
     async def _until(self, true: Callable[[], bool]) -> None:
         while not true():
@@ -76,3 +79,7 @@ class Gate:
     def _change(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -127,6 +127,8 @@ class Creator:
             raise Impossible(explain.workloads_unreadable(str(error))) from error
         workload = workloads.by_name[released.name]
         config = await self._engine.image_config(workload.image.reference)
+        if config is None:
+            raise Impossible(explain.image_missing(workload.image.reference))
         if (failure := _impossible(workload, config)) is not None:
             raise Impossible(failure)
         await self._networks.made_own(*owner, released.networks)
@@ -140,7 +142,7 @@ class Creator:
             network=await self._networks.made(organization, asked.environment),
             swarm_service=released.swarm_service,
             workload=workload,
-            image_config=config or {},
+            image_config=config,
             replicas=replicas,
             start_interval=await self._engine.knows_start_interval(),
             pinned=await self._pinned(owner, workload),
@@ -207,13 +209,12 @@ def _released(
     )
 
 
-def _impossible(workload: Workload, image_config: Mapping[str, Any] | None) -> Failure | None:
-    """Why it can't be made, as far as that is known before. `image_config` is None where the image
-    is not there."""
+def _impossible(workload: Workload, image_config: Mapping[str, Any]) -> Failure | None:
+    """Why it can't be made, as far as that is known before."""
     check = workload.health_check
     asks = check is not None and not check.command and not workload.job
     if check is not None and asks and check.path and workload.port is None:
         return explain.no_port(check.path)
-    if image_config is not None and not render.program_of(workload, image_config):
+    if not render.program_of(workload, image_config):
         return explain.no_command(workload.image.source or workload.image.reference)
     return None

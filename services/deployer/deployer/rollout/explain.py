@@ -94,11 +94,7 @@ def task(ended: TaskView, *, ready: bool) -> Failure:
     when = "after it had been healthy" if ready else "at its start"
     error = ended.error
     if final(ended):
-        return Failure(
-            reason="image-missing",
-            detail=f"the image is not on the node: {error}",
-            hint="deploy with a build",
-        )
+        return image_missing(error)
     if by_health(ended):  # it is gone, and its answers with it
         return Failure(
             reason="unhealthy",
@@ -232,6 +228,15 @@ def workloads_unreadable(detail: str) -> Failure:
         reason="workloads-unreadable",
         detail=f"what this deployment is to run can't be read: {detail}",
         hint="deploy with a build; if many are concerned, the master key was changed",
+    )
+
+
+def image_missing(which: str) -> Failure:
+    """Its name, or the engine's words."""
+    return Failure(
+        reason="image-missing",
+        detail=f"the image is not on the node: {which}",
+        hint="deploy with a build",
     )
 
 
