@@ -160,7 +160,7 @@ async def test_a_port_that_a_rollback_has_is_claimed_again(platform: Platform):
 # -- the platform's own ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("published", [80, 443, 4000])
+@pytest.mark.parametrize("published", [80, 443, 4000, 5000])
 async def test_the_platform_s_own_ports_are_nobody_else_s(platform: Platform, published: int):
     path = await _services(platform)
     port = {"port": 80, "published": published}

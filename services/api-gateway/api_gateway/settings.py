@@ -30,15 +30,18 @@ class GatewaySettings(LimitSettings):
     """Of the host, as proxy-sync's: no service publishes it."""
     api_port: int = 4000
     """Of the host, as proxy-sync's: no service publishes it."""
+    registry_port: int = 5000
+    """Of the host, as builder's: no service publishes it."""
     test_kinds: bool = False
     """Whether there are services of kind `raw`, workloads as they are said: for tests alone."""
 
     @property
     def own_ports(self) -> frozenset[str]:
         """The platform's and the swarm's of the host, such as 80/tcp: whoever has one of them when
-        the proxy starts anew keeps everybody's traffic from it."""
-        proxy = (self.http_port, self.https_port, self.api_port)
-        return frozenset(f"{port}/tcp" for port in proxy) | _OF_THE_SWARM
+        the proxy or the registry's door starts anew gets everybody's traffic, or what the engine
+        asks for as the platform."""
+        own = (self.http_port, self.https_port, self.api_port, self.registry_port)
+        return frozenset(f"{port}/tcp" for port in own) | _OF_THE_SWARM
 
     @property
     def mongo_url(self) -> str:

@@ -58,9 +58,12 @@ def test_it_is_released_as_it_was():
     assert claimed_anew.then(claimed("a", "r2")) == state("a", "r2")
 
 
-@pytest.mark.parametrize("port", ["80/tcp", "8443/tcp", "4000/tcp", "2377/tcp", "4789/udp"])
+@pytest.mark.parametrize(
+    "port", ["80/tcp", "8443/tcp", "4000/tcp", "5000/tcp", "2377/tcp", "4789/udp"]
+)
 async def test_nobody_gets_one_of_the_platforms_own(port: str):
-    own = GatewaySettings.model_construct(http_port=80, https_port=8443, api_port=4000).own_ports
+    settings = GatewaySettings.model_construct(https_port=8443)
+    own = settings.own_ports
     number, _, protocol = port.partition("/")
     wanted = PublishedPort.model_validate(
         {"port": 80, "published": int(number), "protocol": protocol}
