@@ -200,6 +200,21 @@ async def test_one_that_failed_is_not(played: Played, said: str):
     assert len(played.clones.orders) == 1
 
 
+async def test_a_password_in_an_address_that_a_repository_names_is_not_said(played: Played):
+    said = "fatal: clone of 'http://ada:s3cret@git.example/mine.git' into submodule failed"
+
+    def play(_: Order, __: Path, tell: Callable[[str], None]) -> NotCloned:
+        tell(said)
+        return NotCloned("submodules", said)
+
+    played.clones.play = play
+    job = played.job(GitSource(url=URL))
+    failure = await why(job)
+    for text in (repr(failure), repr(await played.said(job))):
+        assert "http://git.example/mine.git" in text
+        assert "s3cret" not in text
+
+
 async def test_a_clone_that_talks_without_end_fills_no_log(played: Played):
     def play(_: Order, __: Path, tell: Callable[[str], None]) -> None:
         for _line in range(50_000):

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -23,7 +23,8 @@ from builder.sources import failures
 _TRIES = 2
 """So often a clone is begun that ends without a word."""
 _KEEP = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
-_CREDENTIALS = re.compile(r"//[^/?#]*@")
+_CREDENTIALS = re.compile(r"//[^/?#\s]*@")
+"""In addresses: the repository's own, and those that it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,8 @@ class Git:
         order = Order(
             wanted.url, wanted.branch, wanted.tag, wanted.commit, history=_with_history(job)
         )
-        shown = _CREDENTIALS.sub("//", order.url)
         if why := refused(order.url):
-            raise BuildError(failures.address_refused(shown, why))
+            raise BuildError(failures.address_refused(_without(order.url), why))
         job.log.say(f"cloning {order.url}, {order.wanted}", "clone")
         found = await self._cloned(job, order)
         commit = job.commit = GitCommit(
@@ -58,7 +58,7 @@ class Git:
         """Raises BuildError. Where it is cloned may end at any time; then it is begun once more."""
 
         def tell(progress: str) -> None:
-            line = LogLine(at=job.now(), stream="stderr", step="clone", text=progress)
+            line = LogLine(at=job.now(), stream="stderr", step="clone", text=_without(progress))
             job.log.add([line])
 
         sample = urlsplit(order.url).hostname == labels.SAMPLE
@@ -74,12 +74,18 @@ class Git:
                 )
             if isinstance(found, Cloned):
                 return found
+            found = replace(found, output=_without(found.output))
             if found.why == "ended":
                 logger(organization=job.organization).warning("a clone ended", said=found.output)
             if found.why != "ended" or not left:
                 raise BuildError(failures.not_cloned(order, found, place.memory))
             job.log.say("the clone ended before its end; once more", "clone")
         raise AssertionError
+
+
+def _without(text: str) -> str:
+    """Without names and passwords in addresses."""
+    return _CREDENTIALS.sub("//", text)
 
 
 def _with_history(job: Job) -> bool:
