@@ -360,7 +360,7 @@ async def test_what_builds_of_an_organization_may_take(platform: Platform):
 @pytest.mark.parametrize(
     ("said", "pointer", "word"),
     [
-        ({"memory": "65g"}, "/memory", "more than the installation allows"),
+        ({"memory": "65g"}, "/memory", "more than the installation allows, which is 68719476736"),
         ({"seconds": 86400}, "/seconds", "21600"),
         ({"disk": "10m"}, "/disk", "at least"),
         ({"memory": "much"}, "/memory", "such as 512m"),

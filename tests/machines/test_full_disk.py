@@ -33,6 +33,8 @@ def machine() -> Iterator[Machine]:
         assert saved.wait() == 0
         for name in UNUSED:
             machine.docker("tag", images[0], name)
+        # Of a run that was killed: what it names is gone with its engine.
+        (ROOT / f".slipway/{ENVIRONMENT['SLIPWAY_INSTANCE']}.env").unlink(missing_ok=True)
         try:
             up = machine.script("up.sh", **ENVIRONMENT)
             assert up.returncode == 0, f"{up.stdout}\n{up.stderr}"

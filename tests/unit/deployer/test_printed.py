@@ -189,15 +189,15 @@ async def test_what_lifeline_says_itself_is_told_whatever_is_secret():
 @virtual
 async def test_where_secrets_cant_be_read_nothing_printed_is_shown():
     async with platform() as site:
-        site.swarm.printed = ["hunter2"]
+        site.swarm.printed = ["hunter2", "", "more"]
         await with_job(site, "d1", Behaviour(ends_after=5, exit_code=3))
         await site.world.until(lambda: "job_started d1" in site.rollout())
         await asyncio.sleep(1)
         await site.world.workloads.put("d1.1", b"another")
         assert await site.ended("d1", 60) == "rollout.failed"
         lines = await kept(site)
-        assert [line.text for line in lines or ()] == ["***"]
-        assert failure(site).lines == ("***",)
+        assert [line.text for line in lines or ()] == ["***", "", "***"]
+        assert failure(site).lines == ("***", "", "***")
 
 
 # -- the engine's answer --------------------------------------------------------------------------

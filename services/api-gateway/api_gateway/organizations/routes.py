@@ -146,7 +146,7 @@ async def set_limits(id_: Id, body: AskedLimits, gateway: Gate, ctx: Ctx) -> Res
     )  # fmt: skip
     for name, most in above(own, gateway.settings.build_ceilings).items():
         raise Invalid(
-            f"is more than the installation allows, which is {most:g}",
+            f"is more than the installation allows, which is {most:.15g}",
             pointer=f"/{name}",
             hint="SLIPWAY_BUILD_CEILINGS of make up allows more",
         )

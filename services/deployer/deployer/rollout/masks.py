@@ -56,4 +56,5 @@ class Masks:
 
 
 def nothing(text: str) -> str:
-    return MASK if text else text
+    """Line by line, as a `Redactor` leaves them."""
+    return "\n".join(MASK if line else line for line in text.split("\n"))
